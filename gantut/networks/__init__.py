@@ -1,0 +1,46 @@
+"""Generators, discriminators, encoders and decoders. Shapes, classes and initialisation are arguments."""
+
+from gantut.networks.conv import ConvDecoder, ConvDiscriminator, ConvEncoder, ConvGenerator
+from gantut.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gantut.networks.initialisation import seeded
+from gantut.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
+
+__all__ = [
+    "NETWORKS",
+    "ConvDecoder",
+    "ConvDiscriminator",
+    "ConvEncoder",
+    "ConvGenerator",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "MLPDecoder",
+    "MLPDiscriminator",
+    "MLPEncoder",
+    "MLPGenerator",
+    "create",
+    "seeded",
+]
+
+NETWORKS = {
+    "mlp_generator": MLPGenerator,
+    "mlp_discriminator": MLPDiscriminator,
+    "mlp_encoder": MLPEncoder,
+    "mlp_decoder": MLPDecoder,
+    "conv_generator": ConvGenerator,
+    "conv_discriminator": ConvDiscriminator,
+    "conv_encoder": ConvEncoder,
+    "conv_decoder": ConvDecoder,
+    "dcgan_generator": DCGANGenerator,
+    "dcgan_discriminator": DCGANDiscriminator,
+}
+
+
+def create(name: str, *args, **options):
+    """Build the network called ``name`` with the arguments of its class.
+
+    Raises:
+        ValueError: the name is unknown; the message lists the known ones.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"unknown network {name!r}; known: {', '.join(sorted(NETWORKS))}")
+    return NETWORKS[name](*args, **options)

@@ -1,0 +1,9 @@
+"""Trainers: one short file per algorithm, whose ``step`` fits on one screen, on a thin base that does the housekeeping."""
+
+from gantut.training.base import NonFiniteError, Trainer
+from gantut.training.checkpoint import CheckpointError
+from gantut.training.ema import EMA
+from gantut.training.gan import GANTrainer
+from gantut.training.vae import VAETrainer
+
+__all__ = ["EMA", "CheckpointError", "GANTrainer", "NonFiniteError", "Trainer", "VAETrainer"]

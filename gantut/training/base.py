@@ -1,0 +1,258 @@
+"""What all trainers share: the loop, the progress bar, checkpoints, the random state, the device. The algorithms are in their own files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from gantut.training import checkpoint
+from gantut.training.checkpoint import CheckpointError
+from gantut.training.ema import EMA
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+Batch = Tensor | tuple[Tensor, Tensor]
+
+
+class NonFiniteError(RuntimeError):
+    """A loss became NaN or infinite; the message names the step, the term and the likely cause."""
+
+
+def pick_device(device: str | torch.device) -> torch.device:
+    """``"auto"`` is the first of CUDA, MPS and CPU that is there; anything else is taken as PyTorch takes it."""
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+class Trainer(ABC):
+    """Owns networks, optimizers, an EMA, the step counter and the random state.
+
+    A subclass puts its networks into ``self.networks`` and its optimizers into ``self.optimizers``, and writes ``step``. ``precision`` is
+    ``"float32"``, ``"bfloat16"`` (the networks run under autocast, weights and losses stay float32) or ``"float64"``.
+
+    Raises:
+        ValueError: an unknown precision.
+    """
+
+    def __init__(
+        self, networks: dict[str, nn.Module], *, seed: int, device: str | torch.device, precision: str
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        self.device, self.precision = pick_device(device), precision
+        self.dtype = torch.float64 if precision == "float64" else torch.float32
+        self.networks = {name: net.to(self.device, self.dtype) for name, net in networks.items()}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.ema: EMA | None = None
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.steps = 0
+        self.interrupted = False
+
+    @abstractmethod
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Do one step of the algorithm on one batch; return the terms to log, each a detached scalar."""
+
+    def run(self, data: Any, steps: int) -> Iterator[dict[str, float]]:
+        """Train for ``steps`` more steps and yield the logs of each.
+
+        ``data`` is anything with ``batch(k)``, which is asked for the batches that follow the trainer's own step count (so that a resumed
+        run sees the batches an uninterrupted one would have seen), or any iterable of batches, which is started again when it ends.
+        Ctrl-C lets the step under way finish and then ends the run, with ``self.interrupted`` set; a second one stops at once.
+
+        Raises:
+            ValueError: the data is empty, or a batch does not fit the networks.
+            NonFiniteError: a loss became NaN or infinite.
+        """
+        self.interrupted = False
+        for network in self.networks.values():
+            network.train()
+        batches = _batches(data, self.steps)
+        with _interrupts() as stop:
+            for _ in range(steps):
+                logs = self.step(next(batches))
+                self.steps += 1
+                # One wait for the device per step: all terms travel in a single tensor.
+                values = torch.stack([value.float() for value in logs.values()]).tolist()
+                yield dict(zip(logs, values, strict=True))
+                if stop.is_set():
+                    self.interrupted = True
+                    return
+
+    def fit(
+        self, data: Any, steps: int, *, save: str | os.PathLike | None = None, save_every: int = 1000
+    ) -> dict[str, list[float]]:
+        """``run`` with a progress bar that shows the live losses; return the history, term by term.
+
+        With ``save`` a checkpoint is written there every ``save_every`` steps, at the end, and when the run is stopped by Ctrl-C.
+        """
+        history: dict[str, list[float]] = {}
+        with tqdm(total=steps, disable=None, delay=1, mininterval=0.2, unit="step") as bar:
+            for logs in self.run(data, steps):
+                for name, value in logs.items():
+                    history.setdefault(name, []).append(value)
+                bar.set_postfix({k: f"{v:.3g}" for k, v in logs.items()}, refresh=False)
+                bar.update()
+                if save is not None and self.steps % save_every == 0:
+                    self.save(save)
+        if save is not None and (self.interrupted or self.steps % save_every):
+            self.save(save)
+        return history
+
+    # -- helpers for the algorithms --------------------------------------------------------------------------------------------------
+
+    def unpack(self, batch: Batch, classes: int) -> tuple[Tensor, Tensor | None]:
+        """Move a batch to the device and split it into examples and labels (None for an unconditional model).
+
+        Raises:
+            ValueError: a conditional model got no labels.
+        """
+        x, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
+        x = x.to(self.device, self.dtype, non_blocking=True)
+        if classes == 0:
+            return x, None
+        if labels is None:
+            raise ValueError(
+                f"the model is conditional on {classes} classes, but the batch has no labels; use data.batches(…, labels=True)"
+            )
+        return x, labels.to(self.device, non_blocking=True)
+
+    def autocast(self) -> torch.autocast:
+        """The context in which networks run: bfloat16 where that precision was chosen, none otherwise."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def descend(self, player: str, loss: Tensor, batch: Tensor, retain: bool = False) -> None:
+        """One optimizer step on the mean of ``loss`` (N,); this is the one place where a mean is taken.
+
+        The check comes before the step, so that a trainer that stops here still holds its last finite weights.
+        """
+        mean = loss.mean()
+        if not torch.isfinite(mean):
+            raise NonFiniteError(self._diagnosis(player, float(mean), batch))
+        optimizer = self.optimizers[player]
+        optimizer.zero_grad(set_to_none=True)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        # Only this player's gradients are made: the other player's .grad stays untouched.
+        torch.autograd.backward(mean, inputs=parameters)
+        optimizer.step()
+
+    def _diagnosis(self, term: str, value: float, batch: Tensor) -> str:
+        if not torch.isfinite(batch).all():
+            cause = "the batch itself holds NaN or infinite values: clean the data"
+        elif broken := [
+            name
+            for name, net in self.networks.items()
+            if not all(torch.isfinite(p).all() for p in net.parameters())
+        ]:
+            cause = f"the weights of {', '.join(broken)} blew up in the step before: lower the learning rate"
+        else:
+            cause = (
+                "the weights and the batch are finite, so the loss overflowed: lower the learning rate or, for an unbounded loss, "
+                "add a penalty"
+            )
+        return f"step {self.steps}: the {term} loss became {value}; likely cause: {cause}"
+
+    # -- checkpoints -----------------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write everything a later run needs to go on as if it had never stopped; atomically.
+
+        Raises:
+            CheckpointError: the folder cannot be written.
+        """
+        return checkpoint.write(path, self.state_dict())
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Take up the state that ``save`` wrote. Either all of it is taken, or the trainer is left as it was.
+
+        Raises:
+            CheckpointError: the file is missing, truncated, foreign, of another trainer, or of another architecture.
+        """
+        state = checkpoint.read(path)
+        if state["trainer"] != type(self).__name__:
+            raise CheckpointError(f"{path} was saved by {state['trainer']}; expected {type(self).__name__}")
+        if set(state["networks"]) != set(self.networks):
+            raise CheckpointError(
+                f"{path} holds the networks {sorted(state['networks'])}; expected {sorted(self.networks)}"
+            )
+        if (state["ema"] is None) != (self.ema is None):
+            raise CheckpointError(f"{path} was saved {'without' if state['ema'] is None else 'with'} an EMA, unlike here")
+        for name, network in self.networks.items():
+            checkpoint.check_same_tensors(path, name, state["networks"][name], network.state_dict())
+        self.load_state_dict(state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, optimizers, EMA, step count, and both random states: the trainer's own and PyTorch's global one (dropout)."""
+        return {
+            "trainer": type(self).__name__,
+            "steps": self.steps,
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "generator": self.generator.get_state(),
+            "global_generator": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what ``state_dict`` gave."""
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.steps = state["steps"]
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["global_generator"])
+
+
+def _batches(data: Any, start: int) -> Iterator[Batch]:
+    """The endless sequence of batches from number ``start`` on."""
+    if hasattr(data, "batch"):
+        k = start
+        while True:
+            yield data.batch(k)
+            k += 1
+    if not isinstance(data, Iterable):
+        raise TypeError(f"expected data with batch(k), or an iterable of batches, got {type(data).__name__}")
+    while True:
+        empty = True
+        for batch in data:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError("the data gave no batch: it is empty, or an iterator that has ended")
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event; the second one interrupts as usual. Outside the main thread nothing changes."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
