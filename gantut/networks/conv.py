@@ -40,19 +40,14 @@ class ConvDecoder(nn.Module):
         self.latent_dim, self.shape, self.classes = check_latent_dim(latent_dim), tuple(shape), classes
         levels, height, breadth = halvings(self.shape)
         with seeded(seed):
-            layers: list[nn.Module] = [
-                nn.Linear(latent_dim + classes, width * height * breadth),
-                nn.Unflatten(1, (width, height, breadth)),
-            ]
-            layers = [layers[0], *_activated(layers[1], width, batch_norm)]
-            channels = width
+            layers: list[nn.Module] = [nn.Linear(latent_dim + classes, width * height * breadth)]
+            layers += _activated(nn.Unflatten(1, (width, height, breadth)), width, batch_norm)
             for _ in range(levels - 1):
                 # 2·width planes become width / 2 planes of twice the side.
-                layers += [nn.Conv2d(channels, 2 * width, 3, padding=1)]
+                layers += [nn.Conv2d(width, 2 * width, 3, padding=1)]
                 layers += _activated(nn.PixelShuffle(2), width // 2, batch_norm)
                 layers += _activated(nn.Conv2d(width // 2, width, 3, padding=1), width, batch_norm)
-                channels = width
-            head = nn.Conv2d(channels, 4 * self.shape[0], 3, padding=1)
+            head = nn.Conv2d(width, 4 * self.shape[0], 3, padding=1)
             self.layers = nn.Sequential(*layers, head, nn.PixelShuffle(2))
             initialise(self, outputs=(head,))
 

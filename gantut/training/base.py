@@ -135,7 +135,7 @@ class Trainer(ABC):
         """The context in which networks run: bfloat16 where that precision was chosen, none otherwise."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
-    def descend(self, player: str, loss: Tensor, batch: Tensor, retain: bool = False) -> None:
+    def descend(self, player: str, loss: Tensor, batch: Tensor) -> None:
         """One optimizer step on the mean of ``loss`` (N,); this is the one place where a mean is taken.
 
         The check comes before the step, so that a trainer that stops here still holds its last finite weights.

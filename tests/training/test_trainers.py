@@ -1,0 +1,315 @@
+"""The trainers: each step against the same step by hand, resume to the last bit, and every way in which a run can go wrong."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from gantut.losses import LOSSES, gradient_penalty, r1
+from gantut.networks import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
+from gantut.training import EMA, CheckpointError, GANTrainer, NonFiniteError, VAETrainer
+from gantut.vae import VAE
+
+
+class Points:
+    """Batches as a function of the step number, like those of gantut.data."""
+
+    def __init__(self, shape=(2,), labels=0, size=16):
+        self.shape, self.labels, self.size = shape, labels, size
+
+    def batch(self, k):
+        x = torch.rand(self.size, *self.shape, generator=torch.Generator().manual_seed(k))
+        return (x, torch.arange(self.size) % self.labels) if self.labels else x
+
+
+def gan(shape=(2,), classes=0, batch_norm=False, **options):
+    G = MLPGenerator(3, shape, hidden=(16,), classes=classes, batch_norm=batch_norm)
+    return GANTrainer(G, MLPDiscriminator(shape, hidden=(16,), classes=classes, seed=1), **options)
+
+
+def vae(likelihood="bernoulli", **options):
+    shape = (1, 4, 4)
+    return VAETrainer(VAE(MLPEncoder(shape, 3, hidden=(16,)), MLPDecoder(3, shape, hidden=(16,), seed=1), likelihood), **options)
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def test_one_gan_step_by_hand():
+    """Alternating Adam steps on the non-saturating losses, written out."""
+    trainer = gan(lr=0.01, ema=None, seed=5)
+    G = MLPGenerator(3, (2,), hidden=(16,))
+    D = MLPDiscriminator((2,), hidden=(16,), seed=1)
+    optimizers = [torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.0, 0.99)) for net in (D, G)]
+    noise, real = torch.Generator().manual_seed(5), Points().batch(0)
+    fake = G(torch.randn(16, 3, generator=noise)).detach()
+    d_loss = -(torch.sigmoid(D(real)).log() + (1 - torch.sigmoid(D(fake))).log()).mean()
+    d_loss.backward()
+    optimizers[0].step()
+    g_loss = -torch.sigmoid(D(G(torch.randn(16, 3, generator=noise)))).log().mean()
+    G.zero_grad()
+    g_loss.backward()
+    optimizers[1].step()
+    (logs,) = trainer.run(Points(), 1)
+    assert logs["discriminator"] == pytest.approx(float(d_loss), rel=1e-5)
+    assert logs["generator"] == pytest.approx(float(g_loss), rel=1e-5)
+    for ours, theirs in ((trainer.G, G), (trainer.D, D)):
+        for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.allclose(p, q, atol=1e-5)
+
+
+def test_the_discriminator_step_leaves_no_gradient_in_the_generator_and_back():
+    trainer = gan()
+    real, _ = trainer.unpack(Points().batch(0), 0)
+    trainer.discriminator_step(real, None)
+    assert all(p.grad is None for p in trainer.G.parameters())
+    before = [p.grad.clone() for p in trainer.D.parameters()]
+    trainer.generator_step(real, None)
+    assert all(torch.equal(p.grad, g) for p, g in zip(trainer.D.parameters(), before, strict=True))
+
+
+def test_one_vae_step_by_hand():
+    trainer = vae(lr=0.01, beta=2.0, seed=5)
+    reference = vae().vae
+    x = Points((1, 4, 4)).batch(0)
+    mean, log_variance = reference.encoder(x)
+    noise = torch.randn(16, 3, generator=torch.Generator().manual_seed(5))
+    logits = reference.decoder(mean + (0.5 * log_variance).exp() * noise)
+    bce = torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+    kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
+    optimizer = torch.optim.Adam(reference.parameters(), lr=0.01)
+    (bce + 2 * kl).mean().backward()
+    optimizer.step()
+    (logs,) = trainer.run(Points((1, 4, 4)), 1)
+    assert logs["distortion"] == pytest.approx(float(bce.mean()), rel=1e-5)
+    assert logs["rate"] == pytest.approx(float(kl.mean()), rel=1e-5)
+    assert logs["negative_elbo"] == pytest.approx(float((bce + kl).mean()), rel=1e-5)
+    for p, q in zip(trainer.vae.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(p, q, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_trains_conditionally_with_a_penalty(loss):
+    trainer = gan(classes=3, loss=loss, penalty=gradient_penalty(1.0), penalty_every=2)
+    logs = list(trainer.run(Points(labels=3), 4))
+    assert ["penalty" in entry for entry in logs] == [True, False, True, False]
+    assert trainer.sample(5, seed=0).shape == (5, 2)
+
+
+def test_n_critic_and_lazy_penalty():
+    trainer = gan(n_critic=3, loss="wasserstein", penalty=r1(1.0))
+    assert ["generator" in entry for entry in trainer.run(Points(), 6)] == [False, False, True] * 2
+
+
+def test_training_reduces_the_vae_loss_and_moves_a_gan_to_the_data():
+    history = vae(lr=0.01).fit(Points((1, 4, 4)), 300)
+    assert sum(history["negative_elbo"][-20:]) < sum(history["negative_elbo"][:20]) - 5
+    trainer = gan(loss="non_saturating", penalty=r1(0.1))
+    trainer.fit(Points(size=64), 600)
+    assert torch.allclose(trainer.sample(2000, seed=0).mean(0), torch.tensor([0.5, 0.5]), atol=0.15)
+
+
+def test_ema_averages_parameters_and_buffers_and_copies_counters():
+    trainer = gan(batch_norm=True, ema=0.5)
+    list(trainer.run(Points(), 1))
+    average, fresh = EMA(gan(batch_norm=True).G, 0.5), trainer.G
+    expected = {k: v.clone() for k, v in average.network.state_dict().items()}
+    average.update(fresh)
+    decay = min(0.5, 2 / 11)
+    for key, value in average.network.state_dict().items():
+        new = fresh.state_dict()[key]
+        want = new if not value.is_floating_point() else decay * expected[key] + (1 - decay) * new
+        assert torch.allclose(value, want, atol=1e-6), key
+    assert any("running_mean" in key for key in expected)
+    with pytest.raises(ValueError, match=r"decay must lie in \[0, 1\), got 1"):
+        EMA(fresh, 1.0)
+
+
+@pytest.mark.parametrize("make", [lambda: gan(penalty=gradient_penalty(1.0), batch_norm=True), lambda: vae(ema=0.9)])
+def test_resume_is_exact_to_the_last_bit(make, tmp_path):
+    data = Points((1, 4, 4)) if isinstance(make(), VAETrainer) else Points()
+    whole, first, second = make(), make(), make()
+    list(whole.run(data, 9))
+    list(first.run(data, 4))
+    first.save(tmp_path / "a.pt")
+    torch.rand(3)  # other code may use the global generator in between
+    second.load(tmp_path / "a.pt")
+    list(second.run(data, 5))
+    a, b = whole.state_dict(), second.state_dict()
+    del a["global_generator"], b["global_generator"]
+    assert same(a, b)
+    assert torch.equal(whole.sample(3), second.sample(3))
+
+
+def test_sampling_with_a_seed_does_not_disturb_training():
+    a, b = gan(), gan()
+    list(a.run(Points(), 2))
+    for _ in b.run(Points(), 2):
+        assert torch.equal(b.sample(2, seed=1), b.sample(2, seed=1))
+    assert torch.equal(a.sample(4), b.sample(4))
+    assert b.G.training
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float64"])
+def test_precisions(precision):
+    trainer = gan(precision=precision, penalty=r1(1.0))
+    list(trainer.run(Points(), 3))
+    expected = torch.float64 if precision == "float64" else torch.float32
+    assert all(p.dtype == expected and torch.isfinite(p).all() for p in trainer.D.parameters())
+    with pytest.raises(ValueError, match="unknown precision 'float8'; known: float32"):
+        gan(precision="float8")
+
+
+def test_non_finite_losses_stop_with_the_step_the_term_and_the_cause():
+    class Poisoned(Points):
+        def batch(self, k):
+            return super().batch(k) * (float("nan") if k == 2 else 1.0)
+
+    trainer = gan()
+    with pytest.raises(NonFiniteError, match=r"step 2: the discriminator loss became nan.*batch itself holds NaN"):
+        trainer.fit(Poisoned(), 5)
+    assert trainer.steps == 2
+    assert all(torch.isfinite(p).all() for p in trainer.D.parameters())
+    broken = vae()
+    next(broken.vae.decoder.parameters()).data.fill_(float("inf"))
+    with pytest.raises(NonFiniteError, match="step 0: the vae loss.*weights of vae blew up"):
+        broken.fit(Points((1, 4, 4)), 1)
+    with pytest.raises(NonFiniteError, match="loss overflowed.*penalty"):
+        gan(loss="least_squares").fit([torch.full((4, 2), 3e38)], 1)
+
+
+def test_checkpoint_errors_change_nothing(tmp_path):
+    trainer = gan()
+    list(trainer.run(Points(), 2))
+    good = trainer.save(tmp_path / "good.pt")
+    before = good.read_bytes()
+    state = trainer.state_dict()
+    (tmp_path / "short.pt").write_bytes(before[: len(before) // 2])
+    (tmp_path / "empty.pt").write_bytes(b"")
+    (tmp_path / "text.pt").write_text("hello")
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "foreign.pt")
+    cases = {
+        "none.pt": "no checkpoint at",
+        "short.pt": "truncated or no checkpoint",
+        "empty.pt": "truncated or no checkpoint",
+        "text.pt": "truncated or no checkpoint",
+        "foreign.pt": "none written by a trainer",
+    }
+    for name, message in cases.items():
+        with pytest.raises(CheckpointError, match=message):
+            trainer.load(tmp_path / name)
+    other = GANTrainer(MLPGenerator(3, (2,), hidden=(8,)), MLPDiscriminator((2,), hidden=(16,)))
+    with pytest.raises(CheckpointError, match=r"another architecture: generator\.decoder\.body.* \(16, 3\).*\(8, 3\)"):
+        other.load(good)
+    with pytest.raises(CheckpointError, match="saved by GANTrainer; expected VAETrainer"):
+        vae().load(good)
+    with pytest.raises(CheckpointError, match="with an EMA, unlike here"):
+        gan(ema=None).load(good)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="cannot write the checkpoint"):
+        trainer.save(tmp_path / "file" / "a.pt")
+    assert same(state, trainer.state_dict())
+    assert good.read_bytes() == before
+
+
+def test_no_code_runs_from_a_checkpoint(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return print, ("executed",)
+
+    torch.save({"format": "gantut checkpoint", "version": 1, "x": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(CheckpointError):
+        gan().load(tmp_path / "evil.pt")
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    trainer = gan()
+    path = trainer.save(tmp_path / "a.pt")
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        trainer.save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
+
+
+SCRIPT = """
+import sys, torch
+from gantut.networks import MLPDiscriminator, MLPGenerator
+from gantut.training import GANTrainer
+class Points:
+    def batch(self, k):
+        return torch.rand(16, 2, generator=torch.Generator().manual_seed(k))
+trainer = GANTrainer(MLPGenerator(3, (2,), hidden=(256, 256)), MLPDiscriminator((2,), hidden=(16,), seed=1))
+print("ready", flush=True)
+trainer.fit(Points(), 10**9, save=sys.argv[1], save_every=1)
+print("stopped", trainer.interrupted, trainer.steps, flush=True)
+"""
+
+
+def _started(path):
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline().strip() == "ready"
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.slow
+def test_kill_9_never_corrupts_a_file(tmp_path):
+    path, steps = tmp_path / "a.pt", []
+    for pause in (0.0, 0.013, 0.037):
+        process = _started(path)
+        time.sleep(pause)
+        process.kill()
+        process.communicate()
+        trainer = GANTrainer(MLPGenerator(3, (2,), hidden=(256, 256)), MLPDiscriminator((2,), hidden=(16,), seed=1))
+        trainer.load(path)
+        steps.append(trainer.steps)
+    assert min(steps) >= 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
+    process = _started(tmp_path / "a.pt")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    word, interrupted, steps = out.split()
+    assert (word, interrupted) == ("stopped", "True")
+    trainer = GANTrainer(MLPGenerator(3, (2,), hidden=(256, 256)), MLPDiscriminator((2,), hidden=(16,), seed=1))
+    trainer.load(tmp_path / "a.pt")
+    assert trainer.steps == int(steps)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="gave no batch"):
+        gan().fit([], 1)
+    with pytest.raises(TypeError, match="expected data with batch"):
+        gan().fit(3, 1)
+    with pytest.raises(ValueError, match=r"expected examples of shape \(N, 2\), got \(4, 3\)"):
+        gan().fit([torch.rand(4, 3)], 1)
+    with pytest.raises(ValueError, match="conditional on 3 classes, but the batch has no labels"):
+        gan(classes=3).fit(Points(), 1)
+    with pytest.raises(ValueError, match="unknown loss 'wgan'"):
+        gan(loss="wgan")
+    with pytest.raises(ValueError, match="at least 1, got 0 and 1"):
+        gan(n_critic=0)
+    with pytest.raises(ValueError, match=r"disagree on shape: \(2,\) and \(3,\)"):
+        GANTrainer(MLPGenerator(3, (2,)), MLPDiscriminator((3,)))
+    with pytest.raises(ValueError, match="beta must be a finite number ≥ 0, got -1"):
+        vae(beta=-1)
