@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,9 +43,7 @@ class ContinuousBernoulliLikelihood(nn.Module):
     pixels_in_unit_interval = True
 
     def forward(self, parameters: Tensor) -> Distribution:
-        return Independent(
-            ContinuousBernoulli(logits=parameters, validate_args=False), parameters.ndim - 1
-        )
+        return Independent(ContinuousBernoulli(logits=parameters, validate_args=False), parameters.ndim - 1)
 
 
 class GaussianLikelihood(nn.Module):
@@ -72,7 +71,7 @@ class GaussianLikelihood(nn.Module):
         return Independent(Normal(mean, sigma, validate_args=False), mean.ndim - 1)
 
 
-LIKELIHOODS = {
+LIKELIHOODS: dict[str, Callable[[], nn.Module]] = {
     "bernoulli": BernoulliLikelihood,
     "continuous_bernoulli": ContinuousBernoulliLikelihood,
     "gaussian": GaussianLikelihood,
@@ -94,9 +93,7 @@ class VAE(nn.Module):
         ValueError: the likelihood's name is unknown, or encoder and decoder disagree on latent_dim, shape or classes.
     """
 
-    def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: str | nn.Module = "bernoulli"
-    ) -> None:
+    def __init__(self, encoder: Any, decoder: Any, likelihood: str | nn.Module = "bernoulli") -> None:
         super().__init__()
         for attribute in ("latent_dim", "shape", "classes"):
             ours, theirs = getattr(encoder, attribute), getattr(decoder, attribute)
@@ -135,9 +132,7 @@ class VAE(nn.Module):
         return diagonal_normal(torch.zeros_like(z), torch.zeros_like(z))
 
     @torch.no_grad()
-    def sample(
-        self, n: int, labels: Tensor | None = None, *, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, n: int, labels: Tensor | None = None, *, generator: torch.Generator | None = None) -> Tensor:
         """The means of p(x|z) for ``n`` codes drawn from the prior, (n, *shape)."""
         like = next(self.parameters())
         z = torch.randn(n, self.latent_dim, generator=generator, device=like.device, dtype=like.dtype)

@@ -92,9 +92,7 @@ LOSSES: dict[str, AdversarialLoss] = {
     "least_squares": AdversarialLoss(least_squares_discriminator, least_squares_generator),
     "hinge": AdversarialLoss(hinge_discriminator, critic_generator),
     "wasserstein": AdversarialLoss(wasserstein_discriminator, critic_generator),
-    "relativistic": AdversarialLoss(
-        relativistic_discriminator, relativistic_generator, generator_needs_real=True
-    ),
+    "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator, generator_needs_real=True),
 }
 
 

@@ -62,9 +62,7 @@ class ConvGenerator(nn.Module):
     Options as in ``ConvDecoder``; BatchNorm is on unless switched off.
     """
 
-    def __init__(
-        self, latent_dim: int, shape: tuple[int, int, int], *, batch_norm: bool = True, **options
-    ) -> None:
+    def __init__(self, latent_dim: int, shape: tuple[int, int, int], *, batch_norm: bool = True, **options) -> None:
         super().__init__()
         self.decoder = ConvDecoder(latent_dim, shape, batch_norm=batch_norm, **options)
         self.latent_dim, self.shape, self.classes = latent_dim, self.decoder.shape, self.decoder.classes

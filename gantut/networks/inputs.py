@@ -34,10 +34,8 @@ def check_labels(labels: Tensor | None, classes: int, n: int) -> Tensor | None:
         raise TypeError(f"labels must be integers, got {labels.dtype}")
     if labels.shape != (n,):
         raise ValueError(f"expected {n} labels, shape ({n},), got {tuple(labels.shape)}")
-    if n and not (0 <= int(labels.min()) and int(labels.max()) < classes):
-        raise ValueError(
-            f"labels must lie in 0 … {classes - 1}, got {int(labels.min())} … {int(labels.max())}"
-        )
+    if n and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        raise ValueError(f"labels must lie in 0 … {classes - 1}, got {int(labels.min())} … {int(labels.max())}")
     return labels.long()
 
 

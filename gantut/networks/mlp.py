@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded
-from gantut.networks.inputs import append_label, check_latent_dim, check_labels, check_shape, size
+from gantut.networks.inputs import append_label, check_labels, check_latent_dim, check_shape, size
 
-ACTIVATIONS = {"leaky_relu": lambda: nn.LeakyReLU(LEAK), "tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "leaky_relu": lambda: nn.LeakyReLU(LEAK),
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+}
 
 
 def _hidden_layers(width: int, hidden: Sequence[int], *, batch_norm: bool, activation: str) -> nn.Sequential:
@@ -69,9 +74,7 @@ class MLPGenerator(nn.Module):
     shape. Options as in ``MLPDecoder``. [goodfellow2014]
     """
 
-    def __init__(
-        self, latent_dim: int, shape: tuple[int, ...], *, output: str | None = None, **options
-    ) -> None:
+    def __init__(self, latent_dim: int, shape: tuple[int, ...], *, output: str | None = None, **options) -> None:
         super().__init__()
         output = output or ("sigmoid" if _is_image(shape) else "identity")
         if output not in ("sigmoid", "identity"):

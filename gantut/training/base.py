@@ -154,9 +154,7 @@ class Trainer(ABC):
         if not torch.isfinite(batch).all():
             cause = "the batch itself holds NaN or infinite values: clean the data"
         elif broken := [
-            name
-            for name, net in self.networks.items()
-            if not all(torch.isfinite(p).all() for p in net.parameters())
+            name for name, net in self.networks.items() if not all(torch.isfinite(p).all() for p in net.parameters())
         ]:
             cause = f"the weights of {', '.join(broken)} blew up in the step before: lower the learning rate"
         else:
@@ -190,7 +188,9 @@ class Trainer(ABC):
                 f"{path} holds the networks {sorted(state['networks'])}; expected {sorted(self.networks)}"
             )
         if (state["ema"] is None) != (self.ema is None):
-            raise CheckpointError(f"{path} was saved {'without' if state['ema'] is None else 'with'} an EMA, unlike here")
+            raise CheckpointError(
+                f"{path} was saved {'without' if state['ema'] is None else 'with'} an EMA, unlike here"
+            )
         for name, network in self.networks.items():
             checkpoint.check_same_tensors(path, name, state["networks"][name], network.state_dict())
         self.load_state_dict(state)

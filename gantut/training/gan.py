@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gantut.losses.adversarial import AdversarialLoss, adversarial_loss
 from gantut.losses.penalties import Penalty
@@ -25,8 +27,8 @@ class GANTrainer(Trainer):
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
+        generator: Any,
+        discriminator: Any,
         *,
         loss: str | AdversarialLoss = "non_saturating",
         penalty: Penalty | None = None,
@@ -107,9 +109,7 @@ class GANTrainer(Trainer):
         return score
 
     @torch.no_grad()
-    def sample(
-        self, n: int, labels: Tensor | None = None, *, seed: int | None = None, average: bool = True
-    ) -> Tensor:
+    def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None, average: bool = True) -> Tensor:
         """``n`` samples (n, *shape) on the CPU, from the EMA generator unless ``average`` is False or there is none.
 
         With ``seed`` the noise depends on it alone and training is not disturbed; without, it comes from the trainer's random state. A
@@ -123,7 +123,7 @@ class GANTrainer(Trainer):
         return evaluate(network, z, None if labels is None else labels.to(self.device))
 
 
-def evaluate(network: nn.Module, z: Tensor, labels: Tensor | None, chunk: int = 1024) -> Tensor:
+def evaluate(network: Any, z: Tensor, labels: Tensor | None, chunk: int = 1024) -> Tensor:
     """The network's outputs in evaluation mode, chunk by chunk so that memory stays small; its mode is given back."""
     was_training = network.training
     network.eval()

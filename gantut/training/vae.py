@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -38,9 +40,7 @@ class VAETrainer(Trainer):
         self.vae: VAE = vae
         self.beta = beta
         self.optimizers = {
-            "vae": torch.optim.Adam(
-                [p for p in vae.parameters() if p.requires_grad], lr=lr, betas=betas, fused=True
-            )
+            "vae": torch.optim.Adam([p for p in vae.parameters() if p.requires_grad], lr=lr, betas=betas, fused=True)
         }
         self.ema = None if ema is None else EMA(vae, ema)
 
@@ -58,7 +58,7 @@ class VAETrainer(Trainer):
     @property
     def model(self) -> VAE:
         """The VAE to use: the moving average where there is one, the trained weights otherwise."""
-        return self.vae if self.ema is None else self.ema.network
+        return self.vae if self.ema is None else cast(VAE, self.ema.network)
 
     @torch.no_grad()
     def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None) -> Tensor:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from gantut.losses import LOSSES, adversarial_loss
 
 LN2, SP1 = math.log(2), math.log1p(math.e)  # softplus(0) and softplus(1)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from gantut.losses import distortion, elbo, negative_elbo, rate
 from gantut.networks import MLPDecoder, MLPEncoder
 from gantut.vae import LIKELIHOODS, VAE, GaussianLikelihood, VAEOutput, diagonal_normal

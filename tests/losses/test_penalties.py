@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from gantut.losses import PENALTIES, gradient_penalty, r1, r1_r2, r2
 
 N, DIM = 64, 5

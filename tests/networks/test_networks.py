@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from gantut import networks
 from gantut.networks.inputs import halvings
 
@@ -18,7 +19,7 @@ def test_generators_and_discriminators(kind, shape, classes):
     labels = torch.arange(4) if classes else None
     images = G(torch.randn(4, 6, generator=torch.Generator().manual_seed(0)), labels)
     assert images.shape == (4, *shape)
-    assert 0 <= float(images.min()) and float(images.max()) <= 1 and float(images.std()) > 1e-4
+    assert float(images.min()) >= 0 and float(images.max()) <= 1 and float(images.std()) > 1e-4
     assert D(images, labels).shape == (4,)
 
 

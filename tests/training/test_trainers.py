@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torch
+
 from gantut.losses import LOSSES, gradient_penalty, r1
 from gantut.networks import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
 from gantut.training import EMA, CheckpointError, GANTrainer, NonFiniteError, VAETrainer
@@ -31,7 +32,9 @@ def gan(shape=(2,), classes=0, batch_norm=False, **options):
 
 def vae(likelihood="bernoulli", **options):
     shape = (1, 4, 4)
-    return VAETrainer(VAE(MLPEncoder(shape, 3, hidden=(16,)), MLPDecoder(3, shape, hidden=(16,), seed=1), likelihood), **options)
+    return VAETrainer(
+        VAE(MLPEncoder(shape, 3, hidden=(16,)), MLPDecoder(3, shape, hidden=(16,), seed=1), likelihood), **options
+    )
 
 
 def same(a, b):

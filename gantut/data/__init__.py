@@ -1,0 +1,53 @@
+"""Data that ends as tensors in memory, and batches that are a function of the step number."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gantut.data.batches import Batches
+from gantut.data.densities import DENSITIES, Density, grid, pinwheel, ring, spirals, two_moons
+from gantut.data.digits import digits
+from gantut.data.glyphs import glyphs
+from gantut.data.images import ImageData, TensorData
+from gantut.data.sources import cifar10, fashion_mnist, folder, mnist
+
+__all__ = [
+    "DATASETS",
+    "DENSITIES",
+    "Batches",
+    "Density",
+    "ImageData",
+    "TensorData",
+    "cifar10",
+    "digits",
+    "fashion_mnist",
+    "folder",
+    "glyphs",
+    "grid",
+    "load",
+    "mnist",
+    "pinwheel",
+    "ring",
+    "spirals",
+    "two_moons",
+]
+
+DATASETS: dict[str, Callable[..., Any]] = {
+    **DENSITIES,
+    "digits": digits,
+    "glyphs": glyphs,
+    "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
+    "folder": folder,
+}
+
+
+def load(name: str, **options: Any) -> Any:
+    """Make or read the data set called ``name``, with the options of its function.
+
+    Raises:
+        ValueError: the name is unknown; the message lists the known ones.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(DATASETS))}")
+    return DATASETS[name](**options)

@@ -1,0 +1,130 @@
+"""Printed digits, rendered from the fonts that ship with matplotlib and bent a little: a data set of any size without a download."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gantut.data.batches import generator
+from gantut.data.cache import cached
+from gantut.data.digits import check_split
+from gantut.data.images import ImageData
+
+FONTS = (
+    *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
+    *("cmr10", "cmb10", "cmss10", "cmtt10"),
+)
+# name: (least, most), drawn uniformly: easy, hard. Angles in radians, shifts as a share of the side.
+FACTORS = {
+    "rotation": ((-0.12, 0.12), (-0.21, 0.21)),
+    "shear": ((-0.12, 0.12), (-0.2, 0.2)),
+    "scale": ((0.85, 1.0), (0.65, 0.9)),
+    "shift_x": ((-0.04, 0.04), (-0.09, 0.09)),
+    "shift_y": ((-0.04, 0.04), (-0.09, 0.09)),
+    "stroke": ((-0.5, 0.5), (-1.0, 1.0)),
+}
+_MASK, _VERSION = 112, 1
+
+
+def glyphs(
+    n: int = 20_000, *, size: int = 28, hard: bool = False, seed: int = 0, split: str = "train", cache: bool = True
+) -> ImageData:
+    """``n`` printed digits of ``size``×``size`` pixels, white on black, with labels and the factors that made them.
+
+    Twenty fonts; rotation, shear, scale, shift and stroke (negative is thin) are drawn uniformly, in a wider range with ``hard``. The splits
+    ``"train"`` and ``"test"`` are independent draws.
+
+    Raises:
+        ValueError: n < 1, a size below 8, an unknown split.
+    """
+    check_split(split, ("train", "test"))
+    if n < 1 or size < 8:
+        raise ValueError(f"n must be at least 1 and size at least 8, got n={n}, size={size}")
+
+    def make() -> dict[str, Tensor]:
+        return _render(n, size, hard, generator(seed, SPLIT_CODES[split]))
+
+    key = f"glyphs-{_VERSION}-{n}-{size}-{'hard' if hard else 'easy'}-{seed}-{split}"
+    content = cached(key, make) if cache else make()
+    images, labels = content.pop("images"), content.pop("labels")
+    return ImageData(images, labels, name="glyphs", classes=10, factors=content)
+
+
+SPLIT_CODES = {"train": 0, "test": 1}
+
+
+def _masks() -> Tensor:
+    """Each font's digits as soft masks (fonts, 10, _MASK, _MASK), centred, the ink's box 60 % of the side at most."""
+    from matplotlib import get_data_path
+    from PIL import Image, ImageDraw, ImageFont
+
+    folder = Path(get_data_path()) / "fonts" / "ttf"
+    masks = torch.zeros(len(FONTS), 10, _MASK, _MASK)
+    for f, name in enumerate(FONTS):
+        font = ImageFont.truetype(str(folder / f"{name}.ttf"), 100)
+        boxes = [font.getbbox(str(digit)) for digit in range(10)]
+        # One scale per font, so that its digits keep their proportions.
+        largest = max(max(right - left, bottom - top) for left, top, right, bottom in boxes)
+        font = ImageFont.truetype(str(folder / f"{name}.ttf"), round(100 * 0.68 * _MASK / largest))
+        for digit in range(10):
+            left, top, right, bottom = font.getbbox(str(digit))
+            picture = Image.new("L", (_MASK, _MASK))
+            place = ((_MASK - left - right) / 2, (_MASK - top - bottom) / 2)
+            ImageDraw.Draw(picture).text(place, str(digit), fill=255, font=font)
+            masks[f, digit] = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(_MASK, _MASK) / 255
+    return masks
+
+
+def _blur(masks: Tensor, std: float) -> Tensor:
+    reach = math.ceil(3 * std)
+    line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / std) ** 2)
+    line = line / line.sum()
+    flat = masks.flatten(0, 1)[:, None]
+    flat = F.conv2d(flat, line.view(1, 1, -1, 1), padding=(reach, 0))
+    return F.conv2d(flat, line.view(1, 1, 1, -1), padding=(0, reach)).view_as(masks)
+
+
+def _render(n: int, size: int, hard: bool, g: torch.Generator) -> dict[str, Tensor]:
+    labels = torch.randint(10, (n,), generator=g)
+    fonts = torch.randint(len(FONTS), (n,), generator=g)
+    factors = {}
+    for name, ranges in FACTORS.items():
+        low, high = ranges[hard]
+        factors[name] = low + (high - low) * torch.rand(n, generator=g)
+    # The level set of a blurred mask moves outwards as the level falls: one blur, and the level is the stroke.
+    masks = _blur(_masks(), 0.025 * _MASK)
+    images = torch.empty(n, 1, size, size, dtype=torch.uint8)
+    for start in range(0, n, 500):
+        part = slice(start, start + 500)
+        chosen = masks[fonts[part], labels[part]][:, None]
+        drawn = F.grid_sample(
+            chosen,
+            F.affine_grid(
+                _inverse_maps({k: v[part] for k, v in factors.items()}),
+                [len(chosen), 1, 2 * size, 2 * size],
+                align_corners=False,
+            ),
+            align_corners=False,
+        )
+        level = 0.5 - 0.22 * factors["stroke"][part].view(-1, 1, 1, 1)
+        ink = F.avg_pool2d(((drawn - level) * 6 + 0.5).clamp(0, 1), 2)
+        images[part] = ink.mul(255).round().to(torch.uint8)
+    return {"images": images, "labels": labels, "font": fonts.float(), **factors}
+
+
+def _inverse_maps(factors: dict[str, Tensor]) -> Tensor:
+    """The maps (n, 2, 3) from output to input places that rotate, shear, scale and then shift the ink; places run over [−1, 1]."""
+    c, s = factors["rotation"].cos(), factors["rotation"].sin()
+    shear, zeros, ones = factors["shear"], torch.zeros_like(c), torch.ones_like(c)
+    rotation = torch.stack([c, -s, s, c], 1).view(-1, 2, 2)
+    slant = torch.stack([ones, shear, zeros, ones], 1).view(-1, 2, 2)
+    inverse = torch.linalg.inv(factors["scale"].view(-1, 1, 1) * rotation @ slant)
+    shift = 2 * torch.stack([factors["shift_x"], factors["shift_y"]], 1)[:, :, None]
+    return torch.cat([inverse, -inverse @ shift], dim=2)

@@ -1,0 +1,77 @@
+"""Imports inside the library go only to a lower floor."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# The first prefix that fits a module gives its floor and its room.
+FLOORS = {
+    "gantut.data": 0,
+    "gantut.networks": 0,
+    "gantut.losses.adversarial": 0,
+    "gantut.losses.penalties": 0,
+    "gantut.losses.elbo": 1,
+    "gantut.losses": 1,
+    "gantut.vae": 1,
+    "gantut.metrics": 1,
+    "gantut.training": 2,
+    "gantut.plots": 2,
+    "gantut": 3,
+}
+
+
+def place(module):
+    return next((prefix, floor) for prefix, floor in FLOORS.items() if f"{module}.".startswith(f"{prefix}."))
+
+
+def imports(source):
+    """The gantut modules that a source imports when it is loaded (type-only imports do not run)."""
+    tree = ast.parse(source)
+    type_only = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    skipped = {id(child) for block in type_only for child in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("gantut"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gantut"):
+            if node.module == "gantut":
+                yield from (f"gantut.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def faults(module, source):
+    room, floor = place(module)
+    for other in imports(source):
+        other_room, other_floor = place(other)
+        inside = other_room == room or (module == "gantut.losses" and other.startswith("gantut.losses."))
+        if not inside and other_floor >= floor:
+            yield f"{module} (floor {floor}) imports {other} (floor {other_floor})"
+
+
+def modules():
+    for path in sorted((ROOT / "gantut").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts).removesuffix(".__init__"), path.read_text(encoding="utf-8")
+
+
+def test_imports_go_down():
+    found = [fault for module, source in modules() for fault in faults(module, source)]
+    assert found == []
+    assert len(list(modules())) > 10
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("gantut.data.digits", "from gantut.training import GANTrainer"),
+        ("gantut.networks.mlp", "import gantut.data"),
+        ("gantut.metrics", "def f():\n    from gantut import vae"),
+        ("gantut.training.gan", "from gantut import plots"),
+    ],
+)
+def test_the_rule_rejects_a_climb(module, source):
+    assert list(faults(module, source))
