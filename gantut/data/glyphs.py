@@ -38,7 +38,7 @@ def glyphs(
 ) -> ImageData:
     """``n`` printed digits of ``size``×``size`` pixels, white on black, with labels and the factors that made them.
 
-    Twenty fonts; rotation, shear, scale, shift and stroke (negative is thin) are drawn uniformly, in a wider range with ``hard``. The splits
+    Twenty fonts; rotation, shear, scale, shift and stroke (negative is thin) are drawn uniformly, more widely with ``hard``. The splits
     ``"train"`` and ``"test"`` are independent draws.
 
     Raises:
@@ -113,7 +113,7 @@ def _render(n: int, size: int, hard: bool, g: torch.Generator) -> dict[str, Tens
             ),
             align_corners=False,
         )
-        level = 0.5 - 0.22 * factors["stroke"][part].view(-1, 1, 1, 1)
+        level = 0.4 - 0.18 * factors["stroke"][part].view(-1, 1, 1, 1)
         ink = F.avg_pool2d(((drawn - level) * 6 + 0.5).clamp(0, 1), 2)
         images[part] = ink.mul(255).round().to(torch.uint8)
     return {"images": images, "labels": labels, "font": fonts.float(), **factors}

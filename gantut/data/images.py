@@ -21,7 +21,7 @@ def _check_lengths(n: int, named: dict[str, Tensor | None]) -> None:
 class ImageData:
     """Images (N, C, H, W) as bytes, with labels (N,) and known factors (N,) where there are any.
 
-    The byte ``maximum`` means 1.0. One byte a pixel keeps ten thousands of images small; a batch becomes float32 in [0, 1] when it is drawn.
+    The byte ``maximum`` means 1.0. One byte a pixel keeps many images small; a batch becomes float32 in [0, 1] when it is drawn.
 
     Raises:
         ValueError: not uint8 of four dimensions, or labels or factors of another length.

@@ -56,7 +56,7 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Maps images (N, C, H, W) in [0, 1] to one logit each, (N,). BatchNorm couples the logits of a batch, so never mix real and fake in one.
+    """Maps images (N, C, H, W) in [0, 1] to one logit each, (N,). BatchNorm couples a batch, so never mix real and fake.
 
     The paper ends in a sigmoid; this network stops at the logit, and the losses take it from there.
     """

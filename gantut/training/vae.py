@@ -16,7 +16,7 @@ from gantut.vae import VAE
 class VAETrainer(Trainer):
     """Minimises distortion + β · rate over encoder, decoder and likelihood together, with one Adam. [kingma2014]
 
-    β = 1 maximises the ELBO; another β gives the β-VAE [higgins2017]. The moving average ``ema`` covers the whole VAE; it is off unless asked.
+    β = 1 maximises the ELBO; another β gives the β-VAE [higgins2017]. ``ema`` averages the whole VAE; it is off unless asked.
 
     Raises:
         ValueError: β is negative or not finite.

@@ -1,0 +1,256 @@
+"""How good are samples? Distances between feature clouds, label coverage, and mode coverage in two dimensions.
+
+Image metrics look through a small classifier that is trained here on the same kind of data. Their numbers can be compared with one another
+only where that network is the same; they are not the Inception-based numbers of papers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from gantut.data.batches import generator
+from gantut.data.cache import cached
+from gantut.data.densities import Density
+from gantut.data.images import ImageData
+
+FEATURES = 64
+_VERSION = 2
+
+
+class Extracted(NamedTuple):
+    """Features (N, 64) in float64 and class logits (N, classes)."""
+
+    features: Tensor
+    logits: Tensor
+
+
+class FeatureNetwork(nn.Module):
+    """A small convolutional classifier; its 64 penultimate activations are the features.
+
+    They are divided by one number, ``scale``, that gives them a mean variance of 1 on the training data: so distances have a unit that does
+    not depend on how long the classifier was trained.
+    """
+
+    scale: Tensor
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.shape, self.classes = shape, classes
+        channels, height, width = shape
+        sides = [-(-side // 4) for side in (height, width)]
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Flatten(),
+            nn.Linear(32 * sides[0] * sides[1], FEATURES),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(FEATURES, classes)
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.body(2 * images - 1))
+
+    @torch.no_grad()
+    def extract(self, images: Tensor | ImageData, chunk: int = 2000) -> Extracted:
+        """Features and logits of images in [0, 1], chunk by chunk.
+
+        Raises:
+            ValueError: another shape than the network's, NaN, or values outside [0, 1].
+        """
+        x = images.floats() if isinstance(images, ImageData) else images
+        if tuple(x.shape[1:]) != self.shape or x.ndim != 4:
+            raise ValueError(f"expected images of shape (N, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
+        if len(x) and not (torch.isfinite(x).all() and float(x.min()) >= 0 and float(x.max()) <= 1):
+            raise ValueError(
+                f"expected finite images in [0, 1], got values from {float(x.min()):g} to {float(x.max()):g}"
+            )
+        features, logits = [], []
+        for part in x.float().split(chunk):
+            h = self.body(2 * part - 1)
+            features.append(h.double() / self.scale)
+            logits.append(self.head(h))
+        return Extracted(torch.cat(features), torch.cat(logits))
+
+
+def feature_network(
+    data: ImageData, *, steps: int = 600, batch_size: int = 128, seed: int = 0, cache: bool = True
+) -> FeatureNetwork:
+    """The feature network of a labelled data set: trained once, a few seconds, and cached after that.
+
+    Raises:
+        ValueError: the data has no labels or fewer than two classes.
+    """
+    if data.labels is None or data.classes < 2:
+        raise ValueError(
+            f"a feature network needs labelled data of two classes or more; {data.name!r} has {data.classes}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        network = FeatureNetwork(data.shape, data.classes)
+
+    def train() -> dict[str, Tensor]:
+        optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        batches = data.batches(min(batch_size, len(data)), seed=seed, labels=True)
+        for k in tqdm(range(steps), desc="feature network", disable=None, delay=1):
+            x, labels = batches.batch(k)
+            optimizer.zero_grad()
+            F.cross_entropy(network(x), labels).backward()
+            optimizer.step()
+            schedule.step()
+        with torch.no_grad():
+            sample = data.floats(torch.arange(min(len(data), 5000)))
+            network.scale.copy_(network.body(2 * sample - 1).var(0).mean().sqrt())
+        return network.state_dict()
+
+    fingerprint = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes()).hexdigest()[:16]
+    key = f"features-{_VERSION}-{data.name}-{fingerprint}-{steps}-{batch_size}-{seed}"
+    network.load_state_dict(cached(key, train) if cache else train())
+    return network.eval().requires_grad_(False)
+
+
+class _Given(nn.Module):
+    """Stands where torchmetrics expects a network, and hands on the features it is given."""
+
+    num_features = FEATURES
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.num_features = dimension
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def _check_features(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    for name, cloud in (("real", real), ("fake", fake)):
+        if cloud.ndim != 2 or len(cloud) < 2:
+            raise ValueError(f"expected {name} features (N, d) with N ≥ 2, got {tuple(cloud.shape)}")
+        if not torch.isfinite(cloud).all():
+            raise ValueError(f"the {name} features hold {int((~torch.isfinite(cloud)).sum())} NaN or infinite values")
+    if real.shape[1] != fake.shape[1]:
+        raise ValueError(f"real and fake features differ in dimension: {real.shape[1]} and {fake.shape[1]}")
+    return real.double(), fake.double()
+
+
+def fid(real: Tensor, fake: Tensor) -> float:
+    """Fréchet distance of Gaussians fitted to two feature clouds (N, d): ‖μ − μ′‖² + tr(Σ + Σ′ − 2(ΣΣ′)^½). [heusel2017]
+
+    Computed by torchmetrics in float64. Few samples bias it upwards: with no more samples than features a warning says so.
+
+    Raises:
+        ValueError: not (N, d) with N ≥ 2, other dimensions, NaN or infinite values.
+    """
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    real, fake = _check_features(real, fake)
+    n, dimension = min(len(real), len(fake)), real.shape[1]
+    if n <= dimension:
+        warnings.warn(
+            f"{n} samples for {dimension} features: the covariance is singular, and FID is far too high", stacklevel=2
+        )
+    metric = FrechetInceptionDistance(feature=_Given(dimension)).set_dtype(torch.float64)
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    return max(0.0, float(metric.compute()))
+
+
+def kid(real: Tensor, fake: Tensor, *, limit: int = 2000, seed: int = 0) -> float:
+    """Squared MMD of two feature clouds under the kernel (x·y/d + 1)³, unbiased: about 0 for equal distributions. [binkowski2018]
+
+    Computed by torchmetrics on one subset of at most ``limit`` samples a side, drawn by ``seed``. Raises as ``fid``.
+    """
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    real, fake = _check_features(real, fake)
+    size = min(len(real), len(fake), limit)
+    clouds = [
+        cloud[torch.randperm(len(cloud), generator=generator(seed, i))[:size]] for i, cloud in enumerate((real, fake))
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # torchmetrics announces that it keeps the features; that is meant here
+        metric = KernelInceptionDistance(feature=_Given(real.shape[1]), subsets=1, subset_size=size)
+    metric.set_dtype(torch.float64)
+    metric.update(clouds[0], real=True)
+    metric.update(clouds[1], real=False)
+    # The one subset is everything, in an order that does not matter; the draw of that order is kept away from the global generator.
+    with torch.random.fork_rng(devices=[]):
+        mean, _ = metric.compute()
+    return float(mean)
+
+
+class LabelCoverage(NamedTuple):
+    """``shares`` (classes,) sum to 1; ``covered`` classes have at least a tenth of an equal share; ``entropy`` is in nats."""
+
+    shares: Tensor
+    covered: int
+    entropy: float
+
+
+def label_coverage(logits: Tensor) -> LabelCoverage:
+    """Which classes samples fall into, by the classifier's verdict on each, from its logits (N, classes).
+
+    Raises:
+        ValueError: no samples, or logits not (N, classes).
+    """
+    if logits.ndim != 2 or len(logits) == 0:
+        raise ValueError(f"expected logits (N, classes) with N ≥ 1, got {tuple(logits.shape)}")
+    classes = logits.shape[1]
+    shares = torch.bincount(logits.argmax(1), minlength=classes) / len(logits)
+    entropy = float(torch.special.entr(shares.double()).sum())
+    return LabelCoverage(shares, int((shares >= 0.1 / classes).sum()), entropy)
+
+
+def class_accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The share of samples that the classifier puts into the class they were asked for."""
+    if labels.shape != logits.shape[:1] or len(labels) == 0:
+        raise ValueError(f"expected one label per sample, got {tuple(labels.shape)} for logits {tuple(logits.shape)}")
+    return float((logits.argmax(1) == labels).double().mean())
+
+
+class ModeCoverage(NamedTuple):
+    """``covered`` of ``total`` modes, the share of ``high_quality`` samples, and high-quality samples per mode (total,)."""
+
+    covered: int
+    total: int
+    high_quality: float
+    counts: Tensor
+
+
+def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> ModeCoverage:
+    """The protocol of the VEEGAN paper: a sample is of high quality within ``sigmas`` standard deviations of its nearest mode.
+
+    A mode is covered when at least one high-quality sample is nearest to it. A perfect sampler has 1 − e^(−4.5) = 98.9 % within 3σ.
+    [srivastava2017]
+
+    Raises:
+        ValueError: the density has no modes, or samples are not finite points (N, 2).
+    """
+    if len(density.modes) == 0:
+        raise ValueError(f"the density {density.name!r} has no separate modes; mode coverage needs a ring or a grid")
+    if samples.ndim != 2 or samples.shape[1] != 2 or len(samples) == 0 or not torch.isfinite(samples).all():
+        raise ValueError(f"expected finite samples of shape (N, 2), got {tuple(samples.shape)}")
+    distance, nearest = torch.cdist(samples.double(), density.modes.double()).min(1)
+    good = distance <= sigmas * density.std
+    counts = torch.bincount(nearest[good], minlength=len(density.modes))
+    return ModeCoverage(int((counts > 0).sum()), len(density.modes), float(good.double().mean()), counts)
+
+
+def bits_per_dimension(nats: Tensor | float, shape: tuple[int, ...]) -> Any:
+    """Nats per example as bits per dimension: nats / (ln 2 · number of values)."""
+    return nats / (math.log(2) * math.prod(shape))
