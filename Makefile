@@ -38,7 +38,8 @@ book: _build/html/index.html ## set up and build the book into _build/html
 	@echo "The book is ready: open _build/html/index.html, or run make serve"
 
 _build/html/index.html: $(STAMP) $(SOURCES)
-	$(CACHE) $(BIN)/jupyter-book build -W -n --keep-going .
+	@# After a warning the pages are read anew, or a second run would not see it again.
+	$(CACHE) $(BIN)/jupyter-book build -W -n --keep-going . || { rm -rf _build/.doctrees; exit 1; }
 	@touch $@
 
 lint: $(STAMP)

@@ -86,7 +86,7 @@ class FeatureNetwork(nn.Module):
 
 
 def feature_network(
-    data: ImageData, *, steps: int = 600, batch_size: int = 128, seed: int = 0, cache: bool = True
+    data: ImageData, *, steps: int = 400, batch_size: int = 128, seed: int = 0, cache: bool = True
 ) -> FeatureNetwork:
     """The feature network of a labelled data set: trained once, a few seconds, and cached after that.
 

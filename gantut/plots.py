@@ -273,13 +273,15 @@ def animate(
     return Animation(out.getvalue(), alt, len(pictures))
 
 
-def show_source(thing: Any) -> Any:
-    """The source of a function or class of the library, coloured, for a notebook to show."""
+def show_source(*things: Any) -> Any:
+    """The source of functions or classes of the library, as a Markdown block that a notebook and the book colour in their own way."""
     import inspect
+    import textwrap
 
-    from IPython.display import Code
+    from IPython.display import Markdown
 
-    return Code(inspect.getsource(thing), language="python")
+    sources = [textwrap.dedent(inspect.getsource(thing)).rstrip() for thing in things]
+    return Markdown("```python\n" + "\n\n".join(sources) + "\n```")
 
 
 with contextlib.suppress(ImportError):

@@ -1,8 +1,12 @@
-"""Two small repairs of what the book's extensions put into a page."""
+"""What the book needs beside its extensions: no doubled scripts, and citations inside docstrings."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+# A citation key in a docstring, such as [goodfellow2014] or [arjovsky2017, lim2017].
+KEYS = re.compile(r"\[([a-z]+\d{4}[a-z]*(?:, [a-z]+\d{4}[a-z]*)*)\]")
 
 
 def drop_doubled_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -16,6 +20,14 @@ def drop_doubled_scripts(app: Any, page: str, template: str, context: dict[str, 
     context["script_files"] = kept
 
 
+def cite(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Turn the keys in a docstring into citations, and keep the stars of shapes such as (N, *shape) from starting italics."""
+    for number, line in enumerate(lines):
+        line = re.sub(r"(?<![*\\])\*(?=\w)", r"\\*", line)
+        lines[number] = KEYS.sub(lambda match: f":cite:`{match[1].replace(' ', '')}`", line)
+
+
 def setup(app: Any) -> dict[str, Any]:
     app.connect("html-page-context", drop_doubled_scripts, priority=900)
+    app.connect("autodoc-process-docstring", cite)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -57,7 +57,7 @@ class VAETrainer(Trainer):
 
     @property
     def model(self) -> VAE:
-        """The VAE to use: the moving average where there is one, the trained weights otherwise."""
+        """The VAE to sample from, which is the moving average where there is one and the trained one otherwise."""
         return self.vae if self.ema is None else cast(VAE, self.ema.network)
 
     @torch.no_grad()
