@@ -20,6 +20,7 @@ from gantut.data.batches import generator
 from gantut.data.cache import cached
 from gantut.data.densities import Density
 from gantut.data.images import ImageData
+from gantut.data.progress import quiet
 
 FEATURES = 64
 _VERSION = 2
@@ -105,7 +106,7 @@ def feature_network(
         optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         batches = data.batches(min(batch_size, len(data)), seed=seed, labels=True)
-        for k in tqdm(range(steps), desc="feature network", disable=None, delay=1):
+        for k in tqdm(range(steps), desc="feature network", disable=quiet(), delay=1):
             x, labels = batches.batch(k)
             optimizer.zero_grad()
             F.cross_entropy(network(x), labels).backward()

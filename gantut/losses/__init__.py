@@ -1,6 +1,6 @@
 """Losses: one number per example, shape (N,), in nats, minimised. The trainer alone takes the mean."""
 
-from gantut.losses.adversarial import LOSSES, AdversarialLoss, adversarial_loss
+from gantut.losses.adversarial import LOSSES, AdversarialLoss, adversarial_loss, softplus
 from gantut.losses.elbo import distortion, elbo, negative_elbo, rate
 from gantut.losses.penalties import PENALTIES, Penalty, gradient_penalty, r1, r1_r2, r2
 
@@ -18,4 +18,5 @@ __all__ = [
     "r1_r2",
     "r2",
     "rate",
+    "softplus",
 ]

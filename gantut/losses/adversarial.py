@@ -26,9 +26,14 @@ class AdversarialLoss(NamedTuple):
     generator_needs_real: bool = False
 
 
+def softplus(v: Tensor) -> Tensor:
+    """log(1 + eᵛ), elementwise, in full precision. (PyTorch's own returns v itself above 20, which is off by 2·10⁻⁹ in float64.)"""
+    return -F.logsigmoid(-v)
+
+
 def minimax_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """−log D(x) − log(1 − D(G(z))): cross-entropy with the label 1 for real and 0 for fake. [goodfellow2014]"""
-    return F.softplus(-real) + F.softplus(fake)
+    return softplus(-real) + softplus(fake)
 
 
 def minimax_generator(real: Tensor | None, fake: Tensor) -> Tensor:
@@ -37,12 +42,12 @@ def minimax_generator(real: Tensor | None, fake: Tensor) -> Tensor:
     Its slope in the logit is −sigmoid(fake), which vanishes where the discriminator is sure that a sample is fake: the loss saturates.
     [goodfellow2014]
     """
-    return -F.softplus(fake)
+    return -softplus(fake)
 
 
 def non_saturating_generator(real: Tensor | None, fake: Tensor) -> Tensor:
     """−log D(G(z)): the same fixed point as the minimax loss, with a slope of −1 where that one has none. [goodfellow2014]"""
-    return F.softplus(-fake)
+    return softplus(-fake)
 
 
 def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -72,7 +77,7 @@ def critic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
 
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """softplus(−(D(x) − D(G(z)))): in each pair the real one shall score higher. [jolicoeur2019]"""
-    return F.softplus(fake - real)
+    return softplus(fake - real)
 
 
 def relativistic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
@@ -83,7 +88,7 @@ def relativistic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
     """
     if real is None:
         raise ValueError("the relativistic generator loss compares pairs: it needs the real logits, got None")
-    return F.softplus(real - fake)
+    return softplus(real - fake)
 
 
 LOSSES: dict[str, AdversarialLoss] = {

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from gantut.data.progress import quiet
 from gantut.training import checkpoint
 from gantut.training.checkpoint import CheckpointError
 from gantut.training.ema import EMA
@@ -91,7 +92,7 @@ class Trainer(ABC):
                 logs = self.step(next(batches))
                 self.steps += 1
                 # One wait for the device per step: all terms travel in a single tensor.
-                values = torch.stack([value.float() for value in logs.values()]).tolist()
+                values = torch.stack([value.to(self.dtype) for value in logs.values()]).tolist()
                 yield dict(zip(logs, values, strict=True))
                 if stop.is_set():
                     self.interrupted = True
@@ -105,7 +106,7 @@ class Trainer(ABC):
         With ``save`` a checkpoint is written there every ``save_every`` steps, at the end, and when the run is stopped by Ctrl-C.
         """
         history: dict[str, list[float]] = {}
-        with tqdm(total=steps, disable=None, delay=1, mininterval=0.2, unit="step") as bar:
+        with tqdm(total=steps, disable=quiet(), delay=1, mininterval=0.2, unit="step") as bar:
             for logs in self.run(data, steps):
                 for name, value in logs.items():
                     history.setdefault(name, []).append(value)
