@@ -100,9 +100,10 @@ def test_a_built_book_is_built_again_only_after_a_change(project):
 
 def test_a_torch_index_is_used_for_torch_alone(project):
     os.utime(project / "requirements.lock", (3000, 3000))
-    said = make(project, "-n", "test", "TORCH_INDEX=https://wheels.example/cpu")
+    index = "https://wheels.example/cpu"
+    said = make(project, "-n", "test", f"TORCH_INDEX={index}")
     first, second = re.findall(r"pip install -q --no-deps (?!--no-build)(.*)", said)
-    assert first == '--index-url "https://wheels.example/cpu" -r .venv/torch.txt'
+    assert first == f'--index-url "{index}" -r .venv/torch.txt'
     assert second == "-r .venv/rest.txt"
 
     def lines_of(file):

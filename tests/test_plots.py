@@ -1,0 +1,141 @@
+"""Pictures: the pixels they place, the colours they use, what they refuse."""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from gantut import plots
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def luminance(color):
+    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
+
+
+def contrast(a, b):
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#121212"])
+@pytest.mark.parametrize("color", [*plots.COLORS.values(), *plots.CLASS_COLORS, plots.INK])
+def test_colours_stand_out_on_light_and_dark_pages(color, ground):
+    assert contrast(color, ground) >= 3
+
+
+def test_one_thing_one_colour():
+    assert len(set(plots.COLORS.values())) == len(plots.COLORS)
+    assert len(set(plots.CLASS_COLORS)) == 10
+
+
+def test_the_style_draws_on_no_ground():
+    plots.use_style()
+    assert plt.rcParams["figure.facecolor"] == "none" and plt.rcParams["text.color"] == plots.INK
+
+
+def test_tiles_lie_where_they_should():
+    images = torch.tensor([0.0, 0.25, 1.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2)
+    picture = plots.tile(images, columns=2)
+    assert picture.shape == (5, 5, 3)
+    assert (picture[:2, :2] == 0).all() and (picture[:2, 3:] == 0.25).all() and (picture[3:, :2] == 1).all()
+    assert (picture[2] == 0.5).all() and (picture[:, 2] == 0.5).all()  # gaps
+    assert (picture[3:, 3:] == 0.5).all()  # an empty place
+
+
+def test_colours_of_images_are_kept():
+    red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    assert (plots.tile(red) == [1, 0, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(2, 8, 8), r"expected images \(N, 1 or 3, H, W\) with N ≥ 1, got \(2, 8, 8\)"),
+        (torch.zeros(0, 1, 8, 8), r"got \(0, 1, 8, 8\)"),
+        (torch.zeros(1, 2, 8, 8), r"got \(1, 2, 8, 8\)"),
+        (torch.full((1, 1, 2, 2), -1.0), r"expected finite images in \[0, 1\], got values from -1 to -1"),
+        (torch.full((1, 1, 2, 2), float("nan")), r"expected finite images in \[0, 1\]"),
+    ],
+)
+def test_bad_images(images, message):
+    with pytest.raises(ValueError, match=message):
+        plots.image_grid(images)
+
+
+def test_a_comparison_has_one_row_for_each_name():
+    figure = plots.comparison({"a": torch.zeros(3, 1, 4, 4), "b": torch.ones(3, 1, 4, 4)})
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["a", "b"]
+    assert (figure.axes[1].images[0].get_array()[0, 0] == 1).all()
+    with pytest.raises(ValueError, match="expected rows of one length, got {'a': 3, 'b': 2}"):
+        plots.comparison({"a": torch.zeros(3, 1, 4, 4), "b": torch.ones(2, 1, 4, 4)})
+
+
+def test_the_running_mean():
+    assert plots.smooth([1, 2, 3, 4], 2).tolist() == [1, 1.5, 2.5, 3.5]
+    assert plots.smooth([4, 0, 8], 100).tolist() == [4, 2, 4]
+
+
+def test_curves_are_named_and_coloured():
+    history = {"discriminator": [1.0, 2.0, 3.0, 4.0], "penalty": [5.0, 7.0]}
+    ax = plots.curves(history, window=2)
+    trace, mean = ax.lines[:2]
+    assert trace.get_ydata().tolist() == [1, 2, 3, 4] and mean.get_ydata().tolist() == [1, 1.5, 2.5, 3.5]
+    assert mean.get_color() == plots.COLORS["discriminator"]
+    assert ax.lines[3].get_xdata().tolist() == [2, 4]  # logged every other step
+    assert [text.get_text() for text in ax.texts] == ["discriminator", "penalty"]
+    with pytest.raises(ValueError, match="no loss in the history; it has discriminator, penalty"):
+        plots.curves(history, ["loss"])
+
+
+def test_points_and_fields():
+    ax = plots.scatter2d(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]))
+    assert [line.get_color() for line in ax.lines] == [plots.COLORS["data"], plots.COLORS["generator"]]
+    assert ax.lines[1].get_xdata().tolist() == [3]
+    seen = []
+    plots.field(lambda x: seen.append(x) or x[:, 0], (-1, 1), resolution=5)
+    assert seen[0].shape == (25, 2) and seen[0].min() == -1
+
+
+def test_a_latent_map_draws_each_label():
+    ax = plots.latent_map(torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), torch.tensor([7, 1, 7]))
+    assert [len(c.get_offsets()) for c in ax.collections] == [1, 2]
+    assert ax.collections[1].get_offsets().tolist() == [[0, 1], [4, 5]]
+    with pytest.raises(ValueError, match=r"expected codes \(N, 2\) and N labels, got \(3, 3\) and \(3,\)"):
+        plots.latent_map(torch.zeros(3, 3), torch.zeros(3))
+
+
+def test_an_animation_has_its_frames_and_its_words(tmp_path):
+    frames = [torch.full((4, 1, 3, 3), value) for value in (0.0, 0.5, 1.0)]
+    animation = plots.animate(frames, alt='a "grid" <turns> white', zoom=2)
+    picture = Image.open(io.BytesIO(animation.data))
+    assert picture.n_frames == 3 and picture.size == (14, 14) and picture.info["loop"] == 0
+    picture.seek(2)
+    assert np.asarray(picture.convert("L"))[0, 0] == 255
+    assert 'alt="a &quot;grid&quot; &lt;turns&gt; white"' in animation._repr_html_()
+    animation.save(tmp_path / "a.gif")
+    assert (tmp_path / "a.gif").read_bytes() == animation.data
+    figure, ax = plt.subplots()
+    ax.plot([0, 1])
+    assert plots.animate([figure], alt="a line").frames == 1
+
+
+@pytest.mark.parametrize(("frames", "alt"), [([], "words"), ([torch.zeros(1, 1, 2, 2)], "")])
+def test_an_animation_needs_frames_and_words(frames, alt):
+    with pytest.raises(ValueError, match="expected at least one frame and an alt text"):
+        plots.animate(frames, alt=alt)
+
+
+def test_sources_are_shown_as_markdown():
+    shown = plots.show_source(plots.smooth, plots.tile).data
+    assert shown.startswith("```python\ndef smooth(") and "\n\ndef tile(" in shown and shown.endswith("\n```")
