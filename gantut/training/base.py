@@ -110,8 +110,8 @@ class Trainer(ABC):
             for logs in self.run(data, steps):
                 for name, value in logs.items():
                     history.setdefault(name, []).append(value)
-                bar.set_postfix({k: f"{v:.3g}" for k, v in logs.items()}, refresh=False)
-                bar.update()
+                if bar.update():  # the bar was drawn; the next drawing shows these values
+                    bar.set_postfix({k: f"{v:.3g}" for k, v in logs.items()}, refresh=False)
                 if save is not None and self.steps % save_every == 0:
                     self.save(save)
         if save is not None and (self.interrupted or self.steps % save_every):

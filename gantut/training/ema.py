@@ -33,11 +33,12 @@ class EMA:
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         ours = [*self.network.parameters(), *self.network.buffers()]
         theirs = [*network.parameters(), *network.buffers()]
-        for average, current in zip(ours, theirs, strict=True):
-            if average.is_floating_point():
-                average.lerp_(current, 1 - decay)
-            else:
-                average.copy_(current)
+        pairs = list(zip(ours, theirs, strict=True))
+        averages, currents = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        torch._foreach_lerp_(averages, currents, 1 - decay)  # one call for all tensors
+        for counter, current in pairs:
+            if not counter.is_floating_point():
+                counter.copy_(current)
 
     def state_dict(self) -> dict:
         return {"updates": self.updates, "network": self.network.state_dict()}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantut.losses.adversarial import AdversarialLoss, adversarial_loss
 from gantut.losses.penalties import Penalty
+from gantut.networks.inputs import check_shape
 from gantut.training.base import Batch, Trainer
 from gantut.training.ema import EMA
 
@@ -52,6 +53,7 @@ class GANTrainer(Trainer):
         self.G, self.D = self.networks["generator"], self.networks["discriminator"]
         self.loss, self.penalty = adversarial_loss(loss), penalty
         self.penalty_every, self.n_critic = penalty_every, n_critic
+        self.mixes_examples = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.D.modules())
         self.optimizers = {
             name: torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True)
             for name, net in self.networks.items()
@@ -62,17 +64,19 @@ class GANTrainer(Trainer):
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         real, labels = self.unpack(batch, self.classes)
-        logs = self.discriminator_step(real, labels)
-        if (self.steps + 1) % self.n_critic == 0:
-            logs |= self.generator_step(real, labels)
+        check_shape(real, self.G.shape, "examples")
+        moves = (self.steps + 1) % self.n_critic == 0
+        # One pass through G serves both players; it needs a graph only where G will move.
+        with self.autocast(), torch.set_grad_enabled(moves):
+            fake = self.G(self.noise(len(real)), labels).to(self.dtype)
+        logs = self.discriminator_step(real, fake.detach(), labels)
+        if moves:
+            logs |= self.generator_step(real, fake, labels)
         return logs
 
-    def discriminator_step(self, real: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
-        with self.autocast():
-            with torch.no_grad():  # the fakes are data here: nothing flows back into G
-                fake = self.G(self.noise(len(real)), labels).to(self.dtype)
-            real_logits, fake_logits = self.D(real, labels), self.D(fake, labels)
-        loss = self.loss.discriminator(real_logits.to(self.dtype), fake_logits.to(self.dtype))
+    def discriminator_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+        real_logits, fake_logits = self.logits(real, fake, labels)
+        loss = self.loss.discriminator(real_logits, fake_logits)
         logs = {"discriminator": loss.detach().mean()}
         if self.penalty is not None and self.steps % self.penalty_every == 0:
             # Second derivatives in 8 bits of mantissa are noise, so penalties are computed outside autocast.
@@ -82,9 +86,9 @@ class GANTrainer(Trainer):
         self.descend("discriminator", loss, real)
         return logs
 
-    def generator_step(self, real: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+    def generator_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
         with self.autocast():
-            fake_logits = self.D(self.G(self.noise(len(real)), labels), labels).to(self.dtype)
+            fake_logits = self.D(fake, labels).to(self.dtype)
             real_logits = None
             if self.loss.generator_needs_real:
                 with torch.no_grad():
@@ -94,6 +98,15 @@ class GANTrainer(Trainer):
         if self.ema is not None:
             self.ema.update(self.G)
         return {"generator": loss.detach().mean()}
+
+    def logits(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """D's logits of real and fake examples: in one pass, or in two where BatchNorm would mix their statistics."""
+        with self.autocast():
+            if self.mixes_examples:
+                real_logits, fake_logits = self.D(real, labels), self.D(fake, labels)
+            else:
+                real_logits, fake_logits = self._score(labels)(torch.cat([real, fake])).chunk(2)
+        return real_logits.to(self.dtype), fake_logits.to(self.dtype)
 
     def noise(self, n: int) -> Tensor:
         """z ~ N(0, I), (n, latent_dim), from the trainer's own random state."""

@@ -54,30 +54,54 @@ def test_one_gan_step_by_hand():
     D = MLPDiscriminator((2,), hidden=(16,), seed=1)
     optimizers = [torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.0, 0.99)) for net in (D, G)]
     noise, real = torch.Generator().manual_seed(5), Points().batch(0)
-    fake = G(torch.randn(16, 3, generator=noise)).detach()
+    made = G(torch.randn(16, 3, generator=noise))
+    fake = made.detach()
     d_loss = -(torch.sigmoid(D(real)).log() + (1 - torch.sigmoid(D(fake))).log()).mean()
     d_loss.backward()
     optimizers[0].step()
-    g_loss = -torch.sigmoid(D(G(torch.randn(16, 3, generator=noise)))).log().mean()
+    g_loss = -torch.sigmoid(D(made)).log().mean()
     G.zero_grad()
     g_loss.backward()
     optimizers[1].step()
     (logs,) = trainer.run(Points(), 1)
-    assert logs["discriminator"] == pytest.approx(float(d_loss), rel=1e-5)
-    assert logs["generator"] == pytest.approx(float(g_loss), rel=1e-5)
+    assert logs["discriminator"] == pytest.approx(d_loss.item(), rel=1e-5)
+    assert logs["generator"] == pytest.approx(g_loss.item(), rel=1e-5)
     for ours, theirs in ((trainer.G, G), (trainer.D, D)):
         for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
             assert torch.allclose(p, q, atol=1e-5)
 
 
-def test_the_discriminator_step_leaves_no_gradient_in_the_generator_and_back():
+def test_each_step_makes_gradients_for_its_own_player_only():
     trainer = gan()
     real, _ = trainer.unpack(Points().batch(0), 0)
-    trainer.discriminator_step(real, None)
+    fake = trainer.G(trainer.noise(16))
+    trainer.discriminator_step(real, fake.detach(), None)
     assert all(p.grad is None for p in trainer.G.parameters())
     before = [p.grad.clone() for p in trainer.D.parameters()]
-    trainer.generator_step(real, None)
+    trainer.generator_step(real, fake, None)
     assert all(torch.equal(p.grad, g) for p, g in zip(trainer.D.parameters(), before, strict=True))
+
+
+def test_between_generator_steps_no_graph_is_built_through_it():
+    trainer, seen = gan(n_critic=2), []
+    trainer.G.register_forward_hook(lambda module, inputs, output: seen.append(output.requires_grad))
+    list(trainer.run(Points(), 4))
+    assert seen == [False, True, False, True]
+
+
+def test_one_pass_and_two_passes_give_the_same_logits_unless_batchnorm_mixes_them():
+    trainer, batch_norm = gan(), torch.nn.BatchNorm1d(16)
+    real, fake = Points().batch(0), Points().batch(1) + 3
+    assert not trainer.mixes_examples
+    joint = trainer.logits(real, fake, None)
+    for ours, alone in zip(joint, (trainer.D(real), trainer.D(fake)), strict=True):
+        assert torch.allclose(ours, alone, atol=1e-6)
+    D = MLPDiscriminator((2,), hidden=(16,), seed=1)
+    D.body.append(batch_norm)
+    mixing = GANTrainer(MLPGenerator(3, (2,), hidden=(16,)), D, device="cpu")
+    assert mixing.mixes_examples
+    apart, both = mixing.logits(real, fake, None)[0], D(torch.cat([real, fake])).chunk(2)[0]
+    assert torch.allclose(apart, D(real), atol=1e-6) and not torch.allclose(apart, both, atol=1e-3)
 
 
 def test_one_vae_step_by_hand():
