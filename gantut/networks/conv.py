@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded
+from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded, start_at_prior
 from gantut.networks.inputs import append_label, check_latent_dim, check_shape, halvings
 from gantut.networks.mlp import ProjectionHead
 
@@ -129,6 +129,7 @@ class ConvEncoder(nn.Module):
             self.body = _downward(self.shape[0] + classes, levels, width)
             self.head = nn.Linear(2 * width * height * breadth, 2 * latent_dim)
             initialise(self, outputs=(self.head,))
+            start_at_prior(self.head)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_shape(x, self.shape, "images")

@@ -39,6 +39,12 @@ def initialise(network: nn.Module, *, outputs: tuple[nn.Module, ...] = ()) -> No
                 nn.init.zeros_(module.bias)
 
 
+@torch.no_grad()
+def start_at_prior(head: nn.Linear) -> None:
+    """Shrink an encoder's last layer tenfold, so that q(z|x) starts near N(0, I): the rate starts near 0 and no code starts far out."""
+    head.weight.mul_(0.1)
+
+
 def initialise_dcgan(network: nn.Module) -> None:
     """Draw the weights as DCGAN does: N(0, 0.02²) for convolutions, N(1, 0.02²) for BatchNorm scales. [radford2016]"""
     for module in network.modules():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded
+from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded, start_at_prior
 from gantut.networks.inputs import append_label, check_labels, check_latent_dim, check_shape, size
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -60,6 +60,7 @@ class MLPDecoder(nn.Module):
             self.body = _hidden_layers(widths[0], hidden, batch_norm=batch_norm, activation=activation)
             self.head = nn.Linear(widths[-1], size(shape))
             initialise(self, outputs=(self.head,))
+            start_at_prior(self.head)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         check_shape(z, (self.latent_dim,), "codes z")
@@ -145,6 +146,7 @@ class MLPEncoder(nn.Module):
             self.body = _hidden_layers(widths[0], hidden, batch_norm=False, activation=activation)
             self.head = nn.Linear(widths[-1], 2 * latent_dim)
             initialise(self, outputs=(self.head,))
+            start_at_prior(self.head)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_shape(x, self.shape, "examples")

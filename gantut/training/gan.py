@@ -60,11 +60,12 @@ class GANTrainer(Trainer):
         }
         self.ema = None if ema is None else EMA(self.G, ema)
         self.latent_dim: int = generator.latent_dim
+        self.shape: tuple[int, ...] = generator.shape
         self.classes: int = generator.classes
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         real, labels = self.unpack(batch, self.classes)
-        check_shape(real, self.G.shape, "examples")
+        check_shape(real, self.shape, "examples")
         moves = (self.steps + 1) % self.n_critic == 0
         # One pass through G serves both players; it needs a graph only where G will move.
         with self.autocast(), torch.set_grad_enabled(moves):

@@ -77,8 +77,8 @@ def test_images_are_white_strokes_on_black_and_nothing_is_cut_off(glyphs):
 def test_factors_do_what_they_say(glyphs):
     ink, x, y = moments(glyphs.floats())
     f = glyphs.factors
-    assert correlation(f["shift_x"], x) > 0.6
-    assert correlation(f["shift_y"], y) > 0.6
+    assert correlation(f["shift_x"], x) > 0.45
+    assert correlation(f["shift_y"], y) > 0.45
     assert correlation(f["stroke"], ink) > 0.3
     # The ones of one upright font lean as rotation and shear tell them.
     height = (glyphs.floats()[:, 0].sum(2) > 0.5).sum(1).float()

@@ -117,9 +117,9 @@ def test_one_vae_step_by_hand():
     (bce + 2 * kl).mean().backward()
     optimizer.step()
     (logs,) = trainer.run(Points((1, 4, 4)), 1)
-    assert logs["distortion"] == pytest.approx(float(bce.mean()), rel=1e-5)
-    assert logs["rate"] == pytest.approx(float(kl.mean()), rel=1e-5)
-    assert logs["negative_elbo"] == pytest.approx(float((bce + kl).mean()), rel=1e-5)
+    assert logs["distortion"] == pytest.approx(bce.mean().item(), rel=1e-5)
+    assert logs["rate"] == pytest.approx(kl.mean().item(), rel=1e-5)
+    assert logs["negative_elbo"] == pytest.approx((bce + kl).mean().item(), rel=1e-5)
     for p, q in zip(trainer.vae.parameters(), reference.parameters(), strict=True):
         assert torch.allclose(p, q, atol=1e-5)
 
