@@ -147,7 +147,7 @@ class Trainer(ABC):
         """
         mean = loss.mean()
         if not torch.isfinite(mean):
-            raise NonFiniteError(self._diagnosis(player, float(mean), batch))
+            raise NonFiniteError(self._diagnosis(player, mean.item(), batch))
         optimizer = self.optimizers[player]
         optimizer.zero_grad(set_to_none=True)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
