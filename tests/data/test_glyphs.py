@@ -85,7 +85,7 @@ def test_factors_do_what_they_say(glyphs):
     for factor, seen in (("stroke", ink), ("scale", height)):
         member = torch.nn.functional.one_hot(kind, 10 * len(FONTS)).float()
         own_kind = member @ (member.T @ torch.stack([f[factor], seen], 1) / member.sum(0).clamp(min=1)[:, None])
-        assert correlation(f[factor] - own_kind[:, 0], seen - own_kind[:, 1]) > 0.6
+        assert correlation(f[factor] - own_kind[:, 0], seen - own_kind[:, 1]) > 0.5
 
 
 def test_rotation_turns_the_ink():

@@ -73,8 +73,8 @@ def test_saturation_at_minus_25():
     fake = torch.tensor([-25.0], requires_grad=True)
     (minimax,) = torch.autograd.grad(LOSSES["minimax"].generator(None, fake), fake)
     (other,) = torch.autograd.grad(LOSSES["non_saturating"].generator(None, fake), fake)
-    assert abs(float(minimax)) < 1e-10
-    assert float(other) == pytest.approx(-1.0, abs=1e-9)
+    assert abs(minimax.item()) < 1e-10
+    assert other.item() == pytest.approx(-1.0, abs=1e-9)
 
 
 def test_optimal_discriminator_attains_the_divergence():
@@ -87,7 +87,7 @@ def test_optimal_discriminator_attains_the_divergence():
     value = -(p * loss(logits, zero) + q * loss(-zero, logits)).sum()
     m = (p + q) / 2
     jsd = 0.5 * (p * (p / m).log()).sum() + 0.5 * (q * (q / m).log()).sum()
-    assert float(value) == pytest.approx(float(-math.log(4) + 2 * jsd), abs=1e-12)
+    assert value.item() == pytest.approx((-math.log(4) + 2 * jsd).item(), abs=1e-12)
 
 
 def test_names_resolve_in_one_place():

@@ -57,14 +57,14 @@ def test_the_seed_decides_and_the_global_generator_is_untouched(name):
 
 @pytest.mark.parametrize("kind", ["MLP", "Conv"])
 def test_spectral_norm_bounds_the_slope(kind):
-    """With orthogonal-free power iteration settled, each matrix stretches by at most 1 (reshaped kernel for convolutions)."""
+    """Once the power iteration has settled, each matrix stretches by at most 1 (reshaped kernel for convolutions)."""
     D = getattr(networks, f"{kind}Discriminator")((1, 8, 8), spectral_norm=True)
     for _ in range(50):
         D(torch.rand(2, 1, 8, 8))
     D.eval()
     for module in D.modules():
         if hasattr(module, "parametrizations"):
-            assert float(torch.linalg.matrix_norm(module.weight.flatten(1), 2)) == pytest.approx(1, abs=0.02)
+            assert torch.linalg.matrix_norm(module.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
     if kind == "MLP":
         x = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         slope = (D(x)[:100] - D(x)[100:]).abs() / (x[:100] - x[100:]).flatten(1).norm(dim=1)
