@@ -16,14 +16,16 @@ ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"https://github\.com/[\w.-]+/gantut\b")
 COLAB = re.compile(r"(colab\.research\.google\.com/github/)[\w.-]+/gantut\b")
 SETUP = """\
-# In Colab this installs the library; where it is installed already, nothing happens.
+# In Colab this installs the library. Where it is installed, nothing happens.
 import importlib.util
 import subprocess
 import sys
 
 if importlib.util.find_spec("gantut") is None:
-    packages = ["gantut @ git+{address}", "torchmetrics", "lightning-utilities"]
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *packages], check=True)"""
+    library = "gantut @ git+{address}"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    command += [library, "torchmetrics", "lightning-utilities"]
+    subprocess.run(command, check=True)"""
 
 
 def address() -> str:
