@@ -7,11 +7,14 @@ unbounded: D(x) = sigmoid(logit) where a loss reads them as probabilities. The s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
+
+from gantut.losses.divergences import DIVERGENCES, divergence, softplus
 
 # The generator's loss may be called with None for the real logits, unless ``generator_needs_real`` says otherwise.
 LogitLoss = Callable[[Tensor, Tensor], Tensor]
@@ -26,14 +29,24 @@ class AdversarialLoss(NamedTuple):
     generator_needs_real: bool = False
 
 
-def softplus(v: Tensor) -> Tensor:
-    """log(1 + eᵛ), elementwise, in full precision. (PyTorch's own returns v itself above 20, which is off by 2·10⁻⁹ in float64.)"""
-    return -F.logsigmoid(-v)
+def check_pair(real: Tensor | None, fake: Tensor) -> Tensor:
+    """Return the real logits, checked for a loss that compares them with the fake ones one by one or on the average.
+
+    Raises:
+        ValueError: they are missing, or of another length than the fake ones.
+    """
+    if real is None:
+        raise ValueError("this loss compares real with fake: it needs the real logits, got None")
+    if real.ndim != 1 or real.shape != fake.shape:
+        raise ValueError(
+            f"expected real and fake logits of one shape (N,), got {tuple(real.shape)} and {tuple(fake.shape)}"
+        )
+    return real
 
 
 def minimax_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """−log D(x) − log(1 − D(G(z))): cross-entropy with the label 1 for real and 0 for fake. [goodfellow2014]"""
-    return softplus(-real) + softplus(fake)
+    return softplus(-check_pair(real, fake)) + softplus(fake)
 
 
 def minimax_generator(real: Tensor | None, fake: Tensor) -> Tensor:
@@ -50,24 +63,14 @@ def non_saturating_generator(real: Tensor | None, fake: Tensor) -> Tensor:
     return softplus(-fake)
 
 
-def least_squares_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """½ (D(x) − 1)² + ½ D(G(z))², on raw outputs, with targets b = 1 for real and a = 0 for fake. [mao2017]"""
-    return 0.5 * (real - 1).square() + 0.5 * fake.square()
-
-
-def least_squares_generator(real: Tensor | None, fake: Tensor) -> Tensor:
-    """½ (D(G(z)) − 1)², with target c = 1. [mao2017]"""
-    return 0.5 * (fake - 1).square()
-
-
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """max(0, 1 − D(x)) + max(0, 1 + D(G(z))): no reward for a margin beyond 1. [lim2017]"""
-    return F.relu(1 - real) + F.relu(1 + fake)
+    return F.relu(1 - check_pair(real, fake)) + F.relu(1 + fake)
 
 
 def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """D(G(z)) − D(x): minus the critic's estimate of the Wasserstein-1 distance, if the critic is 1-Lipschitz. [arjovsky2017]"""
-    return fake - real
+    return fake - check_pair(real, fake)
 
 
 def critic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
@@ -75,29 +78,115 @@ def critic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
     return -fake
 
 
-def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """softplus(−(D(x) − D(G(z)))): in each pair the real one shall score higher. [jolicoeur2019]"""
-    return softplus(fake - real)
+def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> AdversarialLoss:
+    """½ (D(x) − b)² + ½ (D(G(z)) − a)² for D and ½ (D(G(z)) − c)² for G, on raw outputs: a marks fake, b real, c what G wants. [mao2017]
 
-
-def relativistic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
-    """softplus(−(D(G(z)) − D(x))): in each pair the fake one shall score higher. It reads the real logits. [jolicoeur2019]
+    The best D is (b·p + a·q) / (p + q). With b − c = 1 and b − a = 2, as for (−1, 1, 0), G then minimises half the Pearson χ² divergence
+    of p + q from 2q. The default (0, 1, 1) has the same aim without that identity.
 
     Raises:
-        ValueError: the real logits are missing.
+        ValueError: a target is not finite, or a = b, which would tell D nothing.
     """
-    if real is None:
-        raise ValueError("the relativistic generator loss compares pairs: it needs the real logits, got None")
-    return softplus(real - fake)
+    if not all(map(math.isfinite, (a, b, c))) or a == b:
+        raise ValueError(f"least squares needs finite targets with a ≠ b, got a = {a}, b = {b}, c = {c}")
+
+    def discriminator(real: Tensor, fake: Tensor) -> Tensor:
+        return 0.5 * (check_pair(real, fake) - b).square() + 0.5 * (fake - a).square()
+
+    def generator(real: Tensor | None, fake: Tensor) -> Tensor:
+        return 0.5 * (fake - c).square()
+
+    return AdversarialLoss(discriminator, generator)
+
+
+def label_smoothing(real_target: float = 0.9, fake_target: float = 0.0) -> AdversarialLoss:
+    """Cross-entropy with soft labels s for real and t for fake; the generator's loss is the non-saturating one. [salimans2016]
+
+    −s log D(x) − (1 − s) log(1 − D(x)) − t log D(G(z)) − (1 − t) log(1 − D(G(z))). The best D is (s·p + t·q) / (p + q): with s < 1 and
+    t = 0 (one-sided) it is s/2 where p = q, and below s everywhere; t > 0 (two-sided) lifts it to t even where there is no data at all.
+
+    Raises:
+        ValueError: not 0 ≤ t < s ≤ 1.
+    """
+    s, t = real_target, fake_target
+    if not 0 <= t < s <= 1:
+        raise ValueError(f"label smoothing needs 0 ≤ fake_target < real_target ≤ 1, got {t} and {s}")
+
+    def discriminator(real: Tensor, fake: Tensor) -> Tensor:
+        # −s log D − (1 − s) log(1 − D) = softplus(−v) + (1 − s) v, and softplus(v) − t v for the fake.
+        return softplus(-check_pair(real, fake)) + (1 - s) * real + softplus(fake) - t * fake
+
+    return AdversarialLoss(discriminator, non_saturating_generator)
+
+
+def relativistic(discriminator: LogitLoss) -> AdversarialLoss:
+    """A discriminator's loss on the average of both classes turned into one on pairs: φ(D(x) − D(G(z))). [jolicoeur2019]
+
+    φ(v) is what the given loss pays at a real logit v: ``discriminator(v, −∞)`` for the cross-entropy, softplus(−v). It is read off as the
+    half of discriminator(v, −v), which is the same for every loss that treats real and fake alike. G's loss is φ(D(G(z)) − D(x)).
+    """
+
+    def paired(real: Tensor, fake: Tensor) -> Tensor:
+        gap = check_pair(real, fake) - fake
+        return 0.5 * discriminator(gap, -gap)
+
+    def generator(real: Tensor | None, fake: Tensor) -> Tensor:
+        return paired(fake, check_pair(real, fake))
+
+    return AdversarialLoss(paired, generator, generator_needs_real=True)
+
+
+def relativistic_average(discriminator: LogitLoss) -> AdversarialLoss:
+    """Each logit is compared with the average of the other side: ℓ(D(x) − mean D(G(z)), D(G(z)) − mean D(x)). [jolicoeur2019]
+
+    G's loss is the same with the roles swapped. The averages run over the batch, so each value depends on all of it, and they are part of
+    the graph.
+    """
+
+    def averaged(real: Tensor, fake: Tensor) -> Tensor:
+        real = check_pair(real, fake)
+        return discriminator(real - fake.mean(), fake - real.mean())
+
+    def generator(real: Tensor | None, fake: Tensor) -> Tensor:
+        return averaged(fake, check_pair(real, fake))
+
+    return AdversarialLoss(averaged, generator, generator_needs_real=True)
+
+
+def f_gan(name: str, *, saturating: bool = False) -> AdversarialLoss:
+    """The variational game of an f-divergence, from ``DIVERGENCES``: D maximises t(D(x)) − c(D(G(z))). [nowozin2016]
+
+    With ``saturating`` the generator minimises −c(D(G(z))), its side of the game as written; without it −t(D(G(z))), the paper's
+    counterpart of the non-saturating loss, which keeps a slope where D is sure.
+
+    Raises:
+        ValueError: the divergence is unknown; the message lists the known ones.
+    """
+    chosen = divergence(name)
+
+    def discriminator(real: Tensor, fake: Tensor) -> Tensor:
+        return chosen.conjugate(fake) - chosen.reward(check_pair(real, fake))
+
+    def generator(real: Tensor | None, fake: Tensor) -> Tensor:
+        return -chosen.conjugate(fake) if saturating else -chosen.reward(fake)
+
+    return AdversarialLoss(discriminator, generator)
 
 
 LOSSES: dict[str, AdversarialLoss] = {
     "minimax": AdversarialLoss(minimax_discriminator, minimax_generator),
     "non_saturating": AdversarialLoss(minimax_discriminator, non_saturating_generator),
-    "least_squares": AdversarialLoss(least_squares_discriminator, least_squares_generator),
+    "label_smoothing": label_smoothing(),
+    "least_squares": least_squares(),
+    "least_squares_pearson": least_squares(-1, 1, 0),
     "hinge": AdversarialLoss(hinge_discriminator, critic_generator),
     "wasserstein": AdversarialLoss(wasserstein_discriminator, critic_generator),
-    "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator, generator_needs_real=True),
+    "relativistic": relativistic(minimax_discriminator),
+    "relativistic_hinge": relativistic(hinge_discriminator),
+    "relativistic_average": relativistic_average(minimax_discriminator),
+    "relativistic_average_hinge": relativistic_average(hinge_discriminator),
+    "relativistic_average_least_squares": relativistic_average(least_squares(-1, 1, 0).discriminator),
+    **{f"f_{name}": f_gan(name) for name in DIVERGENCES},
 }
 
 

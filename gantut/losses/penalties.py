@@ -1,6 +1,6 @@
-"""Penalties on the discriminator's slope: ``penalty(D, real, fake) -> (N,)``, to be added to its loss.
+"""Penalties on the discriminator: ``penalty(D, real, fake) -> (N,)``, to be added to its loss.
 
-Each is made by a factory that holds the coefficient, so that a penalty is one thing to pass around. All of them differentiate D with
+Each is made by a factory that holds the coefficient, so that a penalty is one thing to pass around. All but the last differentiate D with
 respect to its *input*, one example at a time: the norm runs over the pixels of an example, never over the batch.
 """
 
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from gantut.losses.augmentation import Augment, augmentation
 
 Discriminator = Callable[[Tensor], Tensor]
 
@@ -76,8 +79,11 @@ def r1_r2(gamma: float) -> Penalty:
     return penalty
 
 
-def gradient_penalty(weight: float = 10.0) -> Penalty:
-    """λ · (‖∇D(x̂)‖ − 1)² at x̂ = εx + (1 − ε)G(z), one ε ~ U(0, 1) per example. [gulrajani2017]"""
+def gradient_penalty(weight: float = 10.0, *, one_sided: bool = False) -> Penalty:
+    """λ · (‖∇D(x̂)‖ − 1)² at x̂ = εx + (1 − ε)G(z), one ε ~ U(0, 1) per example. [gulrajani2017]
+
+    With ``one_sided`` only slopes above 1 pay: λ · max(0, ‖∇D(x̂)‖ − 1)², which is what being 1-Lipschitz asks for.
+    """
     _check_coefficient("weight", weight)
 
     def penalty(D, real, fake, *, generator=None):
@@ -85,14 +91,60 @@ def gradient_penalty(weight: float = 10.0) -> Penalty:
             raise ValueError(
                 f"interpolation needs real and fake of one shape, got {tuple(real.shape)} and {tuple(fake.shape)}"
             )
-        epsilon = torch.rand(
-            [len(real)] + [1] * (real.ndim - 1), generator=generator, device=real.device, dtype=real.dtype
-        )
-        gradient = input_gradient(D, torch.lerp(fake, real, epsilon))
-        # The norm has no slope at 0; vector_norm's subgradient there is 0, where sqrt(sum of squares) gives NaN.
-        return weight * (torch.linalg.vector_norm(gradient, dim=1) - 1).square()
+        x = torch.lerp(fake, real, _uniform_per_example(real, generator))
+        return weight * _excess_slope(D, x, one_sided).square()
 
     return penalty
+
+
+def dragan(weight: float = 10.0, *, spread: float = 0.5) -> Penalty:
+    """λ · (‖∇D(x̂)‖ − 1)² around the data: x̂ = x + c · s · δ, with δ ~ U(0, 1)ᵈ, c = ``spread``, s the batch's deviation. [kodali2017]
+
+    The penalty looks at real examples only, so it does not chase the generator. As in the authors' code, s is one number for the batch and
+    the noise is not centred.
+    """
+    _check_coefficient("weight", weight)
+    _check_coefficient("spread", spread)
+
+    def penalty(D, real, fake, *, generator=None):
+        noise = torch.rand(real.shape, generator=generator, device=real.device, dtype=real.dtype)
+        x = real + spread * real.detach().std(correction=0) * noise
+        return weight * _excess_slope(D, x).square()
+
+    return penalty
+
+
+def consistency(weight: float = 10.0, augment: Augment | None = None, *, fake_weight: float | None = None) -> Penalty:
+    """λ · (D(x) − D(T(x)))²: a change T that leaves an image what it is shall leave its logit what it is. [zhang2020]
+
+    ``augment`` is T, ``augmentation()`` unless given. With ``fake_weight`` the same is asked of fake examples and added, the balanced form
+    of [zhao2021]. Slopes play no part, so it costs two passes and no second derivative.
+    """
+    _check_coefficient("weight", weight)
+    if fake_weight is not None:
+        _check_coefficient("fake_weight", fake_weight)
+    augment = augment or augmentation("translate", "cutout")
+
+    def change(D, x, generator):
+        x = x.detach()
+        return (D(augment(x, generator=generator)) - D(x)).square()
+
+    def penalty(D, real, fake, *, generator=None):
+        value = weight * change(D, real, generator)
+        return value if fake_weight is None else value + fake_weight * change(D, fake, generator)
+
+    return penalty
+
+
+def _uniform_per_example(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.rand([len(x)] + [1] * (x.ndim - 1), generator=generator, device=x.device, dtype=x.dtype)
+
+
+def _excess_slope(D: Discriminator, x: Tensor, one_sided: bool = False) -> Tensor:
+    """‖∇D(x)‖ − 1 for each example, (N,); 0 instead of a negative value where ``one_sided``."""
+    # The norm has no slope at 0; vector_norm's subgradient there is 0, where sqrt(sum of squares) gives NaN.
+    excess = torch.linalg.vector_norm(input_gradient(D, x), dim=1) - 1
+    return excess.relu() if one_sided else excess
 
 
 PENALTIES: dict[str, Callable[[float], Penalty]] = {
@@ -100,4 +152,7 @@ PENALTIES: dict[str, Callable[[float], Penalty]] = {
     "r2": r2,
     "r1_r2": r1_r2,
     "gradient_penalty": gradient_penalty,
+    "gradient_penalty_one_sided": partial(gradient_penalty, one_sided=True),
+    "dragan": dragan,
+    "consistency": consistency,
 }

@@ -2,11 +2,14 @@
 
 from gantut.networks.conv import ConvDecoder, ConvDiscriminator, ConvEncoder, ConvGenerator
 from gantut.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gantut.networks.heads import AuxiliaryHead, MinibatchStddev, ProjectionHead
 from gantut.networks.initialisation import seeded
 from gantut.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
+from gantut.networks.quantiser import Quantised, VectorQuantiser
 
 __all__ = [
     "NETWORKS",
+    "AuxiliaryHead",
     "ConvDecoder",
     "ConvDiscriminator",
     "ConvEncoder",
@@ -17,6 +20,10 @@ __all__ = [
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",
+    "MinibatchStddev",
+    "ProjectionHead",
+    "Quantised",
+    "VectorQuantiser",
     "create",
     "seeded",
 ]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gantut.networks.heads import MinibatchStddev, create_head
 from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded, start_at_prior
 from gantut.networks.inputs import append_label, check_latent_dim, check_shape, halvings
-from gantut.networks.mlp import ProjectionHead
 
 
 def _activated(layer: nn.Module, channels: int, batch_norm: bool) -> list[nn.Module]:
@@ -71,14 +71,17 @@ class ConvGenerator(nn.Module):
         return torch.sigmoid(self.decoder(z, labels))
 
 
-def _downward(channels: int, levels: int, width: int) -> nn.Sequential:
-    """Halve the side ``levels`` times and end with 2·width planes."""
+def _downward(channels: int, levels: int, width: int, *, minibatch_stddev: bool = False) -> nn.Sequential:
+    """Halve the side ``levels`` times and end with 2·width planes; ``minibatch_stddev`` goes before the last convolution."""
     layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
     layers += _activated(nn.Conv2d(4 * channels, width, 3, padding=1), width, False)
     planes = width
     for _ in range(levels - 1):
         layers += _activated(nn.Conv2d(planes, 2 * width, 4, stride=2, padding=1), 2 * width, False)
         planes = 2 * width
+    if minibatch_stddev:
+        layers.append(MinibatchStddev())
+        planes += 1
     layers += _activated(nn.Conv2d(planes, 2 * width, 3, padding=1), 2 * width, False)
     return nn.Sequential(*layers, nn.Flatten())
 
@@ -86,7 +89,7 @@ def _downward(channels: int, levels: int, width: int) -> nn.Sequential:
 class ConvDiscriminator(nn.Module):
     """Maps images (N, C, H, W) in [0, 1], centred inside, to one logit each, (N,). No BatchNorm: each logit depends on its image alone.
 
-    ``spectral_norm`` and ``classes`` as in ``MLPDiscriminator``.
+    ``spectral_norm``, ``minibatch_stddev``, ``classes`` and ``conditioning`` as in ``MLPDiscriminator``.
     """
 
     def __init__(
@@ -95,22 +98,28 @@ class ConvDiscriminator(nn.Module):
         *,
         width: int = 32,
         classes: int = 0,
+        conditioning: str = "projection",
         spectral_norm: bool = False,
+        minibatch_stddev: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.shape, self.classes = tuple(shape), classes
         levels, height, breadth = halvings(self.shape)
         with seeded(seed):
-            self.body = _downward(self.shape[0], levels, width)
-            self.head = ProjectionHead(2 * width * height * breadth, classes)
-            initialise(self, outputs=(self.head.linear,))
+            self.body = _downward(self.shape[0], levels, width, minibatch_stddev=minibatch_stddev)
+            self.head = create_head(conditioning, 2 * width * height * breadth, classes)
+            initialise(self, outputs=self.head.outputs)
             if spectral_norm:
                 normalise_spectrally(self)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer, flattened, (N, 2·width·h·w)."""
         check_shape(x, self.shape, "images")
-        return self.head(self.body(2 * x - 1), labels)
+        return self.body(2 * x - 1)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.head(self.features(x), labels)
 
 
 class ConvEncoder(nn.Module):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gantut.networks.initialisation import LEAK, initialise_dcgan, seeded
+from gantut.networks.initialisation import LEAK, initialise_dcgan, normalise_spectrally, seeded
 from gantut.networks.inputs import append_label, check_latent_dim, check_shape, halvings
 
 
@@ -58,7 +58,8 @@ class DCGANGenerator(nn.Module):
 class DCGANDiscriminator(nn.Module):
     """Maps images (N, C, H, W) in [0, 1] to one logit each, (N,). BatchNorm couples a batch, so never mix real and fake.
 
-    The paper ends in a sigmoid; this network stops at the logit, and the losses take it from there.
+    The paper ends in a sigmoid; this network stops at the logit, and the losses take it from there. ``spectral_norm`` as in
+    ``MLPDiscriminator``.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class DCGANDiscriminator(nn.Module):
         width: int = 32,
         classes: int = 0,
         batch_norm: bool = True,
+        spectral_norm: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -87,6 +89,8 @@ class DCGANDiscriminator(nn.Module):
             layers += [nn.Conv2d(channels, 1, (height, breadth)), nn.Flatten(0)]
             self.layers = nn.Sequential(*layers)
             initialise_dcgan(self)
+            if spectral_norm:
+                normalise_spectrally(self)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         check_shape(x, self.shape, "images")

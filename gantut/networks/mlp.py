@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from gantut.networks.heads import MinibatchStddev, create_head
 from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded, start_at_prior
-from gantut.networks.inputs import append_label, check_labels, check_latent_dim, check_shape, size
+from gantut.networks.inputs import append_label, check_latent_dim, check_shape, size
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(LEAK),
@@ -18,12 +19,20 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def _hidden_layers(width: int, hidden: Sequence[int], *, batch_norm: bool, activation: str) -> nn.Sequential:
-    """Linear layers of the widths in ``hidden``, each with its activation and, where asked, BatchNorm between the two."""
+def _hidden_layers(
+    width: int, hidden: Sequence[int], *, batch_norm: bool, activation: str, minibatch_stddev: bool = False
+) -> nn.Sequential:
+    """Linear layers of the widths in ``hidden``, each with its activation and, where asked, BatchNorm between the two.
+
+    ``minibatch_stddev`` puts that layer before the last linear one.
+    """
     if activation not in ACTIVATIONS:
         raise ValueError(f"unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}")
     layers: list[nn.Module] = []
-    for out in hidden:
+    for k, out in enumerate(hidden):
+        if minibatch_stddev and k == len(hidden) - 1:
+            layers.append(MinibatchStddev())
+            width += 1
         layers.append(nn.Linear(width, out, bias=not batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm1d(out))
@@ -92,8 +101,13 @@ class MLPGenerator(nn.Module):
 class MLPDiscriminator(nn.Module):
     """Maps examples (N, *shape) to one logit each, (N,). Images are taken in [0, 1] and centred inside.
 
-    ``spectral_norm=True`` bounds every layer's stretch by 1 [miyato2018]. With ``classes`` the label enters by projection: the logit gains
-    the inner product of the last hidden layer and a learned vector of the class [miyato2018projection].
+    ``spectral_norm=True`` bounds every layer's stretch by 1 [miyato2018]. ``minibatch_stddev=True`` lets D see how much the examples of a
+    group differ [karras2018]. With ``classes`` the label enters as in ``conditioning``: ``"projection"``, where the logit gains the inner
+    product of the last hidden layer and a learned vector of the class [miyato2018projection], or ``"auxiliary"``, where the logit does
+    not know the label and a second head classifies [odena2017].
+
+    Raises:
+        ValueError: unknown conditioning, or an activation, shape or label that does not fit.
     """
 
     def __init__(
@@ -102,7 +116,9 @@ class MLPDiscriminator(nn.Module):
         *,
         hidden: Sequence[int] = (256, 256),
         classes: int = 0,
+        conditioning: str = "projection",
         spectral_norm: bool = False,
+        minibatch_stddev: bool = False,
         activation: str = "leaky_relu",
         seed: int = 0,
     ) -> None:
@@ -110,17 +126,23 @@ class MLPDiscriminator(nn.Module):
         self.shape, self.classes = tuple(shape), classes
         widths = (size(shape), *hidden)
         with seeded(seed):
-            self.body = _hidden_layers(widths[0], hidden, batch_norm=False, activation=activation)
-            self.head = ProjectionHead(widths[-1], classes)
-            initialise(self, outputs=(self.head.linear,))
+            self.body = _hidden_layers(
+                widths[0], hidden, batch_norm=False, activation=activation, minibatch_stddev=minibatch_stddev
+            )
+            self.head = create_head(conditioning, widths[-1], classes)
+            initialise(self, outputs=self.head.outputs)
             if spectral_norm:
                 normalise_spectrally(self)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer, (N, width)."""
         check_shape(x, self.shape, "examples")
         if _is_image(self.shape):
             x = 2 * x - 1
-        return self.head(self.body(x.flatten(1)), labels)
+        return self.body(x.flatten(1))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.head(self.features(x), labels)
 
 
 class MLPEncoder(nn.Module):
@@ -155,20 +177,3 @@ class MLPEncoder(nn.Module):
         h = self.body(append_label(x.flatten(1), labels, self.classes))
         mean, log_variance = self.head(h).chunk(2, dim=1)
         return mean, log_variance
-
-
-class ProjectionHead(nn.Module):
-    """One logit from features h (N, d): w·h + b, plus e_y·h when there are classes. [miyato2018projection]"""
-
-    def __init__(self, features: int, classes: int = 0) -> None:
-        super().__init__()
-        self.classes = classes
-        self.linear = nn.Linear(features, 1)
-        if classes:
-            self.embedding = nn.Embedding(classes, features)
-            nn.init.normal_(self.embedding.weight, 0.0, features**-0.5)
-
-    def forward(self, h: Tensor, labels: Tensor | None = None) -> Tensor:
-        logits = self.linear(h).squeeze(1)
-        checked = check_labels(labels, self.classes, len(h))
-        return logits if checked is None else logits + (self.embedding(checked) * h).sum(1)

@@ -8,7 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from gantut.losses.adversarial import AdversarialLoss, adversarial_loss
+from gantut.losses.augmentation import Augment
+from gantut.losses.conditional import auxiliary as auxiliary_loss
+from gantut.losses.elbo import check_weight
+from gantut.losses.packing import pack, packed_shape
 from gantut.losses.penalties import Penalty
+from gantut.networks.heads import AuxiliaryHead
 from gantut.networks.inputs import check_shape
 from gantut.training.base import Batch, Trainer
 from gantut.training.ema import EMA
@@ -19,11 +24,13 @@ class GANTrainer(Trainer):
 
     ``loss`` is a name of ``LOSSES`` or a pair. ``penalty`` is added to the discriminator's loss every ``penalty_every`` steps, times that
     number, so that its average strength stays the same [karras2020]. The generator moves in every ``n_critic``-th step only
-    [arjovsky2017]. ``ema`` is the decay of the generator's moving average, which ``sample`` uses; None switches it off. The defaults are
-    those that trained digits fastest here: a high learning rate and no momentum, β₁ = 0.
+    [arjovsky2017]. ``augment`` changes all images that D sees, in both players' steps [zhao2020]. ``packing`` joins as many examples to
+    one for D, which is then made for ``packed_shape`` [lin2018]. ``auxiliary`` weighs AC-GAN's classification term in both players' losses
+    and needs D with auxiliary conditioning [odena2017]. ``ema`` is the decay of the generator's moving average, which ``sample`` uses; None
+    switches it off. The defaults are those that trained digits fastest here: a high learning rate and no momentum, β₁ = 0.
 
     Raises:
-        ValueError: the generator and the discriminator disagree on shape or classes; an unknown loss; a count below 1.
+        ValueError: the generator and the discriminator disagree on shape, classes or conditioning; an unknown loss; a count below 1.
     """
 
     def __init__(
@@ -35,6 +42,9 @@ class GANTrainer(Trainer):
         penalty: Penalty | None = None,
         penalty_every: int = 1,
         n_critic: int = 1,
+        augment: Augment | None = None,
+        packing: int = 1,
+        auxiliary: float = 0.0,
         lr: float = 2e-3,
         betas: tuple[float, float] = (0.0, 0.99),
         ema: float | None = 0.995,
@@ -42,17 +52,27 @@ class GANTrainer(Trainer):
         device: str | torch.device = "auto",
         precision: str = "float32",
     ) -> None:
-        for attribute in ("shape", "classes"):
-            ours, theirs = getattr(generator, attribute), getattr(discriminator, attribute)
+        if min(n_critic, penalty_every, packing) < 1:
+            raise ValueError(
+                f"n_critic, penalty_every and packing must be at least 1, got {n_critic}, {penalty_every} and {packing}"
+            )
+        shape = packed_shape(generator.shape, packing)
+        for attribute, ours in (("shape", shape), ("classes", generator.classes)):
+            theirs = getattr(discriminator, attribute)
             if ours != theirs:
                 raise ValueError(f"generator and discriminator disagree on {attribute}: {ours} and {theirs}")
-        if n_critic < 1 or penalty_every < 1:
-            raise ValueError(f"n_critic and penalty_every must be at least 1, got {n_critic} and {penalty_every}")
+        if packing > 1 and generator.classes:
+            raise ValueError(f"packs of {packing} have no one label: packing needs unconditional networks")
+        check_weight("auxiliary", auxiliary)
+        if auxiliary and not isinstance(getattr(discriminator, "head", None), AuxiliaryHead):
+            raise ValueError('the auxiliary term needs a discriminator with conditioning="auxiliary"')
         networks = {"generator": generator, "discriminator": discriminator}
         super().__init__(networks, seed=seed, device=device, precision=precision)
-        self.G, self.D = self.networks["generator"], self.networks["discriminator"]
+        self.G: Any = self.networks["generator"]
+        self.D: Any = self.networks["discriminator"]
         self.loss, self.penalty = adversarial_loss(loss), penalty
         self.penalty_every, self.n_critic = penalty_every, n_critic
+        self.augment, self.packing, self.auxiliary = augment, packing, auxiliary
         self.mixes_examples = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.D.modules())
         self.optimizers = {
             name: torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True)
@@ -76,9 +96,13 @@ class GANTrainer(Trainer):
         return logs
 
     def discriminator_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
-        real_logits, fake_logits = self.logits(real, fake, labels)
+        real, fake = self.shown(real), self.shown(fake)
+        real_logits, fake_logits, classification = self.logits(real, fake, labels)
         loss = self.loss.discriminator(real_logits, fake_logits)
         logs = {"discriminator": loss.detach().mean()}
+        if self.auxiliary:
+            loss = loss + self.auxiliary * classification
+            logs["classification"] = classification.detach().mean()
         if self.penalty is not None and self.steps % self.penalty_every == 0:
             # Second derivatives in 8 bits of mantissa are noise, so penalties are computed outside autocast.
             penalty = self.penalty(self._score(labels), real, fake, generator=self.generator)
@@ -88,26 +112,48 @@ class GANTrainer(Trainer):
         return logs
 
     def generator_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
-        with self.autocast():
-            fake_logits = self.D(fake, labels).to(self.dtype)
-            real_logits = None
-            if self.loss.generator_needs_real:
-                with torch.no_grad():
-                    real_logits = self.D(real, labels).to(self.dtype)
+        fake_logits, classification = self.judge(self.shown(fake), labels)
+        real_logits = None
+        if self.loss.generator_needs_real:
+            with torch.no_grad():
+                real_logits, _ = self.judge(self.shown(real), labels)
         loss = self.loss.generator(real_logits, fake_logits)
-        self.descend("generator", loss, real)
+        logs = {"generator": loss.detach().mean()}
+        self.descend("generator", loss + self.auxiliary * classification, real)
         if self.ema is not None:
             self.ema.update(self.G)
-        return {"generator": loss.detach().mean()}
+        return logs
 
-    def logits(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """D's logits of real and fake examples: in one pass, or in two where BatchNorm would mix their statistics."""
+    def shown(self, x: Tensor) -> Tensor:
+        """The examples as D gets to see them: augmented and packed where that was asked for."""
+        if self.augment is not None:
+            x = self.augment(x, generator=self.generator)
+        return pack(x, self.packing) if self.packing > 1 else x
+
+    def judge(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """D's logits (N,) and its auxiliary classifier's cross-entropy (N,), which is 0 where there is none."""
         with self.autocast():
-            if self.mixes_examples:
-                real_logits, fake_logits = self.D(real, labels), self.D(fake, labels)
-            else:
-                real_logits, fake_logits = self._score(labels)(torch.cat([real, fake])).chunk(2)
-        return real_logits.to(self.dtype), fake_logits.to(self.dtype)
+            if not self.auxiliary or labels is None:
+                logits = self.D(x, labels).to(self.dtype)
+                return logits, torch.zeros_like(logits)
+            h = self.D.features(x)
+            logits, class_logits = self.D.head(h, labels).to(self.dtype), self.D.head.classify(h).to(self.dtype)
+        return logits, auxiliary_loss(class_logits, labels)
+
+    def logits(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """D's logits of real and of fake, and the sum of both cross-entropies, (N,) each.
+
+        All comes from one pass, or from two where BatchNorm would mix the statistics of real and fake.
+        """
+        if self.mixes_examples:
+            (real_logits, real_classes), (fake_logits, fake_classes) = (
+                self.judge(real, labels),
+                self.judge(fake, labels),
+            )
+        else:
+            logits, classes = self.judge(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
+            (real_logits, fake_logits), (real_classes, fake_classes) = logits.chunk(2), classes.chunk(2)
+        return real_logits, fake_logits, real_classes + fake_classes
 
     def noise(self, n: int) -> Tensor:
         """z ~ N(0, I), (n, latent_dim), from the trainer's own random state."""

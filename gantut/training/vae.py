@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantut.losses.elbo import distortion, rate
+from gantut.losses.schedules import Schedule, constant
 from gantut.training.base import Batch, Trainer
 from gantut.training.ema import EMA
-from gantut.vae import VAE
+from gantut.vae import VAE, VAEOutput
+
+Objective = Callable[[VAEOutput, Tensor], Tensor]
 
 
 class VAETrainer(Trainer):
-    """Minimises distortion + β · rate over encoder, decoder and likelihood together, with one Adam. [kingma2014]
+    """Minimises distortion + β · rate over encoder, decoder, likelihood and prior together, with one Adam. [kingma2014]
 
-    β = 1 maximises the ELBO; another β gives the β-VAE [higgins2017]. ``ema`` averages the whole VAE; it is off unless asked.
+    β = 1 maximises the ELBO; another β gives the β-VAE [higgins2017]; a schedule of ``losses.SCHEDULES`` is asked for β at each step.
+    ``objective`` replaces that sum by another function ``(output, x) -> (N,)``, such as ``losses.free_bits``; one that is a module with a
+    state (``losses.GECO``) is saved with the networks. ``samples`` asks for K draws per example, which the importance-weighted objectives
+    need. ``ema`` averages the whole VAE; it is off unless asked.
 
     Raises:
-        ValueError: β is negative or not finite.
+        ValueError: β is negative or not finite; β and an objective at once; K draws without an objective for them.
     """
 
     def __init__(
         self,
         vae: VAE,
         *,
-        beta: float = 1.0,
+        beta: float | Schedule | None = None,
+        objective: Objective | None = None,
+        samples: int | None = None,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         ema: float | None = None,
@@ -34,11 +43,17 @@ class VAETrainer(Trainer):
         device: str | torch.device = "auto",
         precision: str = "float32",
     ) -> None:
-        if not 0 <= beta < float("inf"):
-            raise ValueError(f"beta must be a finite number ≥ 0, got {beta}")
-        super().__init__({"vae": vae}, seed=seed, device=device, precision=precision)
+        if objective is not None and beta is not None:
+            raise ValueError("beta belongs to the standard objective: give beta or an objective, not both")
+        if samples is not None and objective is None:
+            raise ValueError(f"samples={samples} needs an objective for several draws, such as losses.negative_iwae")
+        networks: dict[str, nn.Module] = {"vae": vae}
+        if isinstance(objective, nn.Module):
+            networks["objective"] = objective
+        super().__init__(networks, seed=seed, device=device, precision=precision)
         self.vae: VAE = vae
-        self.beta = beta
+        self.beta: Schedule = beta if callable(beta) else constant(1.0 if beta is None else beta)
+        self.objective, self.samples = objective, samples
         self.optimizers = {
             "vae": torch.optim.Adam([p for p in vae.parameters() if p.requires_grad], lr=lr, betas=betas, fused=True)
         }
@@ -47,13 +62,25 @@ class VAETrainer(Trainer):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         x, labels = self.unpack(batch, self.vae.classes)
         with self.autocast():
-            output = self.vae(x, labels, generator=self.generator)
-        D, R = distortion(output, x), rate(output)
-        self.descend("vae", D + self.beta * R, x)
+            output = self.vae(x, labels, samples=self.samples, generator=self.generator)
+        loss, logs = self.loss(output, x)
+        self.descend("vae", loss, x)
         if self.ema is not None:
             self.ema.update(self.vae)
+        return logs
+
+    def loss(self, output: VAEOutput, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss (N,), and what to log: the negative ELBO and its parts, and the objective where there is one."""
+        if self.objective is not None and self.samples is not None:
+            loss = self.objective(output, x)
+            return loss, {"objective": loss.detach().mean()}
+        D, R, beta = distortion(output, x), rate(output), self.beta(self.steps)
+        loss = D + beta * R if self.objective is None else self.objective(output, x)
         D, R = D.detach().mean(), R.detach().mean()
-        return {"negative_elbo": D + R, "distortion": D, "rate": R}
+        logs = {"negative_elbo": D + R, "distortion": D, "rate": R}
+        if self.objective is not None:
+            logs["objective"] = loss.detach().mean()
+        return loss, logs
 
     @property
     def model(self) -> VAE:

@@ -7,9 +7,8 @@ only where that network is the same; they are not the Inception-based numbers of
 from __future__ import annotations
 
 import hashlib
-import math
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -250,8 +249,3 @@ def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> 
     good = distance <= sigmas * density.std
     counts = torch.bincount(nearest[good], minlength=len(density.modes))
     return ModeCoverage(int((counts > 0).sum()), len(density.modes), float(good.double().mean()), counts)
-
-
-def bits_per_dimension(nats: Tensor | float, shape: tuple[int, ...]) -> Any:
-    """Nats per example as bits per dimension: nats / (ln 2 · number of values)."""
-    return nats / (math.log(2) * math.prod(shape))

@@ -1,0 +1,73 @@
+"""A codebook: the discrete middle of a VQ-VAE. [oord2017]"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gantut.networks.initialisation import seeded
+
+
+class Quantised(NamedTuple):
+    """``codes`` (N, …) are the numbers of the nearest code vectors, ``vectors`` the vectors themselves, shaped like the encoder's output h.
+
+    ``straight_through`` has the values of ``vectors`` and passes its gradient to h unchanged; it is what the decoder gets.
+    """
+
+    codes: Tensor
+    vectors: Tensor
+    straight_through: Tensor
+
+
+class VectorQuantiser(nn.Module):
+    """Replaces each vector of h, (N, d) or (N, d, …) with the vectors along dimension 1, by the nearest of ``size`` code vectors.
+
+    Without ``decay`` the code vectors are parameters, to be moved by ``losses.codebook``. With it they are moving averages of the vectors
+    that chose them, updated at each pass in training mode: c_k = m_k / n_k, where m_k and n_k average sums and counts, and counts are
+    smoothed so that an unused code keeps its place. [oord2017]
+
+    Raises:
+        ValueError: fewer than 1 code or dimension, or a decay outside (0, 1); in the pass: vectors of another dimension.
+    """
+
+    counts: Tensor
+    sums: Tensor
+
+    def __init__(self, size: int, dimension: int, *, decay: float | None = None, seed: int = 0) -> None:
+        super().__init__()
+        if size < 1 or dimension < 1:
+            raise ValueError(f"a codebook needs at least one vector of one dimension, got {size} of {dimension}")
+        if decay is not None and not 0 < decay < 1:
+            raise ValueError(f"decay must lie in (0, 1), got {decay}")
+        self.size, self.dimension, self.decay = size, dimension, decay
+        with seeded(seed):
+            vectors = torch.randn(size, dimension) / dimension**0.5
+        self.codebook = nn.Parameter(vectors, requires_grad=decay is None)
+        if decay is not None:
+            self.register_buffer("counts", torch.ones(size))
+            self.register_buffer("sums", vectors.clone())
+
+    def forward(self, h: Tensor) -> Quantised:
+        if h.ndim < 2 or h.shape[1] != self.dimension:
+            raise ValueError(
+                f"expected vectors of dimension {self.dimension}, (N, {self.dimension}, …), got {tuple(h.shape)}"
+            )
+        rows = h.movedim(1, -1)
+        flat = rows.reshape(-1, self.dimension)
+        codes = torch.cdist(flat.detach(), self.codebook.detach()).argmin(1)
+        vectors = self.codebook[codes].view(rows.shape).movedim(-1, 1)
+        if self.training and self.decay is not None:
+            self._average(flat.detach(), codes)
+        return Quantised(codes.view(rows.shape[:-1]), vectors, h + (vectors - h).detach())
+
+    @torch.no_grad()
+    def _average(self, flat: Tensor, codes: Tensor) -> None:
+        assert self.decay is not None
+        chosen = torch.nn.functional.one_hot(codes, self.size).to(flat.dtype)
+        self.counts.lerp_(chosen.sum(0), 1 - self.decay)
+        self.sums.lerp_(chosen.T @ flat, 1 - self.decay)
+        # An unused code's count and sum shrink together; the small number keeps their ratio finite and the vector in its place.
+        tiny = torch.finfo(flat.dtype).tiny
+        self.codebook.copy_((self.sums + tiny * self.codebook) / (self.counts + tiny)[:, None])
