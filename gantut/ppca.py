@@ -15,11 +15,11 @@ from torch.distributions import Distribution, MultivariateNormal
 
 
 class LinearGaussian(NamedTuple):
-    """The model's numbers: ``weights`` W (d, k), ``offset`` b (d,), ``variance`` σ²."""
+    """The model's numbers: ``weights`` W (d, k), ``offset`` b (d,), ``variance`` σ², a number or a learned tensor."""
 
     weights: Tensor
     offset: Tensor
-    variance: float
+    variance: float | Tensor
 
     def log_likelihood(self, x: Tensor) -> Tensor:
         """log p(x), (N,), in nats, exactly."""
@@ -36,7 +36,8 @@ class LinearGaussian(NamedTuple):
     def log_conditional(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z), for codes (…, N, k) and examples (N, d), in nats."""
         squares = (x - z @ self.weights.T - self.offset).square().sum(-1)
-        return -0.5 * squares / self.variance - 0.5 * len(self.offset) * math.log(2 * math.pi * self.variance)
+        log_variance = torch.as_tensor(self.variance, dtype=x.dtype).log()
+        return -0.5 * (squares / self.variance + len(self.offset) * (math.log(2 * math.pi) + log_variance))
 
     def elbo(self, x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
         """The ELBO of q(z|x) = N(mean, diag exp(log_variance)), (N,), with the average over z taken in closed form.

@@ -62,7 +62,9 @@ def _hmc(
     def gauss() -> Tensor:
         return torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
 
-    epsilon = step_size[..., None]
+    # A path of fixed length can come back to where it began; a random factor per chain, drawn apart from its place, prevents that.
+    jitter = torch.rand(z.shape[:-1], generator=generator, device=z.device, dtype=z.dtype)
+    epsilon = (step_size * (0.5 + jitter))[..., None]
     start, gradient = slope(z)
     momentum = gauss()
     energy = start - 0.5 * momentum.square().sum(-1)
@@ -78,9 +80,8 @@ def _hmc(
 
 
 def _temperatures(count: int) -> Tensor:
-    """0 = β₀ < … < β_T = 1 along a logistic curve: small steps at both ends, where the density changes fastest."""
-    curve = torch.sigmoid(torch.linspace(-4, 4, count + 1, dtype=torch.float64))
-    return (curve - curve[0]) / (curve[-1] - curve[0])
+    """0 = β₀ < … < β_T = 1 with β_t = (t/T)³: small steps near the prior, where a little of the likelihood moves the density most."""
+    return torch.linspace(0, 1, count + 1, dtype=torch.float64) ** 3
 
 
 def _anneal(

@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
-from gantut.losses import distortion, elbo, negative_elbo, rate
+from gantut.likelihoods import LIKELIHOODS, GaussianLikelihood, decoder_shape, likelihood
+from gantut.losses import GECO, distortion, elbo, free_bits, negative_elbo, rate, rate_per_dimension, target_rate
 from gantut.networks import MLPDecoder, MLPEncoder
-from gantut.vae import LIKELIHOODS, VAE, GaussianLikelihood, VAEOutput, diagonal_normal
+from gantut.priors import MixturePrior
+from gantut.vae import VAE, VAEOutput, diagonal_normal
 
 
 def output(mean, sigma, likelihood=None):
@@ -19,29 +21,6 @@ def output(mean, sigma, likelihood=None):
 def test_rate_of_a_known_gaussian():
     assert float(rate(output(1.0, 0.5))) == pytest.approx(0.8181472, abs=1e-7)
     assert float(rate(output(0.0, 1.0))) == 0.0
-
-
-def test_distortions_by_hand():
-    logits = torch.tensor([[[[0.0, math.log(3)]]]])  # probabilities 1/2 and 3/4
-    x = torch.tensor([[[[1.0, 0.0]]]])
-    bernoulli = LIKELIHOODS["bernoulli"]()(logits)
-    assert float(distortion(output(0.0, 1.0, bernoulli), x)) == pytest.approx(math.log(2) + math.log(4))
-    gaussian = GaussianLikelihood(0.5, in_unit_interval=False)(logits)
-    residual = 1.0 + math.log(3) ** 2
-    expected = residual / (2 * 0.25) + 2 * math.log(0.5 * math.sqrt(2 * math.pi))
-    assert float(distortion(output(0.0, 1.0, gaussian), x)) == pytest.approx(expected, rel=1e-6)
-    # Continuous Bernoulli at λ = 1/2 is uniform: density 1. At λ the constant is 2 artanh(1 - 2λ) / (1 - 2λ).
-    continuous = LIKELIHOODS["continuous_bernoulli"]()(logits)
-    constant = 2 * math.atanh(-0.5) / -0.5
-    assert float(distortion(output(0.0, 1.0, continuous), x)) == pytest.approx(-math.log(constant / 4), rel=1e-5)
-
-
-@pytest.mark.parametrize("name", ["continuous_bernoulli", "gaussian_learned"])
-def test_densities_integrate_to_one(name):
-    grid = torch.linspace(-4, 5, 9001) if name.startswith("gauss") else torch.linspace(0, 1, 4001)
-    likelihood = LIKELIHOODS[name]()(torch.full((len(grid), 1), 0.7))
-    density = likelihood.log_prob(grid[:, None]).exp()
-    assert float(torch.trapezoid(density.detach(), grid)) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_elbo_is_a_tight_bound_on_the_linear_gaussian_model():
@@ -62,13 +41,16 @@ def test_elbo_is_a_tight_bound_on_the_linear_gaussian_model():
     assert means["prior"] == pytest.approx(-1.918939, abs=1e-2)
 
 
-def vae(likelihood="bernoulli"):
-    return VAE(MLPEncoder((1, 4, 4), 3, hidden=(8,)), MLPDecoder(3, (1, 4, 4), hidden=(8,), seed=1), likelihood)
+def vae(chosen="bernoulli"):
+    chosen = likelihood(chosen)
+    shape = decoder_shape(chosen, (1, 4, 4))
+    return VAE(MLPEncoder((1, 4, 4), 3, hidden=(8,)), MLPDecoder(3, shape, hidden=(8,), seed=1), chosen)
 
 
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_parts_add_up_and_the_rate_has_no_gradient_in_the_decoder(likelihood):
-    model, x = vae(likelihood), torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_parts_add_up_and_the_rate_has_no_gradient_in_the_decoder(name):
+    levels = torch.randint(256, (6, 1, 4, 4), generator=torch.Generator().manual_seed(0))
+    model, x = vae(name), levels / 255
     out = model(x, generator=torch.Generator().manual_seed(1))
     for beta in (0.0, 1.0, 4.0):
         assert torch.allclose(negative_elbo(out, x, beta), distortion(out, x) + beta * rate(out))
@@ -86,6 +68,132 @@ def test_reparameterised_draws_have_the_posterior_s_moments():
     assert torch.equal(out.z, model(x, generator=torch.Generator().manual_seed(1)).z)
 
 
+def given(means, sigmas, targets):
+    """An output with a unit Gaussian likelihood at z = μ, and the examples."""
+    mean, sigma = torch.tensor(means, dtype=torch.float64), torch.tensor(sigmas, dtype=torch.float64)
+    zero = mean.new_zeros(mean.shape[1])
+    posterior = diagonal_normal(mean, 2 * sigma.log())
+    observed = GaussianLikelihood(1.0, in_unit_interval=False).double()(mean)
+    return VAEOutput(posterior, diagonal_normal(zero, zero), mean, observed), torch.tensor(targets, dtype=torch.float64)
+
+
+def test_the_rate_splits_over_dimensions():
+    out, _ = given([[1.0, 0.0], [0.0, 2.0]], [[0.5, 1.0], [1.0, 1.0]], [[0.0, 0.0]] * 2)
+    expected = torch.tensor([[0.8181472, 0.0], [0.0, 2.0]], dtype=torch.float64)
+    assert torch.allclose(rate_per_dimension(out), expected, atol=1e-7)
+    assert torch.allclose(rate_per_dimension(out).sum(1), rate(out))
+
+
+def test_the_rate_against_quadrature_and_monte_carlo():
+    mean, sigma = 1.0, 0.5
+    z = torch.linspace(-8, 8, 200_001, dtype=torch.float64)
+    q, p = (torch.distributions.Normal(*torch.tensor(ms).double()) for ms in ((mean, sigma), (0.0, 1.0)))
+    integral = torch.trapezoid(q.log_prob(z).exp() * (q.log_prob(z) - p.log_prob(z)), z).item()
+    assert integral == pytest.approx(rate(output(mean, sigma)).item(), abs=1e-9)
+    draws = mean + sigma * torch.randn(100_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    terms = q.log_prob(draws) - p.log_prob(draws)
+    assert abs(terms.mean().item() - integral) < 4 * terms.std().item() / math.sqrt(100_000)
+
+
+def test_free_bits_by_hand():
+    """Two examples, two dimensions: the first dimension's mean KL is ½ (0.25), the second's 2 (above the threshold 1)."""
+    out, x = given([[0.0, 2.0], [1.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]], [[0.0, 2.0], [1.0, 2.0]])
+    assert rate_per_dimension(out).mean(0).tolist() == [0.25, 2.0]
+    constant = math.log(2 * math.pi)  # the distortion of two exact values
+    assert free_bits(out, x, 1.0).tolist() == pytest.approx([constant + 1 + 2, constant + 1 + 2])
+    assert free_bits(out, x, 0.0).tolist() == pytest.approx(negative_elbo(out, x).tolist())
+    # Below the threshold a dimension costs a constant: no gradient reaches it.
+    mean = torch.tensor([[0.1, 2.0]], dtype=torch.float64, requires_grad=True)
+    zero = mean.new_zeros(2)
+    fixed = GaussianLikelihood(1.0, in_unit_interval=False).double()(torch.zeros(1, 2, dtype=torch.float64))
+    out = VAEOutput(diagonal_normal(mean, 0 * mean), diagonal_normal(zero, zero), mean, fixed)
+    (slope,) = torch.autograd.grad(free_bits(out, torch.zeros(1, 2).double(), 0.5).sum(), mean)
+    assert slope.tolist() == [[0.0, 2.0]]
+
+
+def test_target_rate_by_hand():
+    out, x = given([[2.0], [0.0]], [[1.0], [1.0]], [[2.0], [0.0]])
+    base = 0.5 * math.log(2 * math.pi)
+    assert rate(out).tolist() == [2.0, 0.0]
+    assert target_rate(out, x, 0.5, weight=3.0).tolist() == pytest.approx([base + 4.5, base + 1.5])
+
+
+def test_geco_by_hand():
+    out, x = given([[0.0], [0.0]], [[1.0], [1.0]], [[1.0], [3.0]])
+    base = 0.5 * math.log(2 * math.pi)
+    geco = GECO(target=base + 1.0, speed=0.2, decay=0.9).double()
+    # distortions base + ½ and base + 4½: violations −½ and 3½, mean 1½; the first loss uses λ = 1.
+    assert geco(out, x).tolist() == pytest.approx([-0.5, 3.5])
+    assert geco.multiplier.item() == pytest.approx(math.exp(0.2 * 1.5))
+    assert geco(out, x).tolist() == pytest.approx([-0.5 * math.exp(0.3), 3.5 * math.exp(0.3)])
+    out, x = given([[0.0]], [[1.0]], [[0.0]])
+    geco(out, x)  # violation −1: the average falls to 0.9 · 1.5 − 0.1
+    assert geco.average.item() == pytest.approx(1.25)
+    before = geco.multiplier.item()
+    geco.eval()(out, x)
+    assert geco.multiplier.item() == before
+
+
+def test_geco_reaches_its_target():
+    """Minimise over one Gaussian code: at the end the distortion is the target, and the multiplier is what makes it so."""
+    mean = torch.tensor([[0.0]], dtype=torch.float64, requires_grad=True)
+    x, geco = (
+        torch.tensor([[3.0]], dtype=torch.float64),
+        GECO(target=0.5 * math.log(2 * math.pi) + 0.5, decay=0.5).double(),
+    )
+    optimizer = torch.optim.SGD([mean], lr=0.05)
+    for _ in range(600):
+        zero = mean.new_zeros(1)
+        observed = GaussianLikelihood(1.0, in_unit_interval=False).double()(mean)
+        out = VAEOutput(diagonal_normal(mean, 0 * mean), diagonal_normal(zero, zero), mean, observed)
+        optimizer.zero_grad()
+        geco(out, x).sum().backward()
+        optimizer.step()
+    # ½ (3 − μ)² = ½ at μ = 2, where the rate's slope 2 is balanced by λ · 1.
+    assert mean.item() == pytest.approx(2.0, abs=0.02)
+    assert geco.multiplier.item() == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("loss", [negative_elbo, free_bits, lambda o, x: target_rate(o, x, 0.3)])
+def test_permutation_and_gradients(loss):
+    g = torch.Generator().manual_seed(0)
+    mean, log_variance, x = torch.randn(3, 5, 2, generator=g, dtype=torch.float64)
+    zero = mean.new_zeros(2)
+
+    def value(mean, log_variance, x=x):
+        observed = GaussianLikelihood(1.0, in_unit_interval=False).double()(mean)
+        return loss(VAEOutput(diagonal_normal(mean, log_variance), diagonal_normal(zero, zero), mean, observed), x)
+
+    order = torch.tensor([4, 2, 0, 1, 3])
+    assert torch.allclose(value(mean[order], log_variance[order], x[order]), value(mean, log_variance)[order])
+    assert torch.autograd.gradcheck(value, (mean.requires_grad_(), log_variance.requires_grad_()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("logit", [-100.0, 100.0])
+def test_extremes_stay_finite(dtype, logit):
+    """A Bernoulli pixel that is certain and wrong costs 100 nats, and a posterior of deviation e⁻⁵⁰ costs a finite rate."""
+    logits = torch.full((2, 4), logit, dtype=dtype, requires_grad=True)
+    x = torch.full((2, 4), float(logit < 0), dtype=dtype)
+    mean = torch.full((2, 3), 10.0, dtype=dtype)
+    narrow = diagonal_normal(mean, torch.full_like(mean, -10.0))
+    zero = mean.new_zeros(3)
+    out = VAEOutput(narrow, diagonal_normal(zero, zero), mean, likelihood("bernoulli")(logits))
+    D = distortion(out, x)
+    assert D.tolist() == pytest.approx([400.0, 400.0], rel=0.01)
+    (slope,) = torch.autograd.grad(D.sum(), logits)
+    assert slope.abs().min() == 1
+    # ½ (100 + e⁻¹⁰ − 1 + 10) for each of three dimensions.
+    assert rate(out).tolist() == pytest.approx([163.5, 163.5], rel=0.02)
+
+
+def test_the_loss_keeps_its_precision():
+    model, x = vae(), torch.rand(3, 1, 4, 4)
+    for dtype in (torch.float64, torch.float32):
+        out = model.to(dtype)(x.to(dtype))
+        assert negative_elbo(out, x.to(dtype)).dtype == dtype
+
+
 def test_bad_input():
     model, x = vae(), torch.rand(2, 1, 4, 4)
     out = model(x)
@@ -93,6 +201,18 @@ def test_bad_input():
         distortion(out, torch.rand(2, 1, 5, 4))
     with pytest.raises(ValueError, match="beta must be a finite number ≥ 0, got -1"):
         elbo(out, x, -1)
+    for bad in (x + 1, x.masked_fill(x > 0.9, math.nan).clamp(min=-1) * math.nan):
+        with pytest.raises(ValueError, match=r"values in \[0, 1\], got values from"):
+            distortion(out, bad)
+    with pytest.raises(ValueError, match="nats must be a finite number ≥ 0, got -1"):
+        free_bits(out, x, -1)
+    with pytest.raises(ValueError, match="weight must be a finite number ≥ 0, got nan"):
+        target_rate(out, x, 1.0, math.nan)
+    with pytest.raises(ValueError, match="speed > 0"):
+        GECO(1.0, speed=0.0)
+    mixed = VAE(model.encoder, model.decoder, prior=MixturePrior(3, 2))(x)
+    with pytest.raises(ValueError, match="diagonal normals only, got MixtureSameFamily"):
+        free_bits(mixed, x)
     with pytest.raises(ValueError, match="unknown likelihood 'poisson'; known: bernoulli"):
         vae("poisson")
     with pytest.raises(ValueError, match="sigma must be a finite number > 0, got 0"):
