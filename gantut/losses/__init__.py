@@ -39,7 +39,7 @@ from gantut.losses.penalties import (
 )
 from gantut.losses.quantisation import codebook, commitment, vector_quantisation
 from gantut.losses.schedules import SCHEDULES, Schedule, constant, cyclical, linear, sigmoid
-from gantut.losses.total_correlation import RateSplit, beta_tcvae, split_rate
+from gantut.losses.total_correlation import RateSplit, beta_tcvae, log_average_posterior, split_rate
 
 __all__ = [
     "CHANGES",
@@ -77,6 +77,7 @@ __all__ = [
     "label_smoothing",
     "least_squares",
     "linear",
+    "log_average_posterior",
     "log_mean_exp",
     "log_weights",
     "mmd",

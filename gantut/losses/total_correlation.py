@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
@@ -27,33 +26,42 @@ class RateSplit(NamedTuple):
     dimension_wise: Tensor
 
 
-def split_rate(output: VAEOutput, dataset_size: int) -> RateSplit:
-    """Estimate the three parts at the draws z of a batch of M of ``dataset_size`` examples.
+def log_average_posterior(pairs: Tensor, dataset_size: int) -> Tensor:
+    """log q(z_i) from ``pairs`` [i, j] = log q(z_i|x_j) of a batch of M, (M, M) or (M, M, d); the result is (M,) or (M, d).
 
     q(z) is an average over all D examples of the data. The batch shows the one that z came from and M − 1 others, which stand for the
     rest: q(z_i) ≈ 1/D q(z_i|x_i) + (1 − 1/D) · mean_{j≠i} q(z_i|x_j). That is unbiased for q(z_i), and exact where the batch is the data.
-    The logarithm bends the average, so log q(z) comes out too small for a small batch. The terms need the batch, and a diagonal
-    posterior and prior.
+    The logarithm bends the average, so log q(z) comes out too small for a small batch.
 
     Raises:
-        ValueError: fewer than 2 examples in the batch, or more than in the data; K draws per example.
+        ValueError: fewer than 2 examples in the batch, or more than in the data.
     """
-    n = len(output.z)
-    if output.z.ndim != 2:
-        raise ValueError(f"expected one draw per example, z of shape (N, latent_dim), got {tuple(output.z.shape)}")
+    n = len(pairs)
     if not 2 <= n <= dataset_size:
         raise ValueError(f"expected a batch of 2 … dataset_size examples, got {n} of {dataset_size}")
+    log_share = pairs.new_full((n, n), math.log1p(-1 / dataset_size) - math.log(n - 1))
+    log_share.fill_diagonal_(-math.log(dataset_size))
+    return (log_share.view(n, n, *[1] * (pairs.ndim - 2)) + pairs).logsumexp(1)
+
+
+def split_rate(output: VAEOutput, dataset_size: int) -> RateSplit:
+    """Estimate the three parts at the draws z of a batch of M of ``dataset_size`` examples, by ``log_average_posterior``.
+
+    The terms need the batch, and a diagonal posterior and prior.
+
+    Raises:
+        ValueError: fewer than 2 examples in the batch, or more than in the data; K draws per example; a mixture for a prior.
+    """
+    if output.z.ndim != 2:
+        raise ValueError(f"expected one draw per example, z of shape (N, latent_dim), got {tuple(output.z.shape)}")
     if not (isinstance(output.posterior, Independent) and isinstance(output.prior, Independent)):
         raise ValueError("the split needs a diagonal normal posterior and prior")
     normal, prior = cast(Normal, output.posterior.base_dist), output.prior.base_dist
     # [i, j, l]: log q(z_i in dimension l | x_j)
     pairs = Normal(normal.loc[None], normal.scale[None], validate_args=False).log_prob(output.z[:, None])
-    others = math.log1p(-1 / dataset_size) - math.log(n - 1) if dataset_size > 1 else -math.inf
-    log_share = torch.full((n, n), others, device=pairs.device, dtype=pairs.dtype)
-    log_share.fill_diagonal_(-math.log(dataset_size))
-    log_q_given_x = pairs.diagonal().sum(0)
-    log_q = (log_share + pairs.sum(2)).logsumexp(1)
-    log_q_marginals = (log_share[..., None] + pairs).logsumexp(1).sum(1)
+    log_q_given_x = normal.log_prob(output.z).sum(1)
+    log_q = log_average_posterior(pairs.sum(2), dataset_size)
+    log_q_marginals = log_average_posterior(pairs, dataset_size).sum(1)
     log_p = prior.log_prob(output.z).sum(1)
     return RateSplit(log_q_given_x - log_q, log_q - log_q_marginals, log_q_marginals - log_p)
 
