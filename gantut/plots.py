@@ -208,6 +208,37 @@ def field(
     return ax
 
 
+def phase_portrait(
+    field: Callable[[Tensor], Tensor],
+    *,
+    limits: tuple[float, float] = (-2, 2),
+    points: int = 15,
+    ax: Axes | None = None,
+) -> Axes:
+    """The directions of a field of two numbers, such as ``Game.field``, as arrows of one length; the stronger, the darker."""
+    from gantut.dynamics import portrait
+
+    places, arrows = portrait(field, limits, points)
+    strength = arrows.norm(dim=-1)
+    unit = arrows / strength.clamp(min=1e-12)[..., None]
+    if ax is None:
+        _, ax = plt.subplots(figsize=(4, 4))
+    opacity = (0.25 + 0.6 * strength / strength.max().clamp(min=1e-12)).numpy()
+    ax.quiver(
+        *places.unbind(-1),
+        *unit.unbind(-1),
+        color=COLORS["theory"],
+        alpha=opacity,
+        pivot="mid",
+        scale=1.4 * points,
+        width=0.006,
+    )
+    ax.set_aspect("equal")
+    ax.set_xlim(limits)
+    ax.set_ylim(limits)
+    return ax
+
+
 def latent_map(codes: Tensor, labels: Tensor, *, ax: Axes | None = None) -> Axes:
     """Two-dimensional codes (N, 2), each point drawn as its label's digit, so that colour is never the only sign."""
     if codes.ndim != 2 or codes.shape[1] != 2 or len(codes) != len(labels):

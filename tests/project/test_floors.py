@@ -18,6 +18,8 @@ FLOORS = {
     "gantut.losses.penalties": 1,
     "gantut.likelihoods": 1,
     "gantut.priors": 1,
+    "gantut.optim": 1,
+    "gantut.dynamics": 2,
     "gantut.vae": 2,
     "gantut.ppca": 2,
     "gantut.losses": 2,
