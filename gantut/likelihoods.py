@@ -129,7 +129,7 @@ class OnLevels(Distribution):
 
     def probabilities(self) -> Tensor:
         """The probability of each level, (levels, *shape)."""
-        at = torch.arange(self.levels).view(-1, *[1] * len(self.batch_shape)) / (self.levels - 1)
+        at = torch.arange(self.levels, dtype=torch.float64).view(-1, *[1] * len(self.batch_shape)) / (self.levels - 1)
         return torch.cat([self.log_prob(level.expand(self.batch_shape)).exp()[None] for level in at])
 
 

@@ -45,7 +45,8 @@ def cubic_minimum(a: Point, b: Point) -> float:
         return middle
     root = math.copysign(math.sqrt(square), width)
     below = b.slope - a.slope + 2 * root
-    return middle if below == 0 else b.step - width * (b.slope + root - bend) / below
+    guess = math.nan if below == 0 else b.step - width * (b.slope + root - bend) / below
+    return guess if math.isfinite(guess) else middle  # huge values overflow on the way
 
 
 def search(
@@ -111,7 +112,7 @@ def search(
         inside = min(low.step, high.step) + margin <= guess <= max(low.step, high.step) - margin
         bisect = not math.isfinite(high.value) or evaluation % 3 == 0
         step = low.step + 0.5 * width if bisect else guess if inside else _clip(guess, low, high, margin)
-    return Found(best, best is not start and not too_high(best), evaluation)
+    return Found(best, False, evaluation)
 
 
 def _clip(guess: float, low: Point, high: Point, margin: float) -> float:

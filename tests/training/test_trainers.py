@@ -10,7 +10,19 @@ import pytest
 import torch
 
 from gantut.data import TensorData
-from gantut.losses import LOSSES, gradient_penalty, r1
+from gantut.losses import (
+    GECO,
+    LOSSES,
+    beta_tcvae,
+    free_bits,
+    gradient_penalty,
+    info_vae,
+    linear,
+    negative_iwae,
+    negative_iwae_dreg,
+    r1,
+    target_rate,
+)
 from gantut.networks import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
 from gantut.training import EMA, CheckpointError, GANTrainer, NonFiniteError, VAETrainer
 from gantut.vae import VAE
@@ -95,7 +107,8 @@ def test_one_pass_and_two_passes_give_the_same_logits_unless_batchnorm_mixes_the
     trainer, batch_norm = gan(), torch.nn.BatchNorm1d(16)
     real, fake = Points().batch(0), Points().batch(1) + 3
     assert not trainer.mixes_examples
-    joint = trainer.logits(real, fake, None)
+    *joint, classification = trainer.logits(real, fake, None)
+    assert torch.equal(classification, torch.zeros(16))
     for ours, alone in zip(joint, (trainer.D(real), trainer.D(fake)), strict=True):
         assert torch.allclose(ours, alone, atol=1e-6)
     D = MLPDiscriminator((2,), hidden=(16,), seed=1)
@@ -104,6 +117,126 @@ def test_one_pass_and_two_passes_give_the_same_logits_unless_batchnorm_mixes_the
     assert mixing.mixes_examples
     apart, both = mixing.logits(real, fake, None)[0], D(torch.cat([real, fake])).chunk(2)[0]
     assert torch.allclose(apart, D(real), atol=1e-6) and not torch.allclose(apart, both, atol=1e-3)
+
+
+def by_hand(networks, losses):
+    """One Adam step of the trainer's kind for each loss in turn."""
+    optimizers = [torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.0, 0.99)) for net in networks]
+    for optimizer, loss in zip(optimizers, losses, strict=True):
+        optimizer.zero_grad()
+        loss().mean().backward()
+        optimizer.step()
+
+
+def same_weights(trainer, G, D):
+    for ours, reference in ((trainer.G, G), (trainer.D, D)):
+        for a, b in zip(ours.parameters(), reference.parameters(), strict=True):
+            assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_one_acgan_step_by_hand():
+    """Both players also minimise the classifier's cross-entropy: D on real and fake, G on fake."""
+    entropy = torch.nn.functional.cross_entropy
+    sp = torch.nn.functional.softplus
+
+    def pair():
+        return (
+            MLPGenerator(3, (2,), hidden=(16,), classes=3),
+            MLPDiscriminator((2,), hidden=(16,), classes=3, conditioning="auxiliary", seed=1),
+        )
+
+    trainer = GANTrainer(*pair(), auxiliary=0.5, lr=0.01, ema=None, seed=5, device="cpu")
+    G, D = pair()
+    real, labels = Points(labels=3).batch(0)
+    z = torch.randn(16, 3, generator=torch.Generator().manual_seed(5))
+    fake = G(z, labels)
+
+    def classification(x):
+        return entropy(D.head.classify(D.features(x)), labels, reduction="none")
+
+    def for_d():
+        adversarial = sp(-D(real, labels)) + sp(D(fake.detach(), labels))
+        return adversarial + 0.5 * (classification(real) + classification(fake.detach()))
+
+    logs = next(trainer.run([(real, labels)], 1))
+    by_hand((D, G), (for_d, lambda: sp(-D(fake, labels)) + 0.5 * classification(fake)))
+    same_weights(trainer, G, D)
+    assert set(logs) == {"discriminator", "classification", "generator"}
+
+
+def test_augmented_and_packed_steps_by_hand():
+    """D sees every example augmented, and then packed, in both players' steps; G's gradient passes through."""
+    sp, shown = torch.nn.functional.softplus, []
+
+    def augment(x, *, generator=None):
+        shown.append(x.detach())
+        return 2 * x + 1
+
+    def pair():
+        return MLPGenerator(3, (2,), hidden=(16,)), MLPDiscriminator((4,), hidden=(16,), seed=1)
+
+    trainer = GANTrainer(*pair(), augment=augment, packing=2, lr=0.01, ema=None, seed=5, device="cpu")
+    G, D = pair()
+    real = Points().batch(0)
+    fake = G(torch.randn(16, 3, generator=torch.Generator().manual_seed(5)))
+
+    def seen(x):
+        return (2 * x + 1).reshape(8, 4)
+
+    list(trainer.run([real], 1))
+    by_hand((D, G), (lambda: sp(-D(seen(real))) + sp(D(seen(fake.detach()))), lambda: sp(-D(seen(fake)))))
+    same_weights(trainer, G, D)
+    assert torch.equal(shown[0], real) and torch.allclose(shown[1], fake) and torch.allclose(shown[2], fake)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains_with_penalty_packing_and_spread(name):
+    D = MLPDiscriminator((4,), hidden=(16,), minibatch_stddev=True, seed=1)
+    trainer = GANTrainer(MLPGenerator(3, (2,), hidden=(16,)), D, loss=name, penalty=r1(1.0), packing=2, device="cpu")
+    history = trainer.fit(Points(), 5)
+    assert all(math.isfinite(value) for values in history.values() for value in values)
+
+
+OBJECTIVES = {
+    "free_bits": ({"objective": lambda o, x: free_bits(o, x, 0.2)}, "objective"),
+    "target_rate": ({"objective": lambda o, x: target_rate(o, x, 2.0)}, "objective"),
+    "beta_tcvae": ({"objective": lambda o, x: beta_tcvae(o, x, 1000)}, "objective"),
+    "info_vae": ({"objective": lambda o, x: info_vae(o, x, weight=10.0)}, "objective"),
+    "negative_iwae": ({"objective": negative_iwae, "samples": 3}, "objective"),
+    "negative_iwae_dreg": ({"objective": negative_iwae_dreg, "samples": 3}, "objective"),
+    "linear": ({"beta": linear(10)}, "negative_elbo"),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_is_lowered(name):
+    options, term = OBJECTIVES[name]
+    history = vae(lr=0.02, **options).fit(Points((1, 4, 4), size=32), 60)
+    assert sum(history[term][-10:]) < sum(history[term][:10]) - 0.1
+
+
+def test_a_schedule_weighs_the_rate_step_by_step():
+    """With β = step / 4 the second step is that of a β of 1/4."""
+    scheduled, fixed = vae(beta=linear(4), seed=1), vae(beta=0.25, seed=1)
+    data = Points((1, 4, 4))
+    scheduled.fit(data, 1)
+    fixed.load_state_dict(scheduled.state_dict())
+    scheduled.fit(data, 1)
+    fixed.fit(data, 1)
+    assert same(scheduled.vae.state_dict(), fixed.vae.state_dict())
+
+
+def test_geco_is_saved_and_resumed_to_the_last_bit(tmp_path):
+    def trainer():
+        return vae(objective=GECO(8.0), seed=2)
+
+    data, whole, first, second = Points((1, 4, 4)), trainer(), trainer(), trainer()
+    whole.fit(data, 8)
+    first.fit(data, 3, save=tmp_path / "a.pt")
+    second.load(tmp_path / "a.pt")
+    second.fit(data, 5)
+    assert same(whole.state_dict(), second.state_dict())
+    assert whole.networks["objective"].multiplier != 1
 
 
 def test_one_vae_step_by_hand():
@@ -339,9 +472,21 @@ def test_bad_input():
         gan(classes=3).fit(Points(), 1)
     with pytest.raises(ValueError, match="unknown loss 'wgan'"):
         gan(loss="wgan")
-    with pytest.raises(ValueError, match="at least 1, got 0 and 1"):
+    with pytest.raises(ValueError, match="n_critic, penalty_every and packing must be at least 1, got 0, 1 and 1"):
         gan(n_critic=0)
     with pytest.raises(ValueError, match=r"disagree on shape: \(2,\) and \(3,\)"):
         GANTrainer(MLPGenerator(3, (2,)), MLPDiscriminator((3,)))
+    with pytest.raises(ValueError, match=r"disagree on shape: \(4,\) and \(2,\)"):
+        gan(packing=2)
+    with pytest.raises(ValueError, match="packs of 2 have no one label"):
+        GANTrainer(MLPGenerator(3, (2,), classes=3), MLPDiscriminator((4,), classes=3), packing=2)
+    with pytest.raises(ValueError, match='needs a discriminator with conditioning="auxiliary"'):
+        gan(classes=3, auxiliary=1.0)
+    with pytest.raises(ValueError, match="auxiliary must be a finite number ≥ 0, got -1"):
+        gan(auxiliary=-1.0)
+    with pytest.raises(ValueError, match="give beta or an objective, not both"):
+        vae(beta=2.0, objective=free_bits)
+    with pytest.raises(ValueError, match="samples=3 needs an objective"):
+        vae(samples=3)
     with pytest.raises(ValueError, match="beta must be a finite number ≥ 0, got -1"):
         vae(beta=-1)
