@@ -215,12 +215,12 @@ def test_every_objective_is_lowered(name):
     assert sum(history[term][-10:]) < sum(history[term][:10]) - 0.1
 
 
-def test_a_schedule_weighs_the_rate_step_by_step():
+def test_a_schedule_weighs_the_rate_step_by_step(tmp_path):
     """With β = step / 4 the second step is that of a β of 1/4."""
     scheduled, fixed = vae(beta=linear(4), seed=1), vae(beta=0.25, seed=1)
     data = Points((1, 4, 4))
-    scheduled.fit(data, 1)
-    fixed.load_state_dict(scheduled.state_dict())
+    scheduled.fit(data, 1, save=tmp_path / "a.pt")
+    fixed.load(tmp_path / "a.pt")
     scheduled.fit(data, 1)
     fixed.fit(data, 1)
     assert same(scheduled.vae.state_dict(), fixed.vae.state_dict())

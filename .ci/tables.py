@@ -1,0 +1,100 @@
+"""Write book/losses.md from book/losses.toml and from the library itself; `--check` only looks.
+
+The slopes in the first table are computed here, from the losses.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+import torch
+
+from gantut.losses import LOSSES
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, DATA = ROOT / "book" / "losses.md", ROOT / "book" / "losses.toml"
+HEAD = """\
+% Written by .ci/tables.py from book/losses.toml: change that file, and run the script.
+
+# Every loss in one place
+
+Each row is a function of the library with its formula, what it measures, when to use it, where it comes from, and the test that holds it to an exact value. Every loss is one number per example,
+of shape `(N,)`, in nats unless it says otherwise, and is minimised. Discriminators give logits. The symbols are those of {doc}`notation`; $\\operatorname{sp}$ is the softplus, a bar is
+the mean over the batch, and $\\operatorname{sg}$ lets no gradient pass.
+"""
+POINTS = (-1.0, -5.0, -20.0)
+
+
+def slopes(name: str) -> list[float]:
+    """The generator's slope in a fake logit, at the points."""
+    found = []
+    for at in POINTS:
+        v = torch.tensor([at], dtype=torch.float64, requires_grad=True)
+        (slope,) = torch.autograd.grad(LOSSES[name].generator(-v.detach(), v).sum(), v)
+        found.append(slope.item())
+    return found
+
+
+def number(value: float) -> str:
+    """Two significant digits in LaTeX."""
+    if abs(value) < 1e-300:
+        return "0"
+    digits, exponent = f"{value:.1e}".split("e")
+    power = int(exponent)
+    if -3 <= power <= 2:
+        return f"{float(f'{value:.1e}'):g}"
+    return rf"{digits}\cdot 10^{{{power}}}"
+
+
+def verdict(values: list[float]) -> str:
+    """What the slope does as a sample becomes worse."""
+    if abs(values[-1]) < 1e-3:
+        return "vanishes"
+    ratio = values[-1] / values[0]
+    return "grows" if ratio > 3 else "stays"
+
+
+def row(family: str, name: str, entry: dict[str, str]) -> str:
+    formula = f"${entry['formula']}$" if "formula" in entry else f"$D$: ${entry['d']}$<br>$G$: ${entry['g']}$"
+    cells = [f"`{name}`", formula, entry["stands"]]
+    if family == "adversarial":
+        values = slopes(name)
+        cells[2] += f"<br>{entry['optimum']}"
+        cells.append(f"{verdict(values)}<br>${', '.join(map(number, values))}$")
+    file, test = entry["test"].split("::")
+    label = file.removeprefix("tests/").removesuffix(".py")
+    cells += [entry["use"], f"{{cite}}`{entry['source']}`", f"{label}: {test.removeprefix('test_').replace('_', ' ')}"]
+    return "| " + " | ".join(cells) + " |"
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for family, table in tomllib.loads(DATA.read_text(encoding="utf-8")).items():
+        columns = ["name", "formula", "what it stands for", "use", "source", "test"]
+        if family == "adversarial":
+            columns[2] = "what it stands for; the best $D$"
+            columns.insert(3, "slope as fake → bad")
+        rows = [row(family, name, entry) for name, entry in table["rows"].items()]
+        header = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+        parts.append(f"## {table['title']}\n\n{table['intro'].strip()}\n\n" + "\n".join([*header, *rows]) + "\n")
+    return "\n".join(parts)
+
+
+def main() -> int:
+    text = page()
+    if "--check" in sys.argv:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+            print(
+                "book/losses.md is not what book/losses.toml and the library give: run .ci/tables.py", file=sys.stderr
+            )
+            return 1
+        return 0
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
