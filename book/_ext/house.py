@@ -7,6 +7,8 @@ from typing import Any
 
 # A citation key in a docstring, such as [goodfellow2014] or [arjovsky2017, lim2017].
 KEYS = re.compile(r"\[([a-z]+\d{4}[a-z]*(?:, [a-z]+\d{4}[a-z]*)*)\]")
+# A bar that would open a substitution, as in |rate − C|; what stands in double backticks is left alone.
+BAR = re.compile(r"(``.*?``)|(?<!\\)\|(?=\S)")
 
 
 def drop_doubled_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -21,9 +23,10 @@ def drop_doubled_scripts(app: Any, page: str, template: str, context: dict[str, 
 
 
 def cite(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Turn the keys in a docstring into citations, and keep the stars of shapes such as (N, *shape) from starting italics."""
+    """Turn the keys in a docstring into citations, and keep stars as in (N, *shape) and bars as in |x| from being markup."""
     for number, line in enumerate(lines):
         line = re.sub(r"(?<![*\\])\*(?=\w)", r"\\*", line)
+        line = BAR.sub(lambda match: match[1] or r"\|", line)
         lines[number] = KEYS.sub(lambda match: f":cite:`{match[1].replace(' ', '')}`", line)
 
 
