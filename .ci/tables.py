@@ -11,28 +11,41 @@ from pathlib import Path
 
 import torch
 
-from gantut.losses import LOSSES
+import gantut.losses
+from gantut import likelihoods, metrics, networks, priors
+from gantut.losses import LOSSES, AdversarialLoss, adversarial, f_gan
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, DATA = ROOT / "book" / "losses.md", ROOT / "book" / "losses.toml"
 HEAD = """\
+---
+html_theme.sidebar_secondary.remove: true
+---
+
 % Written by .ci/tables.py from book/losses.toml: change that file, and run the script.
 
 # Every loss in one place
 
-Each row is a function of the library with its formula, what it measures, when to use it, where it comes from, and the test that holds it to an exact value. Every loss is one number per example,
-of shape `(N,)`, in nats unless it says otherwise, and is minimised. Discriminators give logits. The symbols are those of {doc}`notation`; $\\operatorname{sp}$ is the softplus, a bar is
-the mean over the batch, and $\\operatorname{sg}$ lets no gradient pass.
+Each row is a function of the library with its formula, what it measures, when to use it, where it comes from, and the test that holds it
+to an exact value. Every loss is one number per example, of shape `(N,)`, in nats unless it says otherwise, and is minimised.
+Discriminators give logits. The symbols are those of {doc}`notation`; $\\operatorname{sp}$ is the softplus, a bar is the mean over the
+batch, and $\\operatorname{sg}$ lets no gradient pass. Each name leads to the {doc}`api`. On a narrow screen the tables scroll sideways.
+
+```{contents}
+:local:
+:depth: 1
+:backlinks: none
+```
 """
 POINTS = (-1.0, -5.0, -20.0)
 
 
-def slopes(name: str) -> list[float]:
+def slopes(loss: AdversarialLoss) -> list[float]:
     """The generator's slope in a fake logit, at the points."""
     found = []
     for at in POINTS:
         v = torch.tensor([at], dtype=torch.float64, requires_grad=True)
-        (slope,) = torch.autograd.grad(LOSSES[name].generator(-v.detach(), v).sum(), v)
+        (slope,) = torch.autograd.grad(loss.generator(-v.detach(), v).sum(), v)
         found.append(slope.item())
     return found
 
@@ -50,19 +63,57 @@ def number(value: float) -> str:
 
 def verdict(values: list[float]) -> str:
     """What the slope does as a sample becomes worse."""
+    if max(values) > 0:
+        return "turns round"
     if abs(values[-1]) < 1e-3:
         return "vanishes"
     ratio = values[-1] / values[0]
     return "grows" if ratio > 3 else "stays"
 
 
+def slope_cell(name: str) -> str:
+    """The verdict and the numbers; for a game of an f-divergence both sides that a generator may take."""
+    sides = {"": LOSSES[name]}
+    if name.startswith("f_"):
+        sides = {side: f_gan(name[2:], saturating=side == "saturating: ") for side in ("trick: ", "saturating: ")}
+    cells = []
+    for side, loss in sides.items():
+        values = slopes(loss)
+        cells.append(f"{side}**{verdict(values)}**<br>$" + ",$ $".join(map(number, values)) + "$")
+    return "<br>".join(cells)
+
+
+def reference(family: str, name: str) -> str:
+    """Where the API reference describes a row."""
+    if family == "adversarial":
+        # A pair of functions by its first one that bears the name; else the factory whose name is the longest beginning.
+        stems = [name] if not name.startswith("f_") else ["f_gan"]
+        while "_" in stems[-1]:
+            stems.append(stems[-1].rpartition("_")[0])
+        wanted = [f"{name}_generator", f"{name}_discriminator", *stems]
+        chosen = next(w for w in wanted if hasattr(adversarial, w))
+        return f"gantut.losses.adversarial.{chosen}"
+    if family == "penalties":
+        return f"gantut.losses.penalties.{name.removesuffix('_one_sided')}"
+    if family == "schedules":
+        return f"gantut.losses.schedules.{name}"
+    if family == "likelihoods":
+        return f"gantut.likelihoods.{type(likelihoods.LIKELIHOODS[name]()).__name__}"
+    if name == "normalise_spectrally":
+        return "gantut.networks.MLPDiscriminator"
+    if hasattr(networks, name):
+        return f"gantut.networks.{name}"
+    rooms = (gantut.losses, priors, metrics)
+    thing = next(getattr(room, name) for room in rooms if hasattr(room, name))
+    return f"{thing.__module__}.{name}"
+
+
 def row(family: str, name: str, entry: dict[str, str]) -> str:
     formula = f"${entry['formula']}$" if "formula" in entry else f"$D$: ${entry['d']}$<br>$G$: ${entry['g']}$"
-    cells = [f"`{name}`", formula, entry["stands"]]
+    cells = [f"{{py:obj}}`{name} <{reference(family, name)}>`", formula, entry["stands"]]
     if family == "adversarial":
-        values = slopes(name)
         cells[2] += f"<br>{entry['optimum']}"
-        cells.append(f"{verdict(values)}<br>${', '.join(map(number, values))}$")
+        cells.append(slope_cell(name))
     file, test = entry["test"].split("::")
     label = file.removeprefix("tests/").removesuffix(".py")
     cells += [entry["use"], f"{{cite}}`{entry['source']}`", f"{label}: {test.removeprefix('test_').replace('_', ' ')}"]
@@ -79,7 +130,10 @@ def page() -> str:
             columns.insert(3, "slope as fake → bad")
         rows = [row(family, name, entry) for name, entry in table["rows"].items()]
         header = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-        parts.append(f"## {table['title']}\n\n{table['intro'].strip()}\n\n" + "\n".join([*header, *rows]) + "\n")
+        opening = [":::{table}", ":class: losses" + " slopes" * (family == "adversarial"), ""]
+        parts.append(
+            f"## {table['title']}\n\n{table['intro'].strip()}\n\n" + "\n".join([*opening, *header, *rows, ":::\n"])
+        )
     return "\n".join(parts)
 
 

@@ -98,10 +98,28 @@ def test_faults_are_found(change, message):
     assert message in list(faults(data))
 
 
+def test_a_changed_page_is_reported(tmp_path, monkeypatch, capsys):
+    changed = tmp_path / "losses.md"
+    changed.write_text(tables.page().replace("-0.27", "-0.28"))
+    monkeypatch.setattr(tables, "PAGE", changed)
+    monkeypatch.setattr("sys.argv", ["tables.py", "--check"])
+    assert tables.main() == 1
+    assert "run .ci/tables.py" in capsys.readouterr().err
+    assert "-0.28" in changed.read_text(), "--check only looks"
+
+
+def test_both_sides_of_an_f_divergence():
+    """Pearson's saturating side, -v²/4 - v, has the slope -v/2 - 1: -½, 3/2, 9."""
+    assert tables.slope_cell("f_pearson") == (
+        "trick: **stays**<br>$-1,$ $-1,$ $-1$<br>saturating: **turns round**<br>$-0.5,$ $1.5,$ $9$"
+    )
+
+
 def test_verdicts():
     assert [tables.verdict(v) for v in ([-1, -0.5, -1e-9], [-1, -1, -1], [-1, -5, -20])] == [
         "vanishes",
         "stays",
         "grows",
     ]
+    assert tables.verdict([-0.5, 1.5, 9.0]) == "turns round"
     assert [tables.number(v) for v in (-0.27, -148.4, 2.06e-9, 0.0)] == ["-0.27", "-150", r"2.1\cdot 10^{-9}", "0"]
