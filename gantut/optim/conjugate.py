@@ -79,8 +79,7 @@ class ConjugateGradient(torch.optim.Optimizer):
 
     Raises:
         ValueError: an unknown rule or search, a setting out of range; in ``step``: no closure for a search, no gradient at all, or a
-        loss or gradient
-            that is not finite at the start.
+            loss or gradient that is not finite at the start.
         TypeError: the closure does not return a tensor with one number.
     """
 

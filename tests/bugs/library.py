@@ -21,6 +21,7 @@ from gantut.losses import (
     vector_quantisation,
 )
 from gantut.networks import MLPGenerator, VectorQuantiser
+from gantut.optim import ConjugateGradient, Consensus
 from gantut.training import EMA, GANTrainer
 from gantut.vae import VAE, VAEOutput, diagonal_normal
 
@@ -103,22 +104,33 @@ def _ema(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 def _conjugate_gradient(A: Tensor, b: Tensor, steps: int) -> list[Tensor]:
-    """Textbook conjugate gradients, Fletcher–Reeves with the exact step, gradients from autograd. Stands in for ``gantut.optim``."""
+    """Fletcher–Reeves with a search that is tight enough to be exact."""
     x = torch.zeros_like(b).requires_grad_()
-    iterates, direction, before = [x.detach().clone()], torch.zeros_like(b), None
+    optimizer = ConjugateGradient([x], rule="fletcher_reeves", c1=1e-10, c2=1e-9, max_evaluations=60)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = 0.5 * x @ A @ x - b @ x
+        loss.backward()
+        return loss
+
+    iterates = [x.detach().clone()]
     for _ in range(steps):
-        (g,) = torch.autograd.grad(0.5 * x @ A @ x - b @ x, x)
-        direction = -g if before is None else -g + (g @ g) / (before @ before) * direction
-        with torch.no_grad():
-            x += -(g @ direction) / (direction @ A @ direction) * direction
-        before = g
+        optimizer.step(closure)
         iterates.append(x.detach().clone())
     return iterates
 
 
 def _consensus_field(theta: Tensor, psi: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    """v − γ∇½‖v‖² with v = (−ψ, θ). Stands in for ``gantut.optim``."""
-    return -psi - gamma * theta, theta - gamma * psi
+    """One step of length 1 of consensus optimisation, read off as a field; linear, so a Jacobian by autograd has to pass through it."""
+    weights = torch.eye(2, dtype=torch.float64)
+    columns = []
+    for start in weights:
+        x, y = (value.reshape(1).clone().requires_grad_() for value in start)
+        Consensus([x], [y], lr=1.0, gamma=gamma).step(lambda x=x, y=y: ((x * y).sum(), -(x * y).sum()))
+        columns.append(torch.cat([x, y]).detach() - start)
+    moved = torch.stack(columns, 1) @ torch.stack([theta, psi])
+    return moved[0], moved[1]
 
 
 LIBRARY: dict[str, Any] = {
