@@ -116,7 +116,8 @@ def row(family: str, name: str, entry: dict[str, str]) -> str:
         cells.append(slope_cell(name))
     file, test = entry["test"].split("::")
     label = file.removeprefix("tests/").removesuffix(".py")
-    cells += [entry["use"], f"{{cite}}`{entry['source']}`", f"{label}: {test.removeprefix('test_').replace('_', ' ')}"]
+    checked = f"{label}: {test.removeprefix('test_').replace('_', ' ')}"
+    cells += [entry["use"], f"{{cite}}`{entry['source']}`<br>{checked}"]
     return "| " + " | ".join(cells) + " |"
 
 
@@ -124,7 +125,7 @@ def page() -> str:
     """The whole page."""
     parts = [HEAD]
     for family, table in tomllib.loads(DATA.read_text(encoding="utf-8")).items():
-        columns = ["name", "formula", "what it stands for", "use", "source", "test"]
+        columns = ["name", "formula", "what it stands for", "use", "source; test"]
         if family == "adversarial":
             columns[2] = "what it stands for; the best $D$"
             columns.insert(3, "slope as fake → bad")
