@@ -81,8 +81,8 @@ def critic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
 def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> AdversarialLoss:
     """½ (D(x) − b)² + ½ (D(G(z)) − a)² for D and ½ (D(G(z)) − c)² for G, on raw outputs: a marks fake, b real, c what G wants. [mao2017]
 
-    The best D is (b·p + a·q) / (p + q). With b − c = 1 and b − a = 2, as for (−1, 1, 0), G then minimises half the Pearson χ² divergence
-    of p + q from 2q. The default (0, 1, 1) has the same aim without that identity.
+    The best D is (b·p + a·q) / (p + q). With b − c = 1 and b − a = 2, as for (−1, 1, 0), what is then left of both terms for G is
+    ½ ∫ (p − q)² / (p + q), half a Pearson χ² between 2q and p + q. The default (0, 1, 1) has the same aim without that identity.
 
     Raises:
         ValueError: a target is not finite, or a = b, which would tell D nothing.
