@@ -200,9 +200,14 @@ def play(game: Game, make: Callable[[list[Tensor], list[Tensor]], GameOptimizer]
 
 
 def measured_contraction(path: Tensor, equilibrium: Tensor, skip: int = 0) -> float:
-    """The mean factor per step by which the distance to the equilibrium changed along a path, after the first ``skip`` steps."""
-    distance = (path[skip:] - equilibrium).norm(dim=1)
-    return ((distance[-1] / distance[0]).log() / (len(distance) - 1)).exp().item()
+    """The factor per step by which the distance to the equilibrium changed along a path, after the first ``skip`` steps.
+
+    It is the slope of a straight line through the logarithms of the distances, which averages the swings of a spiral out.
+    """
+    distance = (path[skip:] - equilibrium).norm(dim=1).log()
+    time = torch.arange(len(distance), dtype=distance.dtype)
+    time = time - time.mean()
+    return ((time @ distance) / (time @ time)).exp().item()
 
 
 def flow(field: Callable[[Tensor], Tensor], start: Tensor, *, step: float, steps: int, method: str = "rk4") -> Tensor:

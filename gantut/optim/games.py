@@ -65,14 +65,17 @@ class GameOptimizer(ABC):
                 raise TypeError(f"the {name} player's loss must be a tensor with one number; got {type(loss).__name__}")
             if not torch.isfinite(loss):
                 raise ValueError(f"step {self.state['steps']}: the {name} player's loss is {loss.item()}")
-            pieces = (
-                torch.autograd.grad(loss, player, retain_graph=True, allow_unused=True)
-                if loss.requires_grad
-                else [None]
-            )
-            if all(piece is None for piece in pieces):
-                raise ValueError(f"the {name} player's loss does not depend on the {name} player's parameters")
+            if self.state["steps"] == 0:  # the graph does not change its shape later, and the check costs a gradient
+                self._check_dependence(name, loss, player)
         return found[0].reshape(()), found[1].reshape(())
+
+    @staticmethod
+    def _check_dependence(name: str, loss: Tensor, player: list[Tensor]) -> None:
+        pieces: tuple[Tensor | None, ...] = ()
+        if loss.requires_grad:
+            pieces = torch.autograd.grad(loss, player, retain_graph=True, allow_unused=True)
+        if all(piece is None for piece in pieces):
+            raise ValueError(f"the {name} player's loss does not depend on the {name} player's parameters")
 
     def field(self, losses: Losses, *, create_graph: bool = False) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """v = (∇ₓ f, ∇ᵧ g) as one row, and the losses (detached)."""
