@@ -139,3 +139,15 @@ def test_an_animation_needs_frames_and_words(frames, alt):
 def test_sources_are_shown_as_markdown():
     shown = plots.show_source(plots.smooth, plots.tile).data
     assert shown.startswith("```python\ndef smooth(") and "\n\ndef tile(" in shown and shown.endswith("\n```")
+
+
+def test_a_phase_portrait_has_arrows_of_one_length_in_the_field_s_direction():
+    from gantut.dynamics import bilinear
+
+    ax = plots.phase_portrait(bilinear().field, limits=(-1, 1), points=5)
+    (arrows,) = (c for c in ax.collections if hasattr(c, "U"))
+    assert arrows.N == 25
+    places = arrows.XY
+    length = np.hypot(arrows.U, arrows.V)
+    assert np.allclose(length[np.hypot(*places.T) > 0], 1.0)
+    assert np.allclose(arrows.U * places[:, 0] + arrows.V * places[:, 1], 0.0, atol=1e-9)  # a rotation
