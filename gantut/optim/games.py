@@ -141,13 +141,17 @@ class Alternating(_Wrapped):
         return before[0], before[1]
 
 
-class Extragradient(GameOptimizer):
-    """Look ahead one step, and then move from the old place by the gradient of the new one: z ← z − η v(z − η v(z)). [korpelevich1976]"""
+class _WithStep(GameOptimizer):
+    """One step length for both players, and nothing else to choose."""
 
     def __init__(self, x: Iterable[Tensor], y: Iterable[Tensor], *, lr: float) -> None:
         _check_positive(lr=lr)
         super().__init__(x, y)
         self.lr = lr
+
+
+class Extragradient(_WithStep):
+    """Look ahead one step, and then move from the old place by the gradient of the new one: z ← z − η v(z − η v(z)). [korpelevich1976]"""
 
     def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
         v, before = self.field(losses)
@@ -161,13 +165,8 @@ class Extragradient(GameOptimizer):
         return before
 
 
-class Optimistic(GameOptimizer):
+class Optimistic(_WithStep):
     """Expect that the gradient will change as it just did: z ← z − 2η v_t + η v_{t−1}; the first step is a plain one. [daskalakis2018]"""
-
-    def __init__(self, x: Iterable[Tensor], y: Iterable[Tensor], *, lr: float) -> None:
-        _check_positive(lr=lr)
-        super().__init__(x, y)
-        self.lr = lr
 
     def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
         v, before = self.field(losses)
