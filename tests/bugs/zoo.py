@@ -1,8 +1,8 @@
 """The faulty versions. Each is written here from the description of a mistake that was really made, and fails one named check.
 
 ``BUGS`` maps a name to the subject, the faulty code, the story in a line, where the mistake was met, and the check that must reject it.
-Sources in words name a kind of place and no person; keys in brackets are those of the book's references; "FACTS 1.n" is claim n of the
-article this book grew from.
+Sources in words name a kind of place and no person; keys in brackets are those of the book's references; "claim n" is one of those of
+the article this book grew from.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def sp(v: Tensor) -> Tensor:
 # -- adversarial losses -------------------------------------------------------------------------------------------------------------------
 
 
-@bug("minimax_generator", "the_value_is_the_formula", source="the article, FACTS 1.3")
+@bug("minimax_generator", "the_value_is_the_formula", source="the article, claim 3")
 def generator_with_the_real_term(real, fake):
     """The generator's formula drags −log D(x) along: constant in G, so the gradient is right and the number is not."""
     return sp(-real) - sp(fake)
@@ -61,7 +61,7 @@ def minimax_that_is_non_saturating(real, fake):
 @bug(
     "non_saturating_generator",
     "the_value_is_the_formula",
-    source="the article's formula against its own code, FACTS 1.4",
+    source="the article's formula against its own code, claim 4",
 )
 def non_saturating_that_saturates(real, fake):
     """Called non-saturating, computes log(1 − D(G(z))): no slope where it is needed most."""
@@ -97,7 +97,7 @@ def logits_with_a_spare_dimension(real, fake):
     return v.clamp(min=0) - v * torch.ones_like(real) + torch.log1p(torch.exp(-v.abs())) + sp(fake)
 
 
-@bug("minimax_discriminator", "one_number_per_example", source="the article, FACTS 1.13")
+@bug("minimax_discriminator", "one_number_per_example", source="the article, claim 13")
 def a_bool_for_a_target(real, fake):
     """BCELoss(D(x), True): a target must be a float tensor shaped like the output, and this raises a TypeError."""
     loss = nn.BCELoss(reduction="none")
@@ -195,7 +195,7 @@ def least_squares_generator_aims_at_fake(real, fake):
     return 0.5 * (fake + 1).square()
 
 
-@bug("label_smoothing_discriminator", "the_value_is_the_formula", source="a well-known GAN repository; FACTS 2")
+@bug("label_smoothing_discriminator", "the_value_is_the_formula", source="a well-known GAN repository")
 def smoothing_forgets_the_other_half(real, fake):
     """0.9 · (−log D(x)) without 0.1 · (−log(1 − D(x))): a rescaled loss, whose best D at p = q is 0.474 and not 0.45."""
     return 0.9 * sp(-real) + sp(fake)
@@ -245,7 +245,7 @@ def _between(real: Tensor, fake: Tensor, generator: Any, shape: tuple[int, ...] 
     return epsilon * real + (1 - epsilon) * fake
 
 
-@bug("gradient_penalty", "a_critic_of_slope_one_pays_nothing", source="several WGAN-GP repositories; FACTS 2")
+@bug("gradient_penalty", "a_critic_of_slope_one_pays_nothing", source="several WGAN-GP repositories")
 def norm_over_the_batch(weight):
     """The norm runs over the whole batch: a perfect critic pays (√64 − 1)² = 49 instead of 0."""
 
@@ -256,7 +256,7 @@ def norm_over_the_batch(weight):
     return penalty
 
 
-@bug("gradient_penalty", "every_pair_has_its_own_epsilon", source="several WGAN-GP repositories; FACTS 2")
+@bug("gradient_penalty", "every_pair_has_its_own_epsilon", source="several WGAN-GP repositories")
 def one_epsilon_for_all(weight):
     """One ε for the batch: all pairs are mixed alike, and most of the line between them is seen too rarely."""
 
@@ -334,7 +334,7 @@ def penalty_as_a_mean(weight):
     return penalty
 
 
-@bug("r1", "r1_of_a_quadratic_critic", source="two conventions for one γ; FACTS 2")
+@bug("r1", "r1_of_a_quadratic_critic", source="two conventions for one γ")
 def r1_without_the_half(gamma):
     """γ‖∇D‖² for γ/2 ‖∇D‖²: the same γ means twice as much as in the paper. [mescheder2018]"""
     return lambda D, real, fake, *, generator=None: gamma * _slope(D, real).square().sum(1)
@@ -373,13 +373,13 @@ def r1_of_the_mean_logit(gamma):
 # -- the VAE ------------------------------------------------------------------------------------------------------------------------------
 
 
-@bug("rate", "the_rate_is_never_negative", source="several tutorials; FACTS 2")
+@bug("rate", "the_rate_is_never_negative", source="several tutorials")
 def rate_with_the_wrong_sign(mean, log_variance):
     """½ Σ (1 + log σ² − μ² − σ²) added to the loss: it is −KL, and minimising it blows the codes up."""
     return 0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)
 
 
-@bug("rate", "the_rate_adds_up_over_dimensions", source="torch.mean over latent dimensions; FACTS 2")
+@bug("rate", "the_rate_adds_up_over_dimensions", source="torch.mean over latent dimensions")
 def rate_averaged_over_the_code(mean, log_variance):
     """The mean over the code's dimensions: with 20 of them the rate weighs a twentieth."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(1)
@@ -397,7 +397,7 @@ def rate_with_swapped_arguments(mean, log_variance):
     return 0.5 * (((1 + mean.square()) / log_variance.exp()) - 1 + log_variance).sum(1)
 
 
-@bug("rate", "the_rate_of_a_known_gaussian", source="log-variance taken for log σ; FACTS 2")
+@bug("rate", "the_rate_of_a_known_gaussian", source="log-variance taken for log σ")
 def rate_with_log_sigma(mean, log_variance):
     """Reads log σ² as log σ: 2 log σ² where log σ² belongs."""
     return 0.5 * (mean.square() + (2 * log_variance).exp() - 1 - 2 * log_variance).sum(1)
@@ -415,7 +415,7 @@ def rate_without_the_one(mean, log_variance):
     return 0.5 * (mean.square() + log_variance.exp() - log_variance).sum(1)
 
 
-@bug("posterior", "the_deviation_is_the_root_of_the_variance", source="several repositories; FACTS 2")
+@bug("posterior", "the_deviation_is_the_root_of_the_variance", source="several repositories")
 def log_variance_as_deviation(mean, log_variance):
     """σ = log σ²: at initialisation around 0, and negative half of the time."""
     return torch.distributions.Normal(mean, log_variance, validate_args=False)
@@ -434,7 +434,7 @@ def noise_of_a_hundredth(mean, log_variance, generator):
     return mean + (0.5 * log_variance).exp() * noise
 
 
-@bug("draw", "draws_have_the_posterior_s_moments", source="the article, FACTS 1.12")
+@bug("draw", "draws_have_the_posterior_s_moments", source="the article, claim 12")
 def no_noise_at_all(mean, log_variance, generator):
     """The mean goes to the decoder: the distortion never learns that the code is uncertain."""
     return mean + 0 * log_variance
@@ -459,7 +459,7 @@ def a_draw_without_a_gradient(mean, log_variance, generator):
         return mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
 
 
-@bug("bernoulli_distortion", "pixels_are_summed", source="a well-known book's VAE: an effective β of 2.048; FACTS 2")
+@bug("bernoulli_distortion", "pixels_are_summed", source="a well-known book's VAE: an effective β of 2.048")
 def cross_entropy_averaged_over_pixels(logits, x):
     """The mean over pixels beside a summed rate: on 28×28 the rate weighs 784 times too much."""
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).mean(1)
@@ -478,7 +478,7 @@ def distortion_with_an_epsilon(logits, x):
     return -(x * (p + 1e-8).log() + (1 - x) * (1 - p + 1e-8).log()).flatten(1).sum(1)
 
 
-@bug("gaussian_distortion", "the_squared_error_is_divided_by_twice_the_variance", source="the article, FACTS 1.17")
+@bug("gaussian_distortion", "the_squared_error_is_divided_by_twice_the_variance", source="the article, claim 17")
 def mean_squared_error(mean, x, sigma):
     """The mean of the squares: it silently sets σ² = βd/2."""
     d = x[0].numel()
@@ -489,7 +489,7 @@ def mean_squared_error(mean, x, sigma):
 @bug(
     "gaussian_distortion",
     "the_gaussian_distortion_has_its_constant_once",
-    source="½ log 2π multiplied by d and then summed; FACTS 2",
+    source="½ log 2π multiplied by d and then summed",
 )
 def constant_counted_d_times(mean, x, sigma):
     """d/2 · log 2π for each dimension, and then the sum over them: d² halves."""
@@ -504,13 +504,13 @@ def learned_sigma_without_its_price(mean, x, sigma):
     return ((x - mean).square() / (2 * sigma**2) + 0.5 * math.log(2 * math.pi)).sum(1)
 
 
-@bug("negative_elbo", "the_loss_is_distortion_plus_rate", source="the article, FACTS 1.6")
+@bug("negative_elbo", "the_loss_is_distortion_plus_rate", source="the article, claim 6")
 def the_bound_minimised(distortion, rate, beta):
-    """−distortion − β · rate handed to a minimiser: it makes the reconstruction as bad as it can. FACTS 1.9 says so in words."""
+    """−distortion − β · rate handed to a minimiser: it makes the reconstruction as bad as it can. Claim 9 of the article says so in words."""
     return -distortion - beta * rate
 
 
-@bug("negative_elbo", "the_loss_is_distortion_plus_rate", source="KL added with the wrong sign; FACTS 2")
+@bug("negative_elbo", "the_loss_is_distortion_plus_rate", source="KL added with the wrong sign")
 def rate_subtracted(distortion, rate, beta):
     """distortion − β · rate: the encoder is paid for every nat it spends."""
     return distortion - beta * rate
@@ -522,7 +522,7 @@ def beta_on_the_distortion(distortion, rate, beta):
     return beta * distortion + rate
 
 
-@bug("iwae", "equal_weights_give_their_common_value", source="logsumexp without − log K; FACTS 2")
+@bug("iwae", "equal_weights_give_their_common_value", source="logsumexp without − log K")
 def bound_without_log_k(log_w):
     """logsumexp alone: the "bound" grows by log K and passes the likelihood."""
     return log_w.logsumexp(0)
@@ -534,7 +534,7 @@ def mean_of_logarithms(log_w):
     return log_w.mean(0)
 
 
-@bug("iwae", "the_mean_is_inside_the_logarithm", source="the gradient's surrogate reported as the bound; FACTS 2")
+@bug("iwae", "the_mean_is_inside_the_logarithm", source="the gradient's surrogate reported as the bound")
 def the_surrogate_reported(log_w):
     """Σ w̃ log w has the right gradient and the wrong value."""
     return (log_w.detach().softmax(0) * log_w).sum(0)
@@ -566,7 +566,7 @@ def divided_by_batch_and_data(pairs, dataset_size):
     return pairs.logsumexp(1) - math.log(len(pairs) * dataset_size)
 
 
-@bug("vector_quantisation", "the_codebook_term_moves_the_codes_with_weight_one", source="a VQ-VAE repository; FACTS 2")
+@bug("vector_quantisation", "the_codebook_term_moves_the_codes_with_weight_one", source="a VQ-VAE repository")
 def beta_on_the_codebook_term(h, e, beta):
     """β on ‖sg(h) − e‖² instead of ‖h − sg(e)‖²: the codes crawl and the encoder is pinned. [oord2017]"""
     return beta * (h.detach() - e).square().sum(1) + (h - e.detach()).square().sum(1)
@@ -600,7 +600,7 @@ def _descend(net: nn.Module, lr: float) -> None:
                 p -= lr * p.grad
 
 
-@bug("gan_step", "two_steps_are_those_by_hand", source="the article, FACTS 1.14")
+@bug("gan_step", "two_steps_are_those_by_hand", source="the article, claim 14")
 def the_wrong_gradients_cleared(G, D, real, z, lr):
     """G.zero_grad() before D's step: D moves along its own gradient plus what G's step left there."""
     G.zero_grad()
@@ -611,7 +611,7 @@ def the_wrong_gradients_cleared(G, D, real, z, lr):
     _descend(G, lr)
 
 
-@bug("gan_step", "two_steps_are_those_by_hand", source="the article, FACTS 1.15")
+@bug("gan_step", "two_steps_are_those_by_hand", source="the article, claim 15")
 def fakes_attached_and_one_optimizer(G, D, real, z, lr):
     """G(z) not detached and one optimizer for both: D's step also moves G, to make D's task easier."""
     for loss in (lambda: sp(-D(real)) + sp(D(G(z))), lambda: sp(-D(G(z)))):
@@ -634,13 +634,13 @@ def fakes_detached_in_both_steps(G, D, real, z, lr):
     _descend(G, lr)
 
 
-@bug("logit_pass", "real_and_fake_do_not_share_batch_statistics", source="real and fake stacked for one pass; FACTS 2")
+@bug("logit_pass", "real_and_fake_do_not_share_batch_statistics", source="real and fake stacked for one pass")
 def batch_statistics_mixed(D, real, fake):
     """One pass over both through BatchNorm: what a real example scores depends on the fakes."""
     return D(torch.cat([real, fake])).chunk(2)
 
 
-@bug("ema", "buffers_come_along", source="several EMA helpers; FACTS 2")
+@bug("ema", "buffers_come_along", source="several EMA helpers")
 def average_without_buffers(average, network, decay):
     """Parameters only: BatchNorm's running statistics stay at 0 and 1, and the average draws garbage."""
     with torch.no_grad():
@@ -657,7 +657,7 @@ def average_with_the_decay_swapped(average, network, decay):
                 a.lerp_(p, decay)
 
 
-@bug("ring_modes", "the_modes_are_as_many_as_asked_for", source="a mode-collapse benchmark; FACTS 2")
+@bug("ring_modes", "the_modes_are_as_many_as_asked_for", source="a mode-collapse benchmark")
 def a_ring_with_its_seam(count, radius):
     """Angles from linspace(0, 2π, 8): the last is the first again, and there are 7 modes."""
     angle = torch.linspace(0, 2 * math.pi, count)
@@ -690,19 +690,19 @@ def _minimise(
     return iterates
 
 
-@bug("conjugate_gradient", "directions_are_conjugate", source="an optimizer that stores p.grad itself; FACTS 2")
+@bug("conjugate_gradient", "directions_are_conjugate", source="an optimizer that stores p.grad itself")
 def previous_gradient_is_an_alias(A, b, steps):
     """before = p.grad without clone(): the next backward pass overwrites it, β is always 1."""
     return _minimise(A, b, steps, alias=True)
 
 
-@bug("conjugate_gradient", "it_descends_from_the_first_step", source="a published CG optimizer; FACTS 2")
+@bug("conjugate_gradient", "it_descends_from_the_first_step", source="a published CG optimizer")
 def first_step_uphill(A, b, steps):
     """The first direction is +g: the minus sign stands only in the update of later ones."""
     return _minimise(A, b, steps, first=1.0)
 
 
-@bug("conjugate_gradient", "directions_are_conjugate", source="a published CG optimizer; FACTS 2")
+@bug("conjugate_gradient", "directions_are_conjugate", source="a published CG optimizer")
 def stored_direction_with_the_wrong_sign(A, b, steps):
     """The state keeps −d: each new direction subtracts what it should add."""
     return _minimise(A, b, steps, keep=-1.0)
@@ -711,7 +711,7 @@ def stored_direction_with_the_wrong_sign(A, b, steps):
 @bug(
     "consensus_field",
     "the_field_has_the_theory_s_eigenvalues",
-    source="a public implementation of consensus optimisation; FACTS 2",
+    source="a public implementation of consensus optimisation",
 )
 def consensus_twice_too_strong(theta, psi, gamma):
     """The gradient of ‖v‖² for that of ½‖v‖²: every γ acts as 2γ."""
