@@ -506,7 +506,9 @@ def learned_sigma_without_its_price(mean, x, sigma):
 
 @bug("negative_elbo", "the_loss_is_distortion_plus_rate", source="the article, claim 6")
 def the_bound_minimised(distortion, rate, beta):
-    """−distortion − β · rate handed to a minimiser: it makes the reconstruction as bad as it can. Claim 9 of the article says so in words."""
+    """−distortion − β · rate handed to a minimiser: it makes the reconstruction as bad as it can. Claim 9 of the article says so in
+    words.
+    """
     return -distortion - beta * rate
 
 
