@@ -56,6 +56,7 @@ test: lint book ## set up and pass every check: style, types, tests, notebooks, 
 
 notebooks: $(STAMP) ## execute the chapters anew and store their outputs (NB=notebooks/07-train-a-gan.ipynb for one)
 	$(CACHE) $(BIN)/python .ci/notebooks.py $(NB)
+	$(BIN)/python .ci/checks.py
 
 bench: $(STAMP) ## measure the trainers against the plainest loop
 	$(BIN)/python tests/benchmarks/run.py
