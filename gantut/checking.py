@@ -1,9 +1,11 @@
-"""How a chapter reports a check: assert a deviation and print it, in digits that another processor prints too."""
+"""What the chapters' checks share: train a claim to its optimum, assert a deviation, and print it in digits that another processor prints too."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 FLOOR = 1e-9  # below it a deviation is rounding, and its digits belong to the processor
@@ -30,3 +32,32 @@ def _one_digit(size: float) -> str:
         return f"below {FLOOR:.0e}"
     power = 10.0 ** math.floor(math.log10(size))
     return f"{math.ceil(size / power - 1e-6) * power:.0e}"
+
+
+def minimise(loss: Callable[[], Tensor], *parameters: Tensor, steps: int = 500) -> float:
+    """Minimise a deterministic loss over the parameters, in place, to the precision of its numbers; return the smallest value.
+
+    L-BFGS with a strong Wolfe line search. A check uses it to *find* what a statement claims to be best, instead of putting it in. [nocedal2006]
+
+    Raises:
+        ValueError: no parameter that requires a gradient.
+        AssertionError: the loss is NaN or infinite where it ends.
+    """
+    parameters = tuple(p for p in parameters if p.requires_grad)
+    if not parameters:
+        raise ValueError("nothing to minimise over: no parameter requires a gradient")
+    optimizer = torch.optim.LBFGS(
+        parameters, max_iter=steps, tolerance_grad=1e-12, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    optimizer.zero_grad()
+    found = loss().item()
+    assert math.isfinite(found), f"the loss ended at {found}"
+    return found

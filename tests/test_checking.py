@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gantut.checking import report
+from gantut.checking import minimise, report
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,24 @@ def test_it_asserts():
             report(bad, 0.1, "gap")
     with pytest.raises(ValueError, match="allowed must be a finite number > 0, got 0"):
         report(0.0, 0)
+
+
+def test_minimise_finds_the_bottom_of_a_valley():
+    at = torch.tensor([-1.2, 1.0], dtype=torch.float64, requires_grad=True)
+    found = minimise(lambda: 100 * (at[1] - at[0] ** 2) ** 2 + (1 - at[0]) ** 2, at)
+    assert found < 1e-18 and torch.allclose(at.detach(), torch.ones(2, dtype=torch.float64), atol=1e-9)
+    assert at.grad is None or not at.grad.any()
+
+
+def test_minimise_leaves_frozen_parameters_alone_and_refuses_to_do_nothing():
+    free, frozen = torch.ones(2, requires_grad=True), torch.ones(2)
+    minimise(lambda: (free - 2 * frozen).square().sum(), free, frozen)
+    assert torch.allclose(free.detach(), 2 * torch.ones(2)) and torch.equal(frozen, torch.ones(2))
+    with pytest.raises(ValueError, match="requires a gradient"):
+        minimise(lambda: frozen.sum(), frozen)
+
+
+def test_minimise_reports_a_loss_without_a_bottom():
+    at = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(AssertionError, match="ended at -inf"):
+        minimise(lambda: -(500 * at).exp().sum(), at)
