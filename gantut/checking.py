@@ -8,7 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-FLOOR = 1e-9  # below it a deviation is rounding, and its digits belong to the processor
+FLOOR = (
+    1e-9  # below it a deviation is rounding, and its digits belong to the processor (nbval compares limits, not digits)
+)
 
 
 def report(deviation: float | Tensor, allowed: float, what: str = "largest deviation") -> None:

@@ -215,6 +215,19 @@ def exercises(notebook, name):
             yield f"the solution of {label} has no code that ran"
 
 
+def formulas(notebook, name):
+    """A display formula is a paragraph of its own: within one, Markdown shows its dollar signs."""
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        lines, inside = [line.strip() for line in cell.source.split("\n")], False
+        for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+            opens, closes = line.startswith("$$") and not inside, line.count("$$") == (1 if inside else 2)
+            inside = (inside or opens) and not closes
+            if (opens and before) or ("$$" in line and closes and after):
+                yield f"the formula {line[:40]!r} of cell {cell.id} is not a paragraph of its own"
+
+
 def outputs(notebook, name):
     """Nothing is stored that differs from run to run or that a reader should not see."""
     if dict(notebook.metadata) != {"kernelspec": KERNEL}:
@@ -251,7 +264,7 @@ def redefinitions(notebook, name):
 
 def faults(notebook, name, keys):
     """What is wrong with a chapter, one sentence a fault."""
-    rules = (frame, statements, figures, exercises, outputs, redefinitions)
+    rules = (frame, statements, figures, exercises, formulas, outputs, redefinitions)
     return [*(fault for rule in rules for fault in rule(notebook, name)), *citations(notebook, keys)]
 
 
@@ -382,6 +395,8 @@ CASES = [
     ("has no code that ran", drop(10)),
     ("has no code that ran", put(10, execution_count=None)),
     ("does not end", replace(11, "{solution-end}", "{note}")),
+    ("not a paragraph of its own", replace(6, "The dot", "So\n$$a = b$$\n\nThe dot")),
+    ("not a paragraph of its own", replace(6, "The dot", "$$\na = b\n$$\nThe dot")),
     ("stores an error", put(10, outputs=[{"output_type": "error", "ename": "E", "evalue": "", "traceback": []}])),
     ("stores stderr", put(10, outputs=[{**STDOUT, "name": "stderr"}])),
     (
