@@ -1,4 +1,4 @@
-"""What the chapters' checks share: train a claim to its optimum, assert a deviation, and print it in digits that another processor prints too."""
+"""What the chapters' checks share: find an optimum to high precision, assert a deviation, and print it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def _one_digit(size: float) -> str:
 def minimise(loss: Callable[[], Tensor], *parameters: Tensor, steps: int = 500) -> float:
     """Minimise a deterministic loss over the parameters, in place, to the precision of its numbers; return the smallest value.
 
-    L-BFGS with a strong Wolfe line search. A check uses it to *find* what a statement claims to be best, instead of putting it in. [nocedal2006]
+    L-BFGS with a strong Wolfe line search. A check uses it to *find* what a statement claims to be best, instead of putting it in.
+    [nocedal2006]
 
     Raises:
         ValueError: no parameter that requires a gradient.
