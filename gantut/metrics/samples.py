@@ -135,7 +135,8 @@ class _Given(nn.Module):
         return features
 
 
-def _check_features(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+def check_features(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Both clouds in float64, or ``ValueError``: not (N, d) with N ≥ 2, other dimensions, NaN or infinite values."""
     for name, cloud in (("real", real), ("fake", fake)):
         if cloud.ndim != 2 or len(cloud) < 2:
             raise ValueError(f"expected {name} features (N, d) with N ≥ 2, got {tuple(cloud.shape)}")
@@ -156,7 +157,7 @@ def fid(real: Tensor, fake: Tensor) -> float:
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    real, fake = _check_features(real, fake)
+    real, fake = check_features(real, fake)
     n, dimension = min(len(real), len(fake)), real.shape[1]
     if n <= dimension:
         warnings.warn(
@@ -175,7 +176,7 @@ def kid(real: Tensor, fake: Tensor, *, limit: int = 2000, seed: int = 0) -> floa
     """
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    real, fake = _check_features(real, fake)
+    real, fake = check_features(real, fake)
     size = min(len(real), len(fake), limit)
     clouds = [
         cloud[torch.randperm(len(cloud), generator=generator(seed, i))[:size]] for i, cloud in enumerate((real, fake))
@@ -192,6 +193,43 @@ def kid(real: Tensor, fake: Tensor, *, limit: int = 2000, seed: int = 0) -> floa
     with torch.random.fork_rng(devices=[]):
         mean, _ = metric.compute()
     return float(mean)
+
+
+class Extrapolated(NamedTuple):
+    """``fid`` is the value for endlessly many samples; ``sizes`` and ``values`` are the points of the line behind it."""
+
+    fid: float
+    sizes: list[int]
+    values: list[float]
+
+
+def fid_extrapolated(
+    real: Tensor, fake: Tensor, *, points: int = 8, smallest: float = 0.2, seed: int = 0
+) -> Extrapolated:
+    """FID without the bias of a finite sample: a line through FID against 1/N, read off at 1/N = 0. [chong2020]
+
+    The bias of FID is about proportional to 1/N, so models with different numbers of samples cannot be compared by FID itself. ``points``
+    subsets of ``fake``, from the share ``smallest`` to all, are drawn by ``seed``. The bias from the number of ``real`` examples remains.
+
+    Raises:
+        ValueError: as ``fid``, or fewer than 2 points, or subsets that are not larger than the number of features.
+    """
+    real, fake = check_features(real, fake)
+    if points < 2 or not 0 < smallest < 1:
+        raise ValueError(f"expected points ≥ 2 and 0 < smallest < 1, got {points} and {smallest}")
+    if smallest * len(fake) <= fake.shape[1]:
+        raise ValueError(
+            f"the smallest subset has {int(smallest * len(fake))} samples for {fake.shape[1]} features; more are needed"
+        )
+    # Equal distances in 1/N weigh all parts of the line alike.
+    inverse = torch.linspace(1 / (smallest * len(fake)), 1 / len(fake), points, dtype=torch.float64)
+    sizes = [min(len(fake), round(1 / value)) for value in inverse.tolist()]
+    values = [
+        fid(real, fake[torch.randperm(len(fake), generator=generator(seed, i))[:size]]) for i, size in enumerate(sizes)
+    ]
+    line = torch.stack([torch.ones(points, dtype=torch.float64), 1 / torch.tensor(sizes, dtype=torch.float64)], 1)
+    intercept = torch.linalg.lstsq(line, torch.tensor(values, dtype=torch.float64)[:, None]).solution[0].item()
+    return Extrapolated(intercept, sizes, values)
 
 
 class LabelCoverage(NamedTuple):

@@ -173,3 +173,39 @@ def test_the_feature_network_refuses():
     unlabelled = data.ImageData(digits.images, name="plain")
     with pytest.raises(ValueError, match="needs labelled data of two classes or more; 'plain' has 0"):
         metrics.feature_network(unlabelled)
+
+
+# -- FID without its bias ------------------------------------------------------------------------------------------------------------------
+
+
+def gaussian_cloud(n, seed, shift=0.0):
+    return torch.randn(n, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
+
+
+def test_the_extrapolated_fid_is_nearer_to_the_exact_one():
+    """N(0, I) and N(0.2, I) in 8 dimensions: the exact distance is 8 · 0.04 = 0.32; 500 samples are biased upwards."""
+    real = gaussian_cloud(50_000, 0)
+    plain, free = [], []
+    for seed in range(6):
+        fake = gaussian_cloud(500, seed + 1, shift=0.2)
+        plain.append(metrics.fid(real, fake) - 0.32)
+        free.append(metrics.fid_extrapolated(real, fake, seed=seed).fid - 0.32)
+    assert sum(plain) / 6 > 0.03
+    assert abs(sum(free) / 6) < 0.6 * sum(plain) / 6
+
+
+def test_the_line_ends_at_all_samples():
+    real, fake = gaussian_cloud(2000, 0), gaussian_cloud(400, 1)
+    found = metrics.fid_extrapolated(real, fake, points=5)
+    assert found.sizes[0] == 80 and found.sizes[-1] == 400 and len(found.values) == 5
+    assert found.values[-1] == pytest.approx(metrics.fid(real, fake))
+    assert found.values[0] > found.values[-1] > found.fid
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"points": 1}, "points ≥ 2"), ({"smallest": 1.0}, "0 < smallest < 1"), ({"smallest": 0.01}, "4 samples for 8")],
+)
+def test_an_extrapolation_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.fid_extrapolated(gaussian_cloud(400, 0), gaussian_cloud(400, 1), **options)
