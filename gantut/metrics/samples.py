@@ -208,8 +208,10 @@ def fid_extrapolated(
 ) -> Extrapolated:
     """FID without the bias of a finite sample: a line through FID against 1/N, read off at 1/N = 0. [chong2020]
 
-    The bias of FID is about proportional to 1/N, so models with different numbers of samples cannot be compared by FID itself. ``points``
-    subsets of ``fake``, from the share ``smallest`` to all, are drawn by ``seed``. The bias from the number of ``real`` examples remains.
+    The bias of FID is about proportional to 1/N, so models with different numbers of samples cannot be compared by FID itself. For each of
+    ``points`` sizes, from the share ``smallest`` of ``fake`` to all of it, the samples are cut into as many separate parts as there is
+    room for, in an order drawn by ``seed``, and the mean of their FIDs is one point of the line. The bias from the number of ``real``
+    examples remains.
 
     Raises:
         ValueError: as ``fid``, or fewer than 2 points, or subsets that are not larger than the number of features.
@@ -224,9 +226,11 @@ def fid_extrapolated(
     # Equal distances in 1/N weigh all parts of the line alike.
     inverse = torch.linspace(1 / (smallest * len(fake)), 1 / len(fake), points, dtype=torch.float64)
     sizes = [min(len(fake), round(1 / value)) for value in inverse.tolist()]
-    values = [
-        fid(real, fake[torch.randperm(len(fake), generator=generator(seed, i))[:size]]) for i, size in enumerate(sizes)
-    ]
+    values = []
+    for i, size in enumerate(sizes):
+        order = torch.randperm(len(fake), generator=generator(seed, i))
+        parts = [fid(real, fake[part]) for part in order.split(size) if len(part) == size]
+        values.append(sum(parts) / len(parts))
     line = torch.stack([torch.ones(points, dtype=torch.float64), 1 / torch.tensor(sizes, dtype=torch.float64)], 1)
     intercept = torch.linalg.lstsq(line, torch.tensor(values, dtype=torch.float64)[:, None]).solution[0].item()
     return Extrapolated(intercept, sizes, values)
