@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+from pages import settle
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "checks.md"
@@ -73,14 +74,7 @@ def page() -> str:
 
 
 def main() -> int:
-    text = page()
-    if "--check" in sys.argv:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print("book/checks.md is not what the chapters say: run .ci/checks.py", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    return settle(PAGE, page(), "book/checks.md is not what the chapters say: run .ci/checks.py")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import torch
+from pages import settle
 
 import gantut.losses
 from gantut import likelihoods, metrics, networks, priors
@@ -139,16 +140,8 @@ def page() -> str:
 
 
 def main() -> int:
-    text = page()
-    if "--check" in sys.argv:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print(
-                "book/losses.md is not what book/losses.toml and the library give: run .ci/tables.py", file=sys.stderr
-            )
-            return 1
-        return 0
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    complaint = "book/losses.md is not what book/losses.toml and the library give: run .ci/tables.py"
+    return settle(PAGE, page(), complaint)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-FLOOR = (
-    1e-9  # below it a deviation is rounding, and its digits belong to the processor (nbval compares limits, not digits)
-)
+# Below it a deviation is rounding, and its digits belong to the processor. (nbval compares a report's limit and not its digits.)
+FLOOR = 1e-9
 
 
 def report(deviation: float | Tensor, allowed: float, what: str = "largest deviation") -> None:

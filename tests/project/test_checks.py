@@ -1,16 +1,13 @@
 """The page of checked statements is what the chapters' cells measured."""
 
-import importlib.util
 import re
 from pathlib import Path
 
+import checks
 import nbformat
 
 KINDS = ("theorem", "proposition", "lemma", "corollary")
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("checks", ROOT / ".ci" / "checks.py")
-checks = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(checks)
 
 
 def test_the_page_is_what_the_chapters_say():

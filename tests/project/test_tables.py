@@ -1,20 +1,17 @@
 """The table of losses: it is what the script writes, no loss is missing, and what it names exists."""
 
 import ast
-import importlib.util
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+import tables
 
 from gantut import losses, metrics, networks, priors
 from gantut.likelihoods import LIKELIHOODS
 
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("tables", ROOT / ".ci" / "tables.py")
-tables = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tables)
 
 DATA = tomllib.loads(tables.DATA.read_text(encoding="utf-8"))
 # What the package offers that is no loss of its own.
