@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import importlib.util
 import itertools
 import json
 import pkgutil
@@ -10,6 +9,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+import address
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -23,18 +23,7 @@ LARGEST = 1_500_000
 FENCE = r"^[ ]*(?:`{3,}|:{3,})\{%s\}[ ]*(.*)\n((?:[ ]*:[\w-]+:.*\n)*)"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SKIPPING = {"nbval-skip", "skip-execution", "raises-exception"}
-
-
-def load(name):
-    """A script of .ci as a module."""
-    spec = importlib.util.spec_from_file_location(f"ci_{name}", ROOT / ".ci" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ADDRESS = load("address")
-SETUP = ADDRESS.SETUP.format(address=ADDRESS.address())
+SETUP = address.SETUP.format(address=address.address())
 
 
 @cache
