@@ -23,6 +23,7 @@ from gantut.losses.elbo import (
     rate_per_dimension,
     target_rate,
 )
+from gantut.losses.features import feature_distance
 from gantut.losses.iwae import iwae, log_mean_exp, log_weights, negative_iwae, negative_iwae_dreg
 from gantut.losses.mmd import info_vae, mmd, mmd_to_prior
 from gantut.losses.packing import pack, packed_shape
@@ -69,6 +70,7 @@ __all__ = [
     "elbo",
     "f_divergence",
     "f_gan",
+    "feature_distance",
     "free_bits",
     "gradient_penalty",
     "info_vae",

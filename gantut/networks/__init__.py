@@ -5,6 +5,7 @@ from gantut.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gantut.networks.heads import AuxiliaryHead, MinibatchStddev, ProjectionHead
 from gantut.networks.initialisation import seeded
 from gantut.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
+from gantut.networks.pair import PairDiscriminator
 from gantut.networks.quantiser import Quantised, VectorQuantiser
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MLPEncoder",
     "MLPGenerator",
     "MinibatchStddev",
+    "PairDiscriminator",
     "ProjectionHead",
     "Quantised",
     "VectorQuantiser",

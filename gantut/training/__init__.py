@@ -1,9 +1,22 @@
 """Trainers: one short file per algorithm, whose ``step`` fits on one screen, on a thin base that does the housekeeping."""
 
+from gantut.training.aae import AAETrainer
 from gantut.training.base import NonFiniteError, Trainer
+from gantut.training.bigan import BiGANTrainer
 from gantut.training.checkpoint import CheckpointError
 from gantut.training.ema import EMA
 from gantut.training.gan import GANTrainer
 from gantut.training.vae import VAETrainer
+from gantut.training.vaegan import VAEGANTrainer
 
-__all__ = ["EMA", "CheckpointError", "GANTrainer", "NonFiniteError", "Trainer", "VAETrainer"]
+__all__ = [
+    "EMA",
+    "AAETrainer",
+    "BiGANTrainer",
+    "CheckpointError",
+    "GANTrainer",
+    "NonFiniteError",
+    "Trainer",
+    "VAEGANTrainer",
+    "VAETrainer",
+]

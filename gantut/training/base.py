@@ -140,8 +140,10 @@ class Trainer(ABC):
         """The context in which networks run: bfloat16 where that precision was chosen, none otherwise."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
-    def descend(self, player: str, loss: Tensor, batch: Tensor) -> None:
+    def descend(self, player: str, loss: Tensor, batch: Tensor, *, keep_graph: bool = False) -> None:
         """One optimizer step on the mean of ``loss`` (N,); this is the one place where a mean is taken.
+
+        ``keep_graph`` is for a loss whose graph another player's loss shares.
 
         The check comes before the step, so that a trainer that stops here still holds its last finite weights.
         """
@@ -152,7 +154,7 @@ class Trainer(ABC):
         optimizer.zero_grad(set_to_none=True)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         # Only this player's gradients are made: the other player's .grad stays untouched.
-        torch.autograd.backward(mean, inputs=parameters)
+        torch.autograd.backward(mean, inputs=parameters, retain_graph=keep_graph)
         optimizer.step()
 
     def _diagnosis(self, term: str, value: float, batch: Tensor) -> str:

@@ -175,12 +175,16 @@ class GANTrainer(Trainer):
         With ``seed`` the noise depends on it alone and training is not disturbed; without, it comes from the trainer's random state. A
         conditional model without ``labels`` goes round the classes: 0, 1, 2, …
         """
-        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
-        if labels is None and self.classes:
-            labels = torch.arange(n) % self.classes
-        network = self.G if self.ema is None or not average else self.ema.network
-        z = torch.randn(n, self.latent_dim, generator=source, device=self.device, dtype=self.dtype)
-        return evaluate(network, z, None if labels is None else labels.to(self.device))
+        return generate(self, self.G if self.ema is None or not average else self.ema.network, n, labels, seed)
+
+
+def generate(trainer: Any, network: Any, n: int, labels: Tensor | None, seed: int | None) -> Tensor:
+    """``n`` outputs of a generator for noise from ``seed``, or from the trainer's random state without one; see ``GANTrainer.sample``."""
+    source = trainer.generator if seed is None else torch.Generator(trainer.device).manual_seed(seed)
+    if labels is None and trainer.classes:
+        labels = torch.arange(n) % trainer.classes
+    z = torch.randn(n, trainer.latent_dim, generator=source, device=trainer.device, dtype=trainer.dtype)
+    return evaluate(network, z, None if labels is None else labels.to(trainer.device))
 
 
 def evaluate(network: Any, z: Tensor, labels: Tensor | None, chunk: int = 1024) -> Tensor:

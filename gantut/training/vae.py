@@ -17,7 +17,42 @@ from gantut.vae import VAE, VAEOutput
 Objective = Callable[[VAEOutput, Tensor], Tensor]
 
 
-class VAETrainer(Trainer):
+class VAEOwner(Trainer):
+    """A trainer whose model is a VAE: it keeps the VAE's moving average and samples from it."""
+
+    def __init__(
+        self,
+        networks: dict[str, nn.Module],
+        *,
+        ema: float | None,
+        seed: int,
+        device: str | torch.device,
+        precision: str,
+    ) -> None:
+        super().__init__(networks, seed=seed, device=device, precision=precision)
+        self.vae = cast(VAE, self.networks["vae"])
+        self.ema = None if ema is None else EMA(self.vae, ema)
+
+    def average(self) -> None:
+        """Move the average, where there is one, after a step."""
+        if self.ema is not None:
+            self.ema.update(self.vae)
+
+    @property
+    def model(self) -> VAE:
+        """The VAE to sample from, which is the moving average where there is one and the trained one otherwise."""
+        return self.vae if self.ema is None else cast(VAE, self.ema.network)
+
+    @torch.no_grad()
+    def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None) -> Tensor:
+        """``n`` decoded means (n, *shape) on the CPU, for codes drawn from the prior; ``seed`` and ``labels`` as in ``GANTrainer``."""
+        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
+        if labels is None and self.vae.classes:
+            labels = torch.arange(n) % self.vae.classes
+        return self.model.sample(n, labels, generator=source).cpu()
+
+
+class VAETrainer(VAEOwner):
     """Minimises distortion + β · rate over encoder, decoder, likelihood and prior together, with one Adam. [kingma2014]
 
     β = 1 maximises the ELBO; another β gives the β-VAE [higgins2017]; a schedule of ``losses.SCHEDULES`` is asked for β at each step.
@@ -50,14 +85,12 @@ class VAETrainer(Trainer):
         networks: dict[str, nn.Module] = {"vae": vae}
         if isinstance(objective, nn.Module):
             networks["objective"] = objective
-        super().__init__(networks, seed=seed, device=device, precision=precision)
-        self.vae: VAE = vae
+        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision)
         self.beta: Schedule = beta if callable(beta) else constant(1.0 if beta is None else beta)
         self.objective, self.samples = objective, samples
         self.optimizers = {
             "vae": torch.optim.Adam([p for p in vae.parameters() if p.requires_grad], lr=lr, betas=betas, fused=True)
         }
-        self.ema = None if ema is None else EMA(vae, ema)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         x, labels = self.unpack(batch, self.vae.classes)
@@ -65,8 +98,7 @@ class VAETrainer(Trainer):
             output = self.vae(x, labels, samples=self.samples, generator=self.generator)
         loss, logs = self.loss(output, x)
         self.descend("vae", loss, x)
-        if self.ema is not None:
-            self.ema.update(self.vae)
+        self.average()
         return logs
 
     def loss(self, output: VAEOutput, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -81,16 +113,3 @@ class VAETrainer(Trainer):
         if self.objective is not None:
             logs["objective"] = loss.detach().mean()
         return loss, logs
-
-    @property
-    def model(self) -> VAE:
-        """The VAE to sample from, which is the moving average where there is one and the trained one otherwise."""
-        return self.vae if self.ema is None else cast(VAE, self.ema.network)
-
-    @torch.no_grad()
-    def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None) -> Tensor:
-        """``n`` decoded means (n, *shape) on the CPU, for codes drawn from the prior; ``seed`` and ``labels`` as in ``GANTrainer``."""
-        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
-        if labels is None and self.vae.classes:
-            labels = torch.arange(n) % self.vae.classes
-        return self.model.sample(n, labels, generator=source).cpu()
