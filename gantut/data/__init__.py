@@ -9,6 +9,7 @@ from gantut.data.digits import digits
 from gantut.data.glyphs import glyphs
 from gantut.data.images import ImageData, TensorData
 from gantut.data.sources import cifar10, fashion_mnist, folder, mnist
+from gantut.data.stacked import stacked
 
 __all__ = [
     "DATASETS",
@@ -28,6 +29,7 @@ __all__ = [
     "pinwheel",
     "ring",
     "spirals",
+    "stacked",
     "two_moons",
 ]
 

@@ -16,6 +16,7 @@ from gantut.metrics.samples import (
     FeatureNetwork,
     LabelCoverage,
     ModeCoverage,
+    StackedCoverage,
     class_accuracy,
     feature_network,
     fid,
@@ -23,6 +24,7 @@ from gantut.metrics.samples import (
     kid,
     label_coverage,
     mode_coverage,
+    stacked_coverage,
 )
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "LikelihoodBounds",
     "ModeCoverage",
     "Neighbourhood",
+    "StackedCoverage",
     "annealed_importance",
     "bidirectional_bounds",
     "bits_per_dimension",
@@ -51,4 +54,5 @@ __all__ = [
     "mutual_information_gap",
     "nearest_distance",
     "neighbourhood",
+    "stacked_coverage",
 ]

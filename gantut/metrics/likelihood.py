@@ -28,10 +28,11 @@ def importance_weighted(
     """log 1/K Σ_k p(x, z_k) / q(z_k|x) with K = ``samples`` draws from the encoder, (N,); ``chunk`` draws at a time.
 
     Raises:
-        ValueError: K or the chunk is below 1, or there is no example.
+        ValueError: K or the chunk is below 1, there is no example, examples of another shape than the model's, NaN or infinite values.
     """
     if samples < 1 or chunk < 1 or len(x) < 1:
         raise ValueError(f"expected samples, chunk and examples ≥ 1, got {samples}, {chunk} and {len(x)}")
+    _check_examples(vae, x)
     generator = torch.Generator(x.device).manual_seed(seed)
     parts = [
         log_weights(vae(x, labels, samples=min(chunk, samples - k), generator=generator), x)
@@ -119,6 +120,18 @@ def _anneal(
     return log_w
 
 
+def _check_examples(vae: Any, x: Tensor) -> None:
+    if x.ndim < 2 or tuple(x.shape[1:]) != tuple(vae.shape) or len(x) == 0:
+        shape = ", ".join(map(str, vae.shape))
+        raise ValueError(f"expected examples (N, {shape}) with N ≥ 1, got {tuple(x.shape)}")
+    _check_finite("examples", x)
+
+
+def _check_finite(name: str, x: Tensor) -> None:
+    if not torch.isfinite(x).all():
+        raise ValueError(f"the {name} hold {int((~torch.isfinite(x)).sum())} NaN or infinite values")
+
+
 def _check(chains: int, temperatures: int, leapfrogs: int) -> None:
     if min(chains, temperatures, leapfrogs) < 1:
         raise ValueError(
@@ -144,11 +157,12 @@ def bidirectional_bounds(
     adapts while it counts is not exact.
 
     Raises:
-        ValueError: a count below 1, or codes not (N, d).
+        ValueError: a count below 1, codes not (N, d) with N ≥ 1, NaN or infinite codes.
     """
     _check(chains, temperatures, leapfrogs)
-    if codes.ndim != 2:
+    if codes.ndim != 2 or len(codes) == 0:
         raise ValueError(f"expected codes (N, d), got {tuple(codes.shape)}")
+    _check_finite("codes", codes)
     betas, sizes, generator = _tuned(
         log_likelihood, codes.shape, codes, chains, temperatures, leapfrogs, step_size, seed
     )
@@ -192,9 +206,10 @@ def annealed_importance(
     """A lower bound on log p(x) that does not use the encoder: annealed from the prior N(0, I) to the posterior, (N,). [neal2001, wu2017]
 
     Raises:
-        ValueError: a count below 1.
+        ValueError: a count below 1, no example, examples of another shape than the model's, NaN or infinite values.
     """
     _check(chains, temperatures, leapfrogs)
+    _check_examples(vae, x)
 
     def log_likelihood(z: Tensor) -> Tensor:
         return vae.decode(z, labels).log_prob(x)

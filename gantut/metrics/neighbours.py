@@ -6,6 +6,7 @@ is. Samples inside are good; real examples with no sample near are missing.
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import torch
@@ -67,7 +68,16 @@ def neighbourhood(real: Tensor, fake: Tensor, *, k: int = 5) -> Neighbourhood:
 
 
 def nearest_distance(points: Tensor, others: Tensor) -> Tensor:
-    """The Euclidean distance of each point to the nearest of the others, (N,)."""
+    """The Euclidean distance of each point (N, d) to the nearest of the others (M, d), (N,).
+
+    Raises:
+        ValueError: not two tables of one dimension with at least one row, or NaN or infinite values.
+    """
+    for name, cloud in (("points", points), ("others", others)):
+        if cloud.ndim != 2 or len(cloud) == 0 or cloud.shape[1] != points.shape[-1]:
+            raise ValueError(f"expected {name} (N, {points.shape[-1]}) with N ≥ 1, got {tuple(cloud.shape)}")
+        if not torch.isfinite(cloud).all():
+            raise ValueError(f"the {name} hold {int((~torch.isfinite(cloud)).sum())} NaN or infinite values")
     return torch.cat([_distances(part, others).min(1).values for part in points.split(CHUNK)])
 
 
@@ -84,6 +94,8 @@ class Copying(NamedTuple):
 def copying(train: Tensor, held_out: Tensor, fake: Tensor) -> Copying:
     """Does the model repeat its training set? Compare distances to the nearest training example. [meehan2020]
 
+    ``z`` takes the rank sum as normal, which needs about 20 examples on each side; with fewer a warning says so.
+
     Raises:
         ValueError: as ``fid``, for each pair of clouds.
     """
@@ -94,6 +106,8 @@ def copying(train: Tensor, held_out: Tensor, fake: Tensor) -> Copying:
     below, up_to = torch.searchsorted(ranked, near), torch.searchsorted(ranked, near, right=True)
     wins = (len(far) - up_to).double() + 0.5 * (up_to - below).double()
     m, n = len(far), len(near)
+    if min(m, n) < 20:
+        warnings.warn(f"{m} unseen examples and {n} samples: too few for z to be normal", stacklevel=2)
     share = wins.sum().item() / (m * n)
     error = ((m + n + 1) / (12 * m * n)) ** 0.5
     return Copying(share, (share - 0.5) / error)

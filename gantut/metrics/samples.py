@@ -90,13 +90,21 @@ def feature_network(
 ) -> FeatureNetwork:
     """The feature network of a labelled data set: trained once, a few seconds, and cached after that.
 
+    With no more images than features it learns them by heart, and its features say little about others: a warning says so.
+
     Raises:
-        ValueError: the data has no labels or fewer than two classes.
+        ValueError: the data has no labels, fewer than two classes, or examples of one class only.
     """
     if data.labels is None or data.classes < 2:
         raise ValueError(
             f"a feature network needs labelled data of two classes or more; {data.name!r} has {data.classes}"
         )
+    if len(data.labels.unique()) < 2:
+        raise ValueError(
+            f"all {len(data)} images of {data.name!r} are of class {int(data.labels[0])}; a feature network learns from differences"
+        )
+    if len(data) <= FEATURES:
+        warnings.warn(f"{len(data)} images for {FEATURES} features: the network learns them by heart", stacklevel=2)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = FeatureNetwork(data.shape, data.classes)
@@ -172,11 +180,17 @@ def fid(real: Tensor, fake: Tensor) -> float:
 def kid(real: Tensor, fake: Tensor, *, limit: int = 2000, seed: int = 0) -> float:
     """Squared MMD of two feature clouds under the kernel (x·y/d + 1)³, unbiased: about 0 for equal distributions. [binkowski2018]
 
-    Computed by torchmetrics on one subset of at most ``limit`` samples a side, drawn by ``seed``. Raises as ``fid``.
+    Computed by torchmetrics on one subset of at most ``limit`` samples a side, drawn by ``seed``. It needs no more samples than features,
+    but few samples make it scatter.
+
+    Raises:
+        ValueError: as ``fid``, or a limit below 2.
     """
     from torchmetrics.image.kid import KernelInceptionDistance
 
     real, fake = check_features(real, fake)
+    if limit < 2:
+        raise ValueError(f"KID compares pairs of samples, so limit must be at least 2, got {limit}")
     size = min(len(real), len(fake), limit)
     clouds = [
         cloud[torch.randperm(len(cloud), generator=generator(seed, i))[:size]] for i, cloud in enumerate((real, fake))
@@ -236,6 +250,15 @@ def fid_extrapolated(
     return Extrapolated(intercept, sizes, values)
 
 
+def _check_logits(logits: Tensor) -> None:
+    if logits.ndim != 2 or len(logits) == 0:
+        raise ValueError(f"expected logits (N, classes) with N ≥ 1, got {tuple(logits.shape)}")
+    if logits.shape[1] < 2:
+        raise ValueError("expected logits of two classes or more, got one class only: every sample falls into it")
+    if not torch.isfinite(logits).all():
+        raise ValueError(f"the logits hold {int((~torch.isfinite(logits)).sum())} NaN or infinite values")
+
+
 class LabelCoverage(NamedTuple):
     """``shares`` (classes,) sum to 1; ``covered`` classes have at least a tenth of an equal share; ``entropy`` is in nats."""
 
@@ -247,21 +270,40 @@ class LabelCoverage(NamedTuple):
 def label_coverage(logits: Tensor) -> LabelCoverage:
     """Which classes samples fall into, by the classifier's verdict on each, from its logits (N, classes).
 
+    The entropy of equal shares is log(classes); counting biases it downwards by about (classes − 1) / 2N. With fewer samples than classes
+    not all can be covered, and a warning says so.
+
     Raises:
-        ValueError: no samples, or logits not (N, classes).
+        ValueError: no samples, logits not (N, classes), one class only, or NaN or infinite logits.
     """
-    if logits.ndim != 2 or len(logits) == 0:
-        raise ValueError(f"expected logits (N, classes) with N ≥ 1, got {tuple(logits.shape)}")
+    _check_logits(logits)
     classes = logits.shape[1]
-    shares = torch.bincount(logits.argmax(1), minlength=classes) / len(logits)
-    entropy = float(torch.special.entr(shares.double()).sum())
+    if len(logits) < classes:
+        warnings.warn(f"{len(logits)} samples cannot cover {classes} classes", stacklevel=2)
+    counts = torch.bincount(logits.argmax(1), minlength=classes)
+    shares = counts / len(logits)
+    entropy = float(torch.special.entr(counts.double() / len(logits)).sum())
     return LabelCoverage(shares, int((shares >= 0.1 / classes).sum()), entropy)
 
 
 def class_accuracy(logits: Tensor, labels: Tensor) -> float:
-    """The share of samples that the classifier puts into the class they were asked for."""
-    if labels.shape != logits.shape[:1] or len(labels) == 0:
+    """The share of samples that the classifier puts into the class they were asked for.
+
+    Where all were asked for one class, a warning says that a generator which knows no other would get the same number.
+
+    Raises:
+        ValueError: as ``label_coverage``, or not one label in 0 … classes − 1 per sample.
+    """
+    _check_logits(logits)
+    if labels.shape != logits.shape[:1]:
         raise ValueError(f"expected one label per sample, got {tuple(labels.shape)} for logits {tuple(logits.shape)}")
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= logits.shape[1]:
+        raise ValueError(f"expected labels in 0 … {logits.shape[1] - 1}, got {least} … {most}")
+    if least == most and len(labels) > 1:
+        warnings.warn(
+            f"all {len(labels)} labels are {least}: accuracy on one class says nothing of the others", stacklevel=2
+        )
     return float((logits.argmax(1) == labels).double().mean())
 
 
@@ -277,17 +319,65 @@ class ModeCoverage(NamedTuple):
 def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> ModeCoverage:
     """The protocol of the VEEGAN paper: a sample is of high quality within ``sigmas`` standard deviations of its nearest mode.
 
-    A mode is covered when at least one high-quality sample is nearest to it. A perfect sampler has 1 − e^(−4.5) = 98.9 % within 3σ.
-    [srivastava2017]
+    A mode is covered when at least one high-quality sample is nearest to it. A perfect sampler has 1 − e^(−4.5) = 98.9 % within 3σ. With
+    fewer samples than modes not all can be covered, and a warning says so. [srivastava2017]
 
     Raises:
-        ValueError: the density has no modes, or samples are not finite points (N, 2).
+        ValueError: the density has no modes, samples are not finite points (N, 2), or ``sigmas`` is not positive.
     """
     if len(density.modes) == 0:
         raise ValueError(f"the density {density.name!r} has no separate modes; mode coverage needs a ring or a grid")
     if samples.ndim != 2 or samples.shape[1] != 2 or len(samples) == 0 or not torch.isfinite(samples).all():
         raise ValueError(f"expected finite samples of shape (N, 2), got {tuple(samples.shape)}")
+    if not sigmas > 0:
+        raise ValueError(f"sigmas must be positive, got {sigmas}")
+    if len(samples) < len(density.modes):
+        warnings.warn(f"{len(samples)} samples cannot cover {len(density.modes)} modes", stacklevel=2)
     distance, nearest = torch.cdist(samples.double(), density.modes.double()).min(1)
     good = distance <= sigmas * density.std
     counts = torch.bincount(nearest[good], minlength=len(density.modes))
     return ModeCoverage(int((counts > 0).sum()), len(density.modes), float(good.double().mean()), counts)
+
+
+class StackedCoverage(NamedTuple):
+    """``covered`` of ``total`` kinds, ``kl`` in nats from the model's to the data's shares of the kinds, and samples per kind (total,)."""
+
+    covered: int
+    total: int
+    kl: float
+    counts: Tensor
+
+
+def stacked_coverage(network: FeatureNetwork, images: Tensor, *, shares: Tensor | None = None) -> StackedCoverage:
+    """How many kinds of stacked images occur, by the classifier's verdict on each channel of images (N, channels, H, W). [srivastava2017]
+
+    A kind is covered when at least one sample is of it. KL(model ‖ data) = Σ_k q_k log(q_k / p_k), where q are the samples' shares and p
+    the products of the classes' ``shares`` (classes,), equal ones unless given. Counting biases it upwards, for a perfect model by about
+    (kinds − 1) / 2N: so state N. With fewer samples than kinds a warning says that not all can be covered.
+
+    Raises:
+        ValueError: not images (N, channels, H, W) of the size of the network's, which looks at one channel; N = 0; values that are not
+            finite or outside [0, 1]; shares that are not ``classes`` positive numbers with sum 1.
+    """
+    classes = network.classes
+    if network.shape[0] != 1 or images.ndim != 4 or images.shape[2:] != network.shape[1:] or images.numel() == 0:
+        raise ValueError(
+            f"expected images (N, channels, {network.shape[1]}, {network.shape[2]}) for a network of one channel, got "
+            f"{tuple(images.shape)} for one of {network.shape[0]}"
+        )
+    n, channels = images.shape[:2]
+    shares = torch.full((classes,), 1 / classes, dtype=torch.float64) if shares is None else shares.double()
+    if shares.shape != (classes,) or not (bool((shares > 0).all()) and abs(float(shares.sum()) - 1) < 1e-6):
+        raise ValueError(f"expected {classes} positive shares with sum 1, got {shares.tolist()}")
+    total = classes**channels
+    if n < total:
+        warnings.warn(f"{n} samples cannot cover {total} kinds", stacklevel=2)
+    verdicts = network.extract(images.reshape(-1, 1, *network.shape[1:])).logits.argmax(1).view(n, channels)
+    kinds, expected = torch.zeros(n, dtype=torch.int64), torch.ones(1, dtype=torch.float64)
+    for column in verdicts.T:
+        kinds = kinds * classes + column
+        expected = torch.outer(expected, shares).flatten()
+    counts = torch.bincount(kinds, minlength=total)
+    found = counts.double() / n
+    kl = float(torch.special.xlogy(found, found / expected).sum())
+    return StackedCoverage(int((counts > 0).sum()), total, kl, counts)

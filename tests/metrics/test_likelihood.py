@@ -109,3 +109,32 @@ def test_bad_input(model, drawn):
         annealed_importance(linear_vae(model), x, temperatures=0)
     with pytest.raises(ValueError, match=r"codes \(N, d\), got \(3,\)"):
         bidirectional_bounds(lambda z: z.sum(-1), z[0])
+
+
+@pytest.mark.parametrize("measure", [importance_weighted, annealed_importance])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[:, :-1], r"expected examples \(N, 6\) with N ≥ 1, got \(12, 5\)"),
+        (lambda x: x[0], r"expected examples \(N, 6\) with N ≥ 1, got \(6,\)"),
+        (lambda x: x * math.nan, "the examples hold 72 NaN or infinite values"),
+        (lambda x: x[:0], "(and 0|got \\(0, 6\\))"),
+    ],
+)
+def test_examples_that_do_not_fit(model, drawn, measure, change, message):
+    with pytest.raises(ValueError, match=message):
+        measure(linear_vae(model), change(drawn[1]))
+
+
+def test_codes_that_are_not_finite(model, drawn):
+    with pytest.raises(ValueError, match="the codes hold 36 NaN or infinite values"):
+        bidirectional_bounds(lambda z: z.sum(-1), drawn[0] * math.inf)
+
+
+def test_the_uninformed_encoder_has_the_closed_form_of_its_average(model):
+    """With K = 1 and q = p(z) the mean of log p(x|z) is known: that of a Gaussian likelihood under the prior."""
+    x = torch.zeros(1, D, dtype=torch.float64)
+    mean_square = (x - model.offset).square().sum() + model.weights.square().sum()
+    expected = -0.5 * mean_square / model.variance - 0.5 * D * math.log(2 * math.pi * model.variance)
+    found = importance_weighted(linear_vae(model), x.expand(4000, -1), samples=1)
+    assert abs(found.mean() - expected) < 4 * found.std() / math.sqrt(4000)

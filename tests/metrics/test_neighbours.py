@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 from scipy.stats import mannwhitneyu
 from sklearn.neighbors import NearestNeighbors
 
@@ -68,6 +69,44 @@ def test_one_stray_example_fools_precision_and_not_density():
     fake = cloud(300, seed=5, shift=15)
     found = neighbourhood(real, fake)
     assert found.precision > 0.95 and found.density < 0.3
+
+
+def test_nearest_distance_is_a_search_trees():
+    points, others = cloud(1200, seed=3), cloud(90, seed=4)
+    assert nearest_distance(points, others).numpy() == pytest.approx(cKDTree(others.numpy()).query(points.numpy())[0])
+
+
+@pytest.mark.parametrize(
+    ("points", "others", "message"),
+    [
+        (cloud(5), cloud(5, d=3), r"expected others \(N, 4\) with N ≥ 1, got \(5, 3\)"),
+        (cloud(5), cloud(0), r"got \(0, 4\)"),
+        (cloud(5)[0], cloud(5), r"expected points \(N, 4\)"),
+        (cloud(5), cloud(5) * math.nan, "the others hold 20 NaN"),
+    ],
+)
+def test_distances_that_cannot_be(points, others, message):
+    with pytest.raises(ValueError, match=message):
+        nearest_distance(points, others)
+
+
+def test_copying_with_few_examples_is_warned_of():
+    with pytest.warns(UserWarning, match="12 unseen examples and 50 samples"):
+        copying(cloud(80), cloud(12, seed=1), cloud(50, seed=2))
+
+
+@pytest.mark.parametrize(
+    ("clouds", "message"),
+    [
+        ((cloud(30), cloud(30, d=3), cloud(30)), "dimension: 4 and 3"),
+        ((cloud(30), cloud(30), cloud(30, d=3)), "dimension: 4 and 3"),
+        ((cloud(30), cloud(30), cloud(30) * math.inf), "120 NaN or infinite"),
+        ((cloud(30), cloud(30), cloud(1)), "N ≥ 2"),
+    ],
+)
+def test_copying_refuses(clouds, message):
+    with pytest.raises(ValueError, match=message):
+        copying(*clouds)
 
 
 def test_copying_is_the_rank_sum_test():

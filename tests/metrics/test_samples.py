@@ -5,7 +5,10 @@ import math
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.stats
 import torch
+from sklearn.metrics import accuracy_score
+from sklearn.metrics.pairwise import polynomial_kernel
 
 from gantut import data, metrics
 
@@ -71,6 +74,19 @@ def test_kid_of_equal_distributions_is_about_zero_and_grows_with_the_shift():
     assert metrics.kid(a, b, limit=100, seed=3) == metrics.kid(a, b, limit=100, seed=3)
 
 
+def test_kid_by_scikit_learns_kernel():
+    a, b = cloud(50, 3, 0), cloud(50, 3, 1, 0.7, 0.2)
+    xx, yy, xy = (polynomial_kernel(x, y, degree=3) for x, y in ((a, a), (b, b), (a, b)))
+    pairs = 50 * 49
+    expected = (xx.sum() - np.trace(xx)) / pairs + (yy.sum() - np.trace(yy)) / pairs - 2 * xy.mean()
+    assert metrics.kid(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+def test_kid_compares_pairs():
+    with pytest.raises(ValueError, match="limit must be at least 2, got 1"):
+        metrics.kid(cloud(9, 2, 0), cloud(9, 2, 1), limit=1)
+
+
 def test_metrics_leave_the_global_random_state_alone():
     before = torch.get_rng_state()
     metrics.kid(cloud(50, 4, 0), cloud(50, 4, 1))
@@ -102,6 +118,24 @@ def test_label_coverage_counts():
     assert even.covered == 4 and even.entropy == pytest.approx(math.log(4))
 
 
+def test_label_entropy_is_scipys():
+    logits = cloud(500, 6, 0)
+    found = metrics.label_coverage(logits)
+    counts = np.bincount(logits.argmax(1).numpy(), minlength=6)
+    assert found.shares.tolist() == pytest.approx((counts / 500).tolist())
+    assert found.entropy == pytest.approx(scipy.stats.entropy(counts), abs=1e-12)
+
+
+def test_the_entropy_of_few_samples_is_biased_as_stated():
+    draws = [metrics.label_coverage(cloud(100, 5, seed)).entropy for seed in range(300)]
+    assert math.log(5) - sum(draws) / 300 == pytest.approx(4 / 200, abs=0.003)
+
+
+def test_fewer_samples_than_classes_are_warned_of():
+    with pytest.warns(UserWarning, match="3 samples cannot cover 4 classes"):
+        metrics.label_coverage(torch.eye(4)[:3])
+
+
 def test_a_class_below_a_tenth_of_its_share_is_not_covered():
     chosen = torch.cat([torch.zeros(960), torch.ones(40)]).long()  # an equal share is 500, a tenth of it 50
     assert metrics.label_coverage(torch.eye(2)[chosen]).covered == 1
@@ -110,10 +144,31 @@ def test_a_class_below_a_tenth_of_its_share_is_not_covered():
 def test_class_accuracy():
     logits = torch.eye(3)[torch.tensor([0, 1, 2, 2])]
     assert metrics.class_accuracy(logits, torch.tensor([0, 1, 2, 0])) == 0.75
+    many, labels = cloud(300, 4, 0), torch.randint(4, (300,), generator=torch.Generator().manual_seed(1))
+    assert metrics.class_accuracy(many, labels) == accuracy_score(labels.numpy(), many.argmax(1).numpy())
     with pytest.raises(ValueError, match="expected one label per sample"):
         metrics.class_accuracy(logits, torch.tensor([0, 1]))
-    with pytest.raises(ValueError, match=r"expected logits \(N, classes\) with N ≥ 1"):
-        metrics.label_coverage(torch.empty(0, 3))
+    with pytest.raises(ValueError, match="expected labels in 0 … 2, got 0 … 3"):
+        metrics.class_accuracy(logits, torch.tensor([0, 1, 2, 3]))
+    with pytest.warns(UserWarning, match="all 4 labels are 2: accuracy on one class"):
+        assert metrics.class_accuracy(logits, torch.full((4,), 2)) == 0.5
+
+
+@pytest.mark.parametrize(
+    "measure", [metrics.label_coverage, lambda v: metrics.class_accuracy(v, torch.zeros(len(v)).long())]
+)
+@pytest.mark.parametrize(
+    ("logits", "message"),
+    [
+        (torch.empty(0, 3), r"expected logits \(N, classes\) with N ≥ 1, got \(0, 3\)"),
+        (torch.zeros(4), r"expected logits \(N, classes\) with N ≥ 1, got \(4,\)"),
+        (torch.zeros(4, 1), "one class only"),
+        (torch.tensor([[0.0, math.nan], [math.inf, 1.0]]), "the logits hold 2 NaN or infinite values"),
+    ],
+)
+def test_bad_logits(measure, logits, message):
+    with pytest.raises(ValueError, match=message):
+        measure(logits)
 
 
 def test_mode_coverage_of_points_placed_by_hand():
@@ -136,6 +191,10 @@ def test_mode_coverage_needs_modes_and_points():
         metrics.mode_coverage(torch.zeros(3, 2), data.two_moons())
     with pytest.raises(ValueError, match=r"expected finite samples of shape \(N, 2\)"):
         metrics.mode_coverage(torch.tensor([[0.0, float("nan")]]), data.ring())
+    with pytest.raises(ValueError, match="sigmas must be positive, got 0"):
+        metrics.mode_coverage(torch.zeros(9, 2), data.ring(), sigmas=0)
+    with pytest.warns(UserWarning, match="7 samples cannot cover 8 modes"):
+        metrics.mode_coverage(torch.zeros(7, 2), data.ring())
 
 
 def test_bits_per_dimension():
@@ -173,6 +232,10 @@ def test_the_feature_network_refuses():
     unlabelled = data.ImageData(digits.images, name="plain")
     with pytest.raises(ValueError, match="needs labelled data of two classes or more; 'plain' has 0"):
         metrics.feature_network(unlabelled)
+    with pytest.raises(ValueError, match="all 50 images of 'digits' are of class 3"):
+        metrics.feature_network(digits.subset((digits.labels == 3).nonzero()[:50, 0]))
+    with pytest.warns(UserWarning, match="60 images for 64 features: the network learns them by heart"):
+        metrics.feature_network(digits.subset(torch.arange(60)), steps=1, cache=False)
 
 
 # -- FID without its bias ------------------------------------------------------------------------------------------------------------------
@@ -200,6 +263,8 @@ def test_the_line_ends_at_all_samples():
     assert found.sizes[0] == 80 and found.sizes[-1] == 400 and len(found.values) == 5
     assert found.values[-1] == pytest.approx(metrics.fid(real, fake))
     assert found.values[0] > found.values[-1] > found.fid
+    line = np.polyfit(1 / np.array(found.sizes), np.array(found.values), 1)
+    assert found.fid == pytest.approx(line[1], abs=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -209,3 +274,75 @@ def test_the_line_ends_at_all_samples():
 def test_an_extrapolation_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
         metrics.fid_extrapolated(gaussian_cloud(400, 0), gaussian_cloud(400, 1), **options)
+
+
+# -- stacked images ------------------------------------------------------------------------------------------------------------------------
+
+
+class Reader(metrics.FeatureNetwork):
+    """Reads the class from the brightness of the first pixel: no training, no mistakes."""
+
+    def __init__(self, classes):
+        super().__init__((1, 4, 4), classes)
+
+    def extract(self, images, chunk=2000):
+        kind = (images[:, 0, 0, 0] * (self.classes - 1)).round().long()
+        return metrics.Extracted(torch.zeros(len(images), 64), torch.nn.functional.one_hot(kind, self.classes).float())
+
+
+def drawn(kinds, classes):
+    """Images whose channels' first pixels are these classes, (N, channels)."""
+    images = torch.zeros(len(kinds), kinds.shape[1], 4, 4)
+    images[:, :, 0, 0] = kinds / (classes - 1)
+    return images
+
+
+def test_stacked_coverage_of_kinds_counted_by_hand():
+    """Two channels of two classes: kinds 00, 01, 10, 11. Samples 00, 00, 01, 11 have the shares ½, ¼, 0, ¼ against ¼ each."""
+    images = drawn(torch.tensor([[0, 0], [0, 0], [0, 1], [1, 1]]), 2)
+    found = metrics.stacked_coverage(Reader(2), images)
+    assert (found.covered, found.total, found.counts.tolist()) == (3, 4, [2, 1, 0, 1])
+    assert found.kl == pytest.approx(0.5 * math.log(2))
+    # Classes with the shares ¾ and ¼ make kinds with 9/16, 3/16, 3/16, 1/16.
+    uneven = metrics.stacked_coverage(Reader(2), images, shares=torch.tensor([0.75, 0.25]))
+    expected = scipy.stats.entropy([0.5, 0.25, 0, 0.25], [9 / 16, 3 / 16, 3 / 16, 1 / 16])
+    assert uneven.kl == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_perfect_stack_has_the_stated_kl():
+    """1,000 kinds and 26,000 samples: about 999 / 52,000 = 0.019 nats although nothing is wrong."""
+    kinds = torch.randint(10, (26_000, 3), generator=torch.Generator().manual_seed(0))
+    found = metrics.stacked_coverage(Reader(10), drawn(kinds, 10))
+    assert (found.covered, found.total) == (1000, 1000) and int(found.counts.sum()) == 26_000
+    assert found.kl == pytest.approx(999 / 52_000, rel=0.15)
+
+
+def test_stacked_digits_are_read_back():
+    digits = data.digits("test")
+    stack = data.stacked(digits, 3000, seed=1)
+    network = metrics.feature_network(data.digits())
+    shares = torch.bincount(digits.labels, minlength=10) / len(digits)
+    found = metrics.stacked_coverage(network, stack.floats(), shares=shares)
+    right = (torch.bincount(stack.labels, minlength=1000) - found.counts).abs().sum() / 6000
+    assert found.covered > 900 and found.kl < 0.3 and right < 0.15
+
+
+@pytest.mark.parametrize(
+    ("network", "images", "options", "message"),
+    [
+        (Reader(2), torch.zeros(3, 2, 5, 4), {}, r"expected images \(N, channels, 4, 4\)"),
+        (Reader(2), torch.zeros(0, 2, 4, 4), {}, r"got \(0, 2, 4, 4\)"),
+        (metrics.FeatureNetwork((3, 4, 4), 2), torch.zeros(3, 3, 4, 4), {}, "for one of 3"),
+        (metrics.FeatureNetwork((1, 4, 4), 2), torch.full((9, 2, 4, 4), math.nan), {}, "finite images"),
+        (Reader(2), torch.zeros(9, 2, 4, 4), {"shares": torch.tensor([1.0, 0.0])}, "2 positive shares"),
+        (Reader(2), torch.zeros(9, 2, 4, 4), {"shares": torch.full((3,), 1 / 3)}, "2 positive shares"),
+    ],
+)
+def test_a_stack_that_cannot_be_read(network, images, options, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.stacked_coverage(network, images, **options)
+
+
+def test_fewer_samples_than_kinds_are_warned_of():
+    with pytest.warns(UserWarning, match="3 samples cannot cover 4 kinds"):
+        metrics.stacked_coverage(Reader(2), torch.zeros(3, 2, 4, 4))
