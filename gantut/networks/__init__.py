@@ -7,6 +7,7 @@ from gantut.networks.initialisation import seeded
 from gantut.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
 from gantut.networks.pair import PairDiscriminator
 from gantut.networks.quantiser import Quantised, VectorQuantiser
+from gantut.networks.residual import ResidualBlock, ResidualDiscriminator, ResidualGenerator
 
 __all__ = [
     "NETWORKS",
@@ -25,6 +26,9 @@ __all__ = [
     "PairDiscriminator",
     "ProjectionHead",
     "Quantised",
+    "ResidualBlock",
+    "ResidualDiscriminator",
+    "ResidualGenerator",
     "VectorQuantiser",
     "create",
     "seeded",
@@ -41,6 +45,8 @@ NETWORKS = {
     "conv_decoder": ConvDecoder,
     "dcgan_generator": DCGANGenerator,
     "dcgan_discriminator": DCGANDiscriminator,
+    "residual_generator": ResidualGenerator,
+    "residual_discriminator": ResidualDiscriminator,
 }
 
 
