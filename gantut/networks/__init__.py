@@ -2,6 +2,7 @@
 
 from gantut.networks.conv import ConvDecoder, ConvDiscriminator, ConvEncoder, ConvGenerator
 from gantut.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gantut.networks.grid import GridDecoder, GridEncoder
 from gantut.networks.heads import AuxiliaryHead, MinibatchStddev, ProjectionHead
 from gantut.networks.initialisation import seeded
 from gantut.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
@@ -18,6 +19,8 @@ __all__ = [
     "ConvGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "GridDecoder",
+    "GridEncoder",
     "MLPDecoder",
     "MLPDiscriminator",
     "MLPEncoder",
@@ -47,6 +50,8 @@ NETWORKS = {
     "dcgan_discriminator": DCGANDiscriminator,
     "residual_generator": ResidualGenerator,
     "residual_discriminator": ResidualDiscriminator,
+    "grid_encoder": GridEncoder,
+    "grid_decoder": GridDecoder,
 }
 
 

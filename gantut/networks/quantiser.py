@@ -50,24 +50,54 @@ class VectorQuantiser(nn.Module):
             self.register_buffer("sums", vectors.clone())
 
     def forward(self, h: Tensor) -> Quantised:
+        codes = self.nearest(h)
+        vectors = self.look_up(codes)
+        if self.training and self.decay is not None:
+            self._average(self._rows(h), codes.flatten())
+        return Quantised(codes, vectors, h + (vectors - h).detach())
+
+    def _rows(self, h: Tensor) -> Tensor:
+        """All vectors of h in one table, in the codebook's precision (autocast may hand over bfloat16)."""
+        return h.detach().movedim(1, -1).reshape(-1, self.dimension).to(self.codebook.dtype)
+
+    def nearest(self, h: Tensor) -> Tensor:
+        """The numbers (N, …) of the code vectors nearest to the vectors of h; nothing moves.
+
+        Raises:
+            ValueError: vectors of another dimension.
+        """
         if h.ndim < 2 or h.shape[1] != self.dimension:
             raise ValueError(
                 f"expected vectors of dimension {self.dimension}, (N, {self.dimension}, …), got {tuple(h.shape)}"
             )
-        rows = h.movedim(1, -1)
-        flat = rows.reshape(-1, self.dimension)
-        codes = torch.cdist(flat.detach(), self.codebook.detach()).argmin(1)
-        vectors = self.codebook[codes].view(rows.shape).movedim(-1, 1)
-        if self.training and self.decay is not None:
-            self._average(flat.detach(), codes)
-        return Quantised(codes.view(rows.shape[:-1]), vectors, h + (vectors - h).detach())
+        return torch.cdist(self._rows(h), self.codebook.detach()).argmin(1).view(h.movedim(1, -1).shape[:-1])
+
+    def look_up(self, codes: Tensor) -> Tensor:
+        """The code vectors (N, d, …) with the numbers ``codes`` (N, …)."""
+        return self.codebook[codes].movedim(-1, 1)
+
+    @torch.no_grad()
+    def restart(self, h: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> int:
+        """Move each code vector that none of ``codes`` names onto a vector of h, drawn at random; return how many were moved.
+
+        A code that no vector chooses gets no gradient and no average, so it never moves: it is dead. [dhariwal2020]
+        """
+        flat = self._rows(h)
+        dead = codes.flatten().bincount(minlength=self.size) == 0
+        count = int(dead.sum())
+        if count:
+            chosen = torch.randint(len(flat), (count,), generator=generator, device=flat.device)
+            self.codebook[dead] = flat[chosen]
+            if self.decay is not None:
+                self.sums[dead], self.counts[dead] = flat[chosen], 1.0
+        return count
 
     @torch.no_grad()
     def _average(self, flat: Tensor, codes: Tensor) -> None:
         assert self.decay is not None
-        chosen = torch.nn.functional.one_hot(codes, self.size).to(flat.dtype)
-        self.counts.lerp_(chosen.sum(0), 1 - self.decay)
-        self.sums.lerp_(chosen.T @ flat, 1 - self.decay)
+        self.counts.lerp_(codes.bincount(minlength=self.size).to(flat.dtype), 1 - self.decay)
+        # A matrix product would fall to bfloat16 under autocast.
+        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, codes, flat), 1 - self.decay)
         # An unused code's count and sum shrink together; the small number keeps their ratio finite and the vector in its place.
         tiny = torch.finfo(flat.dtype).tiny
         self.codebook.copy_((self.sums + tiny * self.codebook) / (self.counts + tiny)[:, None])

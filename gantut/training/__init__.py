@@ -8,15 +8,18 @@ from gantut.training.ema import EMA
 from gantut.training.gan import GANTrainer
 from gantut.training.vae import VAETrainer
 from gantut.training.vaegan import VAEGANTrainer
+from gantut.training.vqvae import CodePriorTrainer, VQVAETrainer
 
 __all__ = [
     "EMA",
     "AAETrainer",
     "BiGANTrainer",
     "CheckpointError",
+    "CodePriorTrainer",
     "GANTrainer",
     "NonFiniteError",
     "Trainer",
     "VAEGANTrainer",
     "VAETrainer",
+    "VQVAETrainer",
 ]

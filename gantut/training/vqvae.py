@@ -1,0 +1,109 @@
+"""Training a VQ-VAE, and then a prior over its codes."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from gantut.codes import AutoregressiveCodes, CodePrior
+from gantut.losses.elbo import check_weight
+from gantut.losses.quantisation import codebook, commitment
+from gantut.networks.inputs import check_shape
+from gantut.training.base import Batch, Trainer
+from gantut.vqvae import VQVAE
+
+
+class VQVAETrainer(Trainer):
+    """Minimises distortion + ‖sg(h) − e‖² + β · ‖h − sg(e)‖² over encoder, codebook and decoder, with one Adam. [oord2017]
+
+    The decoder's gradient is copied from e to h. With a codebook of moving averages the middle term moves nothing and is only logged. The
+    perplexity, exp of the entropy of the batch's code frequencies, says how many codes are in use. Every ``restart_every`` steps those that
+    no vector of the batch chose are moved onto vectors of the batch [dhariwal2020]; 0 leaves them where they are.
+
+    Raises:
+        ValueError: β is negative or not finite, or a negative ``restart_every``.
+    """
+
+    def __init__(
+        self,
+        vqvae: VQVAE,
+        *,
+        beta: float = 0.25,
+        restart_every: int = 0,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        precision: str = "float32",
+    ) -> None:
+        if restart_every < 0:
+            raise ValueError(f"restart_every must be 0 or more steps, got {restart_every}")
+        super().__init__({"vqvae": vqvae}, seed=seed, device=device, precision=precision)
+        self.vqvae = cast(VQVAE, self.networks["vqvae"])
+        self.beta, self.restart_every = check_weight("beta", beta), restart_every
+        trained = [p for p in vqvae.parameters() if p.requires_grad]
+        self.optimizers = {"vqvae": torch.optim.Adam(trained, lr=lr, betas=betas, fused=True)}
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        x, labels = self.unpack(batch, self.vqvae.classes)
+        check_shape(x, self.vqvae.shape, "examples")
+        with self.autocast():
+            output = self.vqvae(x, labels)
+        terms = {
+            "distortion": -output.likelihood.log_prob(x),
+            "codebook": codebook(output.h, output.e),
+            "commitment": commitment(output.h, output.e),
+        }
+        self.descend("vqvae", terms["distortion"] + terms["codebook"] + self.beta * terms["commitment"], x)
+        if self.restart_every and self.steps % self.restart_every == 0:
+            self.vqvae.quantiser.restart(output.h, output.codes, self.generator)
+        shares = output.codes.flatten().bincount(minlength=self.vqvae.size) / output.codes.numel()
+        logs = {name: term.detach().mean() for name, term in terms.items()}
+        return logs | {"perplexity": torch.special.entr(shares).sum().exp()}
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, labels: Tensor | None = None, *, prior: CodePrior | None = None, seed: int | None = None
+    ) -> Tensor:
+        """``n`` decoded means (n, *shape) on the CPU, for codes drawn from ``prior``, uniform unless given.
+
+        Where prior or decoder are conditional, missing labels run through all classes in turn.
+        """
+        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
+        classes = self.vqvae.classes or (0 if prior is None else prior.classes)
+        if labels is None and classes:
+            labels = torch.arange(n, device=self.device) % classes
+        return self.vqvae.sample(n, labels, prior=prior, generator=source).cpu()
+
+
+class CodePriorTrainer(Trainer):
+    """Minimises −log p(c) over a prior's weights, for grids of codes that a trained VQ-VAE named. [oord2017]
+
+    A batch is (N, h, w), whole numbers; floats that hold whole numbers will do, so that ``TensorData(codes.float(), labels)`` can serve.
+
+    Raises:
+        ValueError: in a step: codes of another shape or range, or labels that are missing.
+    """
+
+    def __init__(
+        self,
+        prior: AutoregressiveCodes,
+        *,
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        precision: str = "float32",
+    ) -> None:
+        super().__init__({"prior": prior}, seed=seed, device=device, precision=precision)
+        self.prior = cast(AutoregressiveCodes, self.networks["prior"])
+        self.optimizers = {"prior": torch.optim.Adam(prior.parameters(), lr=lr, betas=betas, fused=True)}
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        x, labels = self.unpack(batch, self.prior.classes)
+        with self.autocast():
+            log_prob = self.prior.log_prob(x.long(), labels)
+        self.descend("prior", -log_prob, x)
+        return {"code_nats": -log_prob.detach().mean()}
