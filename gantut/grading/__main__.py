@@ -32,7 +32,7 @@ def hidden_folders(arguments: argparse.Namespace) -> list[Path]:
         ["notebooks", "_build", "tests/assignments", ".git"] if (root / "notebooks" / "assignments").is_dir() else []
     )
     return [
-        arguments.bundle.resolve().parent,
+        arguments.bundle,
         arguments.submissions,
         arguments.out,
         *(root / name for name in checkout),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import re
@@ -129,14 +130,18 @@ def written(cells: list[tuple[str, str]], bundle: Bundle) -> dict[str, str]:
 
 
 def imports(cells: list[tuple[int, str]], forbidden: list[str]) -> list[str]:
-    """Which of the modules that an answer shall not use appear in the code."""
-    text = "\n".join(source for _, source in cells)
-    found = []
-    for module in forbidden:
-        parent, _, last = module.rpartition(".")
-        patterns = [rf"\b{re.escape(module)}\b"]
-        if parent:
-            patterns.append(rf"from\s+{re.escape(parent)}\s+import\s+[^\n]*\b{last}\b")
-        if any(re.search(pattern, text) for pattern in patterns):
-            found.append(module)
-    return found
+    """Which of the modules that an answer shall not use are imported in the code, or reached as attributes."""
+    used: set[str] = set()
+    for _, text in cells:
+        try:
+            tree = ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", text[:200_000], flags=re.M))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                used |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                used |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Attribute):
+                used.add(ast.unparse(node)[:100])
+    return [module for module in forbidden if any(f"{name}.".startswith(f"{module}.") for name in used)]

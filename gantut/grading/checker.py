@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -76,12 +77,15 @@ def run_case(case: Case, space: dict[str, Any]) -> str | None:
         return f"{', '.join(f'`{name}`' for name in missing)} is not there yet"
     try:
         case.function(**given)
+        return None
     except AssertionError as error:
-        return str(error) or "the assertion failed"
+        message = str(error) or "the assertion failed"
     except Exception as error:  # a student's code may raise anything
-        hint = " (is there still a `...` in your code?)" if "NoneType" in str(error) or "ellipsis" in str(error) else ""
-        return f"it raises {type(error).__name__}: {error}{hint}"
-    return None
+        message = f"it raises {type(error).__name__}: {error}"
+    # The zoo's messages begin with the name of a check.
+    message = re.sub(r"^\w+(?=: )", lambda m: m[0].replace("_", " "), message)
+    hint = "NoneType" in message or "ellipsis" in message
+    return message + " (is there still a `...` in your code?)" * hint
 
 
 class Result:

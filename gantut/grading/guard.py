@@ -75,6 +75,7 @@ class Snapshot:
 
     def __init__(self) -> None:
         self.modules = {n: m for n, m in sys.modules.items() if n in SINGLE or n.startswith(WATCHED)}
+        self.builtins = dict(vars(builtins))
         self.finders = [*sys.meta_path, *sys.path_hooks]
         self.entries: list[tuple[str, Any, str, Any, tuple[Any, ...]]] = []
         self.keys: list[tuple[str, type, frozenset[str]]] = []
@@ -99,7 +100,14 @@ class Snapshot:
                 self.entries.append((f"{name}.{key}", owner, key, value, parts(value)))
 
     def changed(self) -> Iterator[str]:
-        """The names of what is no longer the same."""
+        """The names of what is no longer the same. Builtins are put back first, since all else needs them."""
+        now, replaced = builtins.__dict__, []
+        for name, value in self.builtins.items():
+            if name != "_" and now.get(name) is not value:
+                now[name] = value
+                replaced.append(name)
+        for name in replaced:
+            yield f"builtins.{name} was replaced"
         for name, module in self.modules.items():
             if sys.modules.get(name) is not module:
                 yield f"{name} was replaced"
@@ -214,6 +222,4 @@ class Guard:
                     found.append("leaves a thread running")
                     break
                 step = step.f_back
-        if builtins.__dict__.get("__build_class__") is None:
-            found.append("builtins were removed")
         return found

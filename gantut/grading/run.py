@@ -26,7 +26,7 @@ class Worker:
     """One server process and what it needs; ``with Worker(0, hide) as worker: worker.grade(submission, bundle)``."""
 
     def __init__(self, number: int, hide: list[Path]) -> None:
-        self.number, self.hide = number, [str(p.resolve()) for p in hide if p.is_dir()]
+        self.number, self.hide = number, [str(p.resolve()) for p in hide if p.exists()]
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Worker:

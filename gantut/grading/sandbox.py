@@ -12,11 +12,12 @@ import ctypes
 import os
 import resource
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 MOUNTS, IPC, USER, PIDS, NETWORK = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-PRIVATE, NO_SUID_NO_DEV, READ_ONLY, RECURSIVE = 0x4000 | 0x40000, 6, 1, 0x8000
+PRIVATE, BIND, NO_SUID_NO_DEV, READ_ONLY, RECURSIVE = 0x4000 | 0x40000, 0x1000, 6, 1, 0x8000
 MOUNT_SETATTR = 442  # the same number on every architecture
 NOBODY = 61_000  # the first of a range of users that nobody has
 
@@ -97,8 +98,16 @@ def _files(folder: str, hide: list[str], user: int) -> bool:
     """Everything read-only, the hidden folders empty, and the work folder in memory."""
     try:
         _call("mount", None, b"/", None, PRIVATE, None)
-        for path in hide:
-            _call("mount", b"none", os.fsencode(path), b"tmpfs", NO_SUID_NO_DEV, b"size=4k,mode=755")
+        if user != os.geteuid():
+            for prefix in dict.fromkeys(
+                (sys.base_prefix, sys.prefix, os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+            ):
+                _within_reach(prefix)
+        for path in _outermost(folder, hide):
+            if os.path.isdir(path):
+                _call("mount", b"none", os.fsencode(path), b"tmpfs", NO_SUID_NO_DEV, b"size=4k,mode=755")
+            else:
+                _call("mount", os.devnull.encode(), os.fsencode(path), None, BIND, None)
         wanted = _Attributes(READ_ONLY, 0, 0, 0)
         _call("syscall", MOUNT_SETATTR, -100, b"/", RECURSIVE, ctypes.byref(wanted), ctypes.sizeof(wanted))
         options = f"size=64m,mode=700,uid={user},gid={user}" if os.geteuid() == 0 else "size=64m,mode=700"
@@ -106,6 +115,28 @@ def _files(folder: str, hide: list[str], user: int) -> bool:
     except (OSError, AttributeError):
         return False
     return True
+
+
+def _within_reach(prefix: str) -> None:
+    """Python may lie in a folder that only its owner enters, such as root's home: put that prefix alone into an empty such folder."""
+    parts = os.path.abspath(prefix).split("/")
+    above = ["/".join(parts[:n]) for n in range(2, len(parts))]
+    closed = [path for path in above if not os.stat(path).st_mode & 0o001]
+    if not closed:
+        return
+    fd = os.open(prefix, os.O_RDONLY)
+    try:
+        _call("mount", b"none", os.fsencode(closed[0]), b"tmpfs", NO_SUID_NO_DEV, b"size=64k,mode=755")
+        os.makedirs(prefix)
+        _call("mount", f"/proc/self/fd/{fd}".encode(), os.fsencode(prefix), None, BIND | 0x4000, None)
+    finally:
+        os.close(fd)
+
+
+def _outermost(folder: str, hide: list[str]) -> list[str]:
+    """Those that exist, lie in no other, and do not hold the work folder itself."""
+    there = [p for p in hide if os.path.exists(p) and not folder.startswith(f"{p.rstrip('/')}/")]
+    return [p for p in dict.fromkeys(there) if not any(p != q and p.startswith(f"{q.rstrip('/')}/") for q in there)]
 
 
 def _born_again(needed: bool) -> None:
