@@ -1,6 +1,6 @@
 """Write the one repository address (pyproject.toml, [project.urls]) everywhere else; `--check` only looks.
 
-It stands in _config.yml, README.md, CITATION.cff, and in each chapter's setup cell.
+It stands in _config.yml, README.md, CITATION.cff, and in the setup cell of each chapter and assignment.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def files() -> dict[Path, str]:
     for name in ("_config.yml", "README.md", "CITATION.cff", "CONTRIBUTING.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         wanted[ROOT / name] = COLAB.sub(rf"\g<1>{slug}", ADDRESS.sub(here, text))
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for path in sorted((ROOT / "notebooks").rglob("*.ipynb")):
+        if ".ipynb_checkpoints" in path.parts:
+            continue
         notebook = nbformat.read(path, as_version=4)
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         first.source = SETUP.format(address=here)

@@ -5,6 +5,6 @@ In a notebook: ``Checker`` runs the visible tests of a question, and ``hold`` is
 """
 
 from gantut.grading.checker import Checker
-from gantut.grading.compare import hold
+from gantut.grading.compare import alone, hold
 
-__all__ = ["Checker", "hold"]
+__all__ = ["Checker", "alone", "hold"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import types
 from typing import Any
 
 
@@ -36,6 +37,18 @@ def hold(
             message += f": {sentence}"
             break
     raise AssertionError(message)
+
+
+def alone(function: Any, **parts: Any) -> Any:
+    """A student's function that finds ``parts`` where it calls the student's other answers, so that a mistake there costs nothing here."""
+    if not isinstance(function, types.FunctionType):
+        return function
+    space = {**function.__globals__, **parts}
+    copy = types.FunctionType(
+        function.__code__, space, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 def _close(a: Any, b: Any, tolerance: float) -> bool:
