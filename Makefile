@@ -8,13 +8,14 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 TORCH_INDEX ?=
 NB ?= $(wildcard notebooks/*.ipynb)
 WORKERS ?= 2
+OUT ?= grades
 # Two workers on two cores: one thread each, or the threads of one spin while the other works.
 ENV := OMP_NUM_THREADS=1 TQDM_DISABLE=1
 CACHE := GANTUT_CACHE="$(CURDIR)/.gantut"
 PYTEST := $(ENV) $(CACHE) $(BIN)/python -m pytest -q -n $(WORKERS)
 SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*/*.py) _config.yml _toc.yml
 
-.PHONY: help book test check lint notebooks bench serve clean lock
+.PHONY: help book test check lint notebooks assignments grade bench serve clean lock
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -57,6 +58,13 @@ test: lint book ## set up and pass every check: style, types, tests, notebooks, 
 notebooks: $(STAMP) ## execute the chapters anew and store their outputs (NB=notebooks/07-train-a-gan.ipynb for one)
 	$(CACHE) $(BIN)/python .ci/notebooks.py $(NB)
 	$(BIN)/python .ci/checks.py
+
+assignments: $(STAMP) ## build what students and graders get into _build/assignments
+	$(CACHE) $(BIN)/python .ci/assignments.py
+
+grade: assignments ## grade a class: ASSIGNMENT=A1 SUBMISSIONS=folder (OUT=grades)
+	@test -n "$(ASSIGNMENT)" -a -n "$(SUBMISSIONS)" || { echo "say make grade ASSIGNMENT=A1 SUBMISSIONS=folder"; exit 1; }
+	$(CACHE) $(BIN)/python -m gantut.grading _build/assignments/$(ASSIGNMENT)/$(ASSIGNMENT)-autograder.zip "$(SUBMISSIONS)" -o "$(OUT)"
 
 bench: $(STAMP) ## measure the trainers against the plainest loop
 	$(BIN)/python tests/benchmarks/run.py

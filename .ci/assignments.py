@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import importlib.metadata
 import importlib.util
 import io
 import json
@@ -18,6 +19,7 @@ import re
 import shutil
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -58,9 +60,10 @@ dependencies:
 
 def cut(master: Path, folder: Path) -> None:
     """otter-grader's part, in its own words silent."""
-    from otter.assign import main
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # they are about what otter-grader is built on
+        from otter.assign import main
 
-    with contextlib.redirect_stdout(io.StringIO()):
         main(str(master), str(folder), no_run_tests=True, no_pdfs=True)
 
 
@@ -198,6 +201,10 @@ def pack(folder: Path, target: Path, extra: dict[str, str]) -> None:
     with zipfile.ZipFile(theirs) as archive:
         for name in archive.namelist():
             files[name] = archive.read(name).decode()
+    # A notebook that went through another program may have lost its metadata: grade it all the same.
+    settings = json.loads(files["otter_config.json"])
+    settings.pop("assignment_name", None)
+    files["otter_config.json"] = json.dumps(settings, indent=1) + "\n"
     files |= extra
     temporary = target.with_suffix(".tmp")
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -211,8 +218,6 @@ def pack(folder: Path, target: Path, extra: dict[str, str]) -> None:
 
 def build(master: Path, out: Path) -> Path:
     """All of one assignment, into a folder that is replaced as a whole; the folder."""
-    import otter
-
     name = master.stem.split("-")[0]
     with tempfile.TemporaryDirectory() as scratch:
         cut_folder, new = Path(scratch) / "cut", Path(scratch) / name
@@ -227,7 +232,9 @@ def build(master: Path, out: Path) -> Path:
         about = index(nbformat.read(master, as_version=4), name)
         extra = {f"tests/{key}.py": text for key, text in hidden_too.items()}
         extra["gantut.json"] = json.dumps(about, ensure_ascii=False, indent=1) + "\n"
-        extra["environment.yml"] = ENVIRONMENT.format(otter=otter.__version__, address=address.address())
+        extra["environment.yml"] = ENVIRONMENT.format(
+            otter=importlib.metadata.version("otter-grader"), address=address.address()
+        )
         pack(cut_folder / "autograder", new / f"{name}-autograder.zip", extra)
         out.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(out / name, ignore_errors=True)

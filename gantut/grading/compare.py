@@ -44,9 +44,7 @@ def alone(function: Any, **parts: Any) -> Any:
     if not isinstance(function, types.FunctionType):
         return function
     space = {**function.__globals__, **parts}
-    copy = types.FunctionType(
-        function.__code__, space, function.__name__, function.__defaults__, function.__closure__
-    )
+    copy = types.FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
 

@@ -31,7 +31,13 @@ ROOMS = (
     "training",
     "vae",
 )
-LOADED = ("matplotlib.pyplot", "sklearn.datasets", "encodings.idna", "gantut.grading.inside", *(f"gantut.{room}" for room in ROOMS))
+LOADED = (
+    "matplotlib.pyplot",
+    "sklearn.datasets",
+    "encodings.idna",
+    "gantut.grading.inside",
+    *(f"gantut.{room}" for room in ROOMS),
+)
 POLL, KILL = 0.02, b"\0"
 
 

@@ -59,7 +59,9 @@ def loss(**changes):
 
 WRONG = [
     Wrong("rate with the wrong sign", "q1", zoo("rate_with_the_wrong_sign", "rate"), "a sign is wrong"),
-    Wrong("rate averaged over the code", "q1", zoo("rate_averaged_over_the_code", "rate"), "four equal dimensions cost"),
+    Wrong(
+        "rate averaged over the code", "q1", zoo("rate_averaged_over_the_code", "rate"), "four equal dimensions cost"
+    ),
     Wrong("KL(p‖q)", "q1", zoo("rate_with_swapped_arguments", "rate"), "the arguments are swapped"),
     Wrong("rate for the batch", "q1", zoo("rate_averaged_over_everything", "rate"), "one number per example"),
     Wrong("variance for σ", "q2", VARIANCE_FOR_DEVIATION, "the ½ in the exponent is missing"),
@@ -67,7 +69,9 @@ WRONG = [
     Wrong("noise of a hundredth", "q2", zoo("noise_of_a_hundredth", "draw"), "draws"),
     Wrong("uniform noise", "q2", zoo("uniform_noise", "draw"), "draws from"),
     Wrong("noise shared by the batch", "q2", zoo("one_noise_for_the_batch", "draw"), "draw"),
-    Wrong("no gradient", "q2", zoo("a_draw_without_a_gradient", "draw"), "the encoder cannot learn from the distortion"),
+    Wrong(
+        "no gradient", "q2", zoo("a_draw_without_a_gradient", "draw"), "the encoder cannot learn from the distortion"
+    ),
     Wrong("score divided by σ", "q3", SCORE_OVER_SIGMA, "divided by σ and not by σ²"),
     Wrong("second moment", "q3", SECOND_MOMENT, "the squared mean must be subtracted"),
     Wrong("mixed term forgotten", "q3", NO_MIXED_TERM, "the mixed term 6μ² is missing"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ("book", "test", "check", "notebooks", "bench", "serve", "clean", "help")
+TARGETS = ("book", "test", "check", "notebooks", "assignments", "grade", "bench", "serve", "clean", "help")
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
@@ -120,6 +120,12 @@ def test_a_torch_index_is_used_for_torch_alone(project):
 def test_notebooks_takes_one_or_all(project):
     said = make(project, "-n", "notebooks", "NB=notebooks/07-train-a-gan.ipynb")
     assert ".ci/notebooks.py notebooks/07-train-a-gan.ipynb" in said
+
+
+def test_grade_takes_an_assignment_and_a_folder(project):
+    said = make(project, "-n", "grade", "ASSIGNMENT=A1", "SUBMISSIONS=class of 2026")
+    assert said.index(".ci/assignments.py") < said.index("-m gantut.grading")
+    assert '_build/assignments/A1/A1-autograder.zip "class of 2026" -o "grades"' in said
 
 
 def test_ci_runs_make_test():
