@@ -6,7 +6,7 @@ STAMP := $(VENV)/.set-up
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 TORCH_INDEX ?=
-NB ?= $(wildcard notebooks/*.ipynb)
+NB ?= $(wildcard notebooks/*.ipynb notebooks/assignments/*.ipynb)
 WORKERS ?= 2
 OUT ?= grades
 # Two workers on two cores: one thread each, or the threads of one spin while the other works.

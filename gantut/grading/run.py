@@ -128,6 +128,11 @@ def converse(sock: socket.socket, submission: Submission, bundle: Bundle) -> dic
     return told
 
 
+def names(value: Any) -> list[str] | None:
+    """A list of texts, as it should be, from a message that a submission could have written."""
+    return [str(item) for item in value] if isinstance(value, list) else None
+
+
 def tail(out: Any) -> str:
     size = out.seek(0, os.SEEK_END)
     out.seek(max(0, size - TAIL))
@@ -139,7 +144,7 @@ def judge(
 ) -> dict[str, Any]:
     """From what was said and how it ended to a status and a score."""
     first, second = told.get("first", {}), told.get("second", {})
-    findings = [str(f) for part in (first, second) for f in part.get("findings", [])]
+    findings = [f for part in (first, second) for f in names(part.get("findings")) or []]
     tampering = [what for kind, what in told["incidents"] if kind == "tampering"] + findings
     blocked = sorted({what for kind, what in told["incidents"] if kind != "tampering"})
     notes = [f"blocked: {what}" for what in blocked]
@@ -162,7 +167,7 @@ def judge(
     results = second.get("results", {}) if status == "graded" else {}
     return report(
         submission, bundle, status=status, notes=notes, results=results if isinstance(results, dict) else {},
-        errors=[str(e) for e in first.get("errors", [])], isolation=first.get("isolation"),
+        errors=names(first.get("errors")) or [], isolation=names(first.get("isolation")),
         seconds=round(ended["wall"], 1), printed=printed,
     )  # fmt: skip
 
@@ -183,6 +188,7 @@ def report(
             tests = []
             for test, worth in zip(question["tests"], each, strict=True):
                 message = heard.get(test["name"], "not run")
+                message = None if message is None else str(message)
                 tests.append({**test, "points": worth, "message": message})
             # An integer where all tests pass, whatever the shares' rounding.
             passed = [t["points"] for t in tests if t["message"] is None]
