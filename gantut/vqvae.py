@@ -62,7 +62,7 @@ class VQVAE(nn.Module):
 
     @property
     def uniform_nats(self) -> float:
-        """h·w·log K: what the codes of one example cost under a uniform prior."""
+        """What the codes of one example cost under a uniform prior, h·w·log K nats."""
         return math.prod(self.grid) * math.log(self.size)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> VQVAEOutput:
