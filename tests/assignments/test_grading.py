@@ -79,13 +79,11 @@ def test_right_empty_and_wrong_submissions(name, tmp_path):
 @pytest.mark.parametrize("name", kit.MASTERS)
 def test_hostile_submissions(name, tmp_path):
     built, folder, out = kit.build(name, tmp_path / "build"), tmp_path / "class", tmp_path / "grades"
-    bundle = hurried(built.bundle, tmp_path / "quick.zip", wall=60, cpu=40)
-    if name != min(kit.MASTERS):
-        bundle = hurried(built.bundle, tmp_path / "quick.zip", cpu=8)
-    else:
-        bundle = hurried(built.bundle, tmp_path / "quick.zip", wall=9, cpu=5)
+    first = name == min(kit.MASTERS)
+    # On the first the attacks hide behind right answers; on the others they come alone, which costs no run of the solution.
+    bundle = hurried(built.bundle, tmp_path / "quick.zip", wall=9 if first else 30, cpu=5)
     kept = [tmp_path / "precious.txt", out / "precious.csv", bundle, folder / "victim.ipynb"]
-    store(built.solution, folder / "victim.ipynb")
+    store(built.solution if first else built.student, folder / "victim.ipynb")
     out.mkdir()
     for path in kept[:2]:
         path.write_text("precious")
@@ -93,11 +91,11 @@ def test_hostile_submissions(name, tmp_path):
     before = {path: path.read_bytes() for path in kept}
     functions = re.findall(r"^def (\w+)", "\n".join(kit.solution_cells(built.master).values()), re.M)
     values = {"bundle": str(bundle), "targets": [str(path) for path in kept], "names": functions}
-    tried = {key: one for key, one in HOSTILE.items() if name == min(kit.MASTERS) or key in EVERYWHERE}
+    tried = {key: one for key, one in HOSTILE.items() if first or key in EVERYWHERE}
     for key, one in tried.items():
         filled = any(f"{{{field}!r}}" in one.code for field in values)
         code = one.code.format(**values) if filled else one.code
-        store(kit.with_cell(built.solution if one.answered else built.student, code), folder / f"{key}.ipynb")
+        store(kit.with_cell(built.solution if first and one.answered else built.student, code), folder / f"{key}.ipynb")
     records = kit.grade(bundle, folder, out)
     faults = []
     for key, one in tried.items():
@@ -109,7 +107,8 @@ def test_hostile_submissions(name, tmp_path):
         if not re.search(one.says, "; ".join(record["notes"])):
             faults.append(f"{key}: the notes do not say {one.says!r}: {record['notes']}")
     assert faults == []
-    assert records["victim"]["score"] == records["victim"]["out_of"], "the others are graded all the same"
+    assert records["victim"]["status"] == "graded", "the others are graded all the same"
+    assert records["victim"]["score"] == (records["victim"]["out_of"] if first else 0)
     assert {path: path.read_bytes() for path in kept} == before
     rows = {row["student"]: row for row in table(out)}
     assert rows["endless-loop"]["status"] == "timeout" and rows["patches-the-library"]["notes"]
@@ -168,12 +167,9 @@ def test_a_class_in_one_command(tmp_path):
     assert status == {
         "ada": "graded", "grace": "graded", "no-notebook": "no notebook", "broken": "no notebook", "crash": "crashed", "_cmd_x_": "graded",
     }  # fmt: skip
-    assert (
-        records["_cmd_x_"]["errors"] == ["cell 41, line 1: ZeroDivisionError: division by zero"]
-        or "ZeroDivisionError" in records["_cmd_x_"]["errors"][0]
-    )
+    assert re.fullmatch(r"cell \d+, line 1: ZeroDivisionError: division by zero", records["_cmd_x_"]["errors"][0])
     rows = list(table(out))
-    assert [row["student"] for row in rows] == sorted(records, key=lambda s: [r["student"] for r in rows].index(s))
+    assert {row["student"] for row in rows} == set(records) and len(rows) == len(records)
     ada = next(row for row in rows if row["student"] == "ada")
     assert (ada["score"], ada["out of"], ada["percent"], ada["q8 (of 2, by hand)"]) == ("32", "32", "100", "")
     page = (out / "feedback" / "grace.html").read_text(encoding="utf-8")

@@ -23,6 +23,10 @@ def best_value(p, q):
     D = torch.sigmoid(p.log() - q.log())
     return (p * torch.log(D) + q * torch.log(1 - D)).sum()
 """
+LOG_OF_SIGMOID = """
+def non_saturating_loss(real, fake):
+    return -torch.log(torch.sigmoid(fake))
+"""
 SLOPE_OF_SIGMOID = """
 def saturating_slope(v):
     return torch.sigmoid(v) * (1 - torch.sigmoid(v))
@@ -64,6 +68,7 @@ WRONG = [
     Wrong("labels swapped", "q2", zoo("labels_swapped", "discriminator_loss"), "does not push fake logits down"),
     Wrong("sigmoid twice", "q2", zoo("sigmoid_twice", "discriminator_loss"), "by hand it is"),
     Wrong("log of sigmoid + 1e-8", "q2", zoo("log_of_sigmoid_plus_epsilon", "non_saturating_loss"), "softplus"),
+    Wrong("log of sigmoid", "q2", LOG_OF_SIGMOID, "no logarithm of a sigmoid"),
     Wrong("mean inside", "q2", zoo("mean_inside_the_loss", "non_saturating_loss"), "shape"),
     Wrong("minimax that is not", "q2", zoo("minimax_that_is_non_saturating", "saturating_loss"), "this is the non-sat"),
     Wrong("rewarded for being caught", "q2", zoo("rewarded_for_being_caught", "non_saturating_loss"), "being caught"),
