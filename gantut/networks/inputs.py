@@ -34,14 +34,15 @@ def check_labels(labels: Tensor | None, classes: int, n: int) -> Tensor | None:
         raise TypeError(f"labels must be integers, got {labels.dtype}")
     if labels.shape != (n,):
         raise ValueError(f"expected {n} labels, shape ({n},), got {tuple(labels.shape)}")
-    if n and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+    # A check by value cannot be part of an exported graph, whose user has to know the range.
+    if not torch.compiler.is_exporting() and n and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise ValueError(f"labels must lie in 0 … {classes - 1}, got {int(labels.min())} … {int(labels.max())}")
     return labels.long()
 
 
 def append_label(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
     """Append the label as a one-hot code: to a vector (N, d), or as constant planes to an image (N, C, H, W)."""
-    checked = check_labels(labels, classes, len(x))
+    checked = check_labels(labels, classes, x.shape[0])  # len(x) would fix the batch size of an exported network
     if checked is None:
         return x
     code = F.one_hot(checked, classes).to(x.dtype)
