@@ -12,7 +12,7 @@ from typing import Any
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
 td,th{padding:.3rem .5rem;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}
-.pass{color:#1b6e3c}.fail{color:#a32a1a}.note{background:#f4f0e6;padding:.5rem .8rem}
+td:first-child{width:35%}.pass{color:#1b6e3c}.fail{color:#a32a1a}.note{background:#f4f0e6;padding:.5rem .8rem}
 pre{white-space:pre-wrap;background:#f4f4f4;padding:.6rem}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.note{background:#332f25}pre{background:#262626}.pass{color:#7fd1a0}.fail{color:#f0917f}}"""
 WHY = {
