@@ -16,8 +16,8 @@ What keeps a submission in its place, from the outside in:
   ones, and has to fail. What is found makes a score of 0 and is reported.
 
 What remains possible: the tests call a student's functions inside the student's process, so somebody who knows the interpreter well can
-pass the last line of defence and forge a result; a signal handler's frame, or memory read by other means, would do. Such a person cannot
-reach other submissions where the second line holds. For code of strangers put a container or a virtual machine without network around
+pass the last line of defence and forge a result, for instance by reading the process's memory. Such a person cannot reach other
+submissions where the second line holds. For code of strangers put a container or a virtual machine without network around
 the whole command, and read the submissions whose scores surprise you.
 """
 

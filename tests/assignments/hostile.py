@@ -69,6 +69,20 @@ def best_logit(p, q):
         frame = error.__traceback__.tb_frame.f_back
     return frame.f_locals["ratio"].log()
 """
+INSPECT = """
+import inspect
+
+
+def best_logit(p, q):
+    return inspect.currentframe().f_back.f_locals["ratio"].log()
+"""
+SIGNAL = """
+import signal
+
+kept = []
+signal.signal(signal.SIGALRM, lambda number, frame: kept.append(frame))
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+"""
 COLLECTOR = """
 import gc
 
@@ -233,6 +247,8 @@ HOSTILE = {
     "reads-the-bundle": Hostile(READ_TESTS, True, "tampering", "where tests and other submissions are"),
     "reads-its-caller": Hostile(FRAMES, True, "tampering", "looks into the grader"),
     "reads-its-caller-by-a-traceback": Hostile(TRACEBACK, True, "tampering", "looks into the grader"),
+    "reads-its-caller-by-inspect": Hostile(INSPECT, True, "tampering", "looks into the grader"),
+    "waits-for-a-signal": Hostile(SIGNAL, True, "tampering", "runs at a signal"),
     "searches-all-objects": Hostile(COLLECTOR, True, "tampering", "looks into the grader"),
     "patches-the-grader": Hostile(PATCH_GRADER, False, "tampering", "run_case was replaced"),
     "patches-code": Hostile(PATCH_CODE, False, "tampering", "rewritten|looks into the grader"),
