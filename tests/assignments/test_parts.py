@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import types
 
 import pytest
@@ -209,7 +211,7 @@ def test_the_snapshot_sees_each_kind_of_change(monkeypatch):
         patch.setattr(torch, "allclose", lambda *_: True)
         patch.setattr(torch.Tensor, "item", lambda self: 1.0, raising=False)
         patch.setattr(penalties.r1, "__code__", (lambda gamma: None).__code__)
-        patch.setitem(__import__("sys").modules, "gantut.losses", types.ModuleType("gantut.losses"))
+        patch.setitem(sys.modules, "gantut.losses", types.ModuleType("gantut.losses"))
         found = " ".join(snapshot.changed())
     for part in (
         "checks.expect was replaced",
@@ -220,3 +222,12 @@ def test_the_snapshot_sees_each_kind_of_change(monkeypatch):
     ):
         assert part in found, found
     assert list(snapshot.changed()) == []
+
+
+def test_students_need_no_otter_and_no_unix_and_the_grader_no_torch():
+    code = (
+        "import sys; sys.modules.update(otter=None, resource=None); import gantut.grading; assert 'torch' not in sys.modules; "
+        "del sys.modules['resource']; import gantut.grading.__main__; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "False", done.stderr
