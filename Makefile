@@ -15,7 +15,7 @@ CACHE := GANTUT_CACHE="$(CURDIR)/.gantut"
 PYTEST := $(ENV) $(CACHE) $(BIN)/python -m pytest -q -n $(WORKERS)
 SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*/*.py) _config.yml _toc.yml
 
-.PHONY: help book test check lint notebooks assignments grade bench serve clean lock
+.PHONY: help book test check lint notebooks assignments grade figures bench serve clean lock
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -65,6 +65,9 @@ assignments: $(STAMP) ## build what students and graders get into _build/assignm
 grade: assignments ## grade a class: ASSIGNMENT=A1 SUBMISSIONS=folder (OUT=grades)
 	@test -n "$(ASSIGNMENT)" -a -n "$(SUBMISSIONS)" || { echo "say make grade ASSIGNMENT=A1 SUBMISSIONS=folder"; exit 1; }
 	$(CACHE) $(BIN)/python -m gantut.grading _build/assignments/$(ASSIGNMENT)/$(ASSIGNMENT)-autograder.zip "$(SUBMISSIONS)" -o "$(OUT)"
+
+figures: $(STAMP) ## take the chapters' figures for slides into _build/figures
+	$(BIN)/python .ci/figures.py
 
 bench: $(STAMP) ## measure the trainers against the plainest loop
 	$(BIN)/python tests/benchmarks/run.py
