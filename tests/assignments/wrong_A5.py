@@ -36,6 +36,11 @@ right_measure = measure
 def measure(method, seed, train, test):
     return right_measure(method, 0, train, test) + (0.01 * seed if method == "baseline" else 0.0)
 """
+NOISY_PICTURES = """
+def measure(method, seed, train, test):
+    clean, y = noisy(test, seed)
+    return psnr(y if method == "baseline" else 0.9 * y, clean)
+"""
 ON_THE_TRAINING_SET = """
 right_measure = measure
 
@@ -64,6 +69,12 @@ UNPAIRED = """n = len(a)
     a, b = torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64)
     half = scipy.stats.t.ppf(0.975, 2 * n - 2) * ((a.var() + b.var()) / n).sqrt().item()
     found["low"], found["high"] = found["mean"] - half, found["mean"] + half"""
+ALWAYS_BETTER = """
+def claim(measure, seeds, margin, higher_is_better, train, test):
+    b, a = ([measure(m, s, train, test) for s in seeds] for m in ("baseline", "ours"))
+    mean, low, high = interval([u - v for u, v in zip(a, b, strict=True)])
+    return dict(seeds=list(seeds), baseline=b, ours=a, mean=mean, low=low, high=high, verdict="better")
+"""
 REVERSED = 'found["mean"], found["low"], found["high"] = -found["mean"], -found["high"], -found["low"]'
 ZERO_FOR_MARGIN = 'found["verdict"] = "better" if found["mean"] > 0 else "worse"'
 
@@ -79,11 +90,13 @@ WRONG = [
     Wrong("mean squared error", "q2", zoo("mean_squared_error", "gaussian_nats"), "averaged over the values of an example"),
     Wrong("constant d times", "q2", zoo("constant_counted_d_times", "gaussian_nats"), "counted d times too often"),
     Wrong("σ without its price", "q2", zoo("learned_sigma_without_its_price", "gaussian_nats"), "log σ is missing"),
+    Wrong("the noisy pictures themselves", "q3", NOISY_PICTURES, "it is a straw man"),
     Wrong("straw man", "q3", QUICK.format(method="baseline", body=NO_WORK), "it is a straw man"),
     Wrong("global random state", "q3", GLOBAL_STATE, "drawn from the global random state"),
     Wrong("seed ignored", "q3", SEED_IGNORED, "the seed is not used"),
     Wrong("measured on the training set", "q3", ON_THE_TRAINING_SET, "you measure on the training data"),
     Wrong("fitted on the test set", "q3", FITTED_ON_THE_TEST_SET, "Is something fitted on the test set"),
+    Wrong("always better", "q4", ALWAYS_BETTER, "where the interval reaches from below the margin to above it"),
     Wrong("sign reversed", "q4", CLAIM.format(higher="higher_is_better", change=REVERSED), "the sign is reversed"),
     Wrong("unpaired", "q4", CLAIM.format(higher="higher_is_better", change=UNPAIRED), "take the differences seed by seed"),
     Wrong("any gain is a gain", "q4", CLAIM.format(higher="higher_is_better", change=ZERO_FOR_MARGIN), "'undecided'"),
