@@ -187,6 +187,8 @@ def exercises(notebook, name):
             if current is not None and cell.source.strip() and cell.execution_count is not None:
                 solved[current] = True
             continue
+        if current is not None and re.search(r"^#+ ", cell.source.split("{solution-end}")[0], re.M):
+            yield f"a section begins inside the solution of {current}"
         for start, end in re.findall(r"\{solution-start\}[ ]*(\S+)|(\{solution-end\})", cell.source):
             if start:
                 current = start
@@ -385,6 +387,7 @@ CASES = [
     ("has no code that ran", drop(10)),
     ("has no code that ran", put(10, execution_count=None)),
     ("does not end", replace(11, "{solution-end}", "{note}")),
+    ("begins inside the solution of ex-one", replace(11, "````{solution-end}", "## More\n\n````{solution-end}")),
     ("not a paragraph of its own", replace(6, "The dot", "So\n$$a = b$$\n\nThe dot")),
     ("not a paragraph of its own", replace(6, "The dot", "$$\na = b\n$$\nThe dot")),
     ("stores an error", put(10, outputs=[{"output_type": "error", "ename": "E", "evalue": "", "traceback": []}])),
