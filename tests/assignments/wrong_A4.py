@@ -152,5 +152,5 @@ WRONG = [
         "see all examples every time",
     ),
     Wrong("steepest descent on the VAE", "q7", fit(options=', rule="steepest_descent"'), "Is the rule one of conjugate"),
-    Wrong("log σ² for σ²", "q7", fit(variance="log_variance.detach()"), "is it log σ²"),
+    Wrong("log σ² for σ²", "q7", fit(variance="log_variance.detach()"), "log σ²"),
 ]  # fmt: skip

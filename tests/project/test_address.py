@@ -12,7 +12,8 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMED = ("_config.yml", "README.md", "CITATION.cff", "CONTRIBUTING.md")
+GUIDES = ("book/teachers-guide.md", "book/students-guide.md")
+NAMED = ("_config.yml", "README.md", "CITATION.cff", "CONTRIBUTING.md", *GUIDES)
 OLD, NEW = "github.com/gantut/gantut", "github.com/some-body/gantut"
 
 
@@ -31,6 +32,7 @@ def address(root, *options):
 def copy(tmp_path):
     """A small project of the same layout, whose files all hold the old address."""
     (tmp_path / ".ci").mkdir()
+    (tmp_path / "book").mkdir()
     shutil.copy(ROOT / ".ci" / "address.py", tmp_path / ".ci")
     (tmp_path / "pyproject.toml").write_text(f'[project.urls]\nRepository = "https://{OLD}"\n')
     for name in NAMED:
