@@ -52,7 +52,7 @@ check: lint ## the fast part of the checks, under three minutes
 	$(PYTEST) -m "not slow" tests
 
 test: lint book ## set up and pass every check: style, types, tests, notebooks, the book
-	$(PYTEST) tests
+	$(PYTEST) --dist worksteal tests
 	$(PYTEST) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval.cfg notebooks
 
 notebooks: $(STAMP) ## execute the chapters anew and store their outputs (NB=notebooks/07-train-a-gan.ipynb for one)
