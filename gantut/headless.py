@@ -118,12 +118,10 @@ def build(s: Settings, shape: tuple[int, ...], classes: int) -> training.Trainer
 
 def save_grid(images: Tensor, path: str | Path) -> None:
     """Write images as one PNG, whole or not at all."""
-    path, out = Path(path), io.BytesIO()
+    out = io.BytesIO()
     picture = Image.fromarray((255 * tile(images)).round().astype("uint8"))
     picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST).save(out, format="PNG")
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(out.getvalue())
-    temporary.replace(path)
+    settings.put(path, out.getvalue())
 
 
 @contextmanager
@@ -240,10 +238,7 @@ def evaluate(folder: str | Path, *, n: int = 2000, seed: int = 1) -> dict[str, f
     }
     if s.conditional:
         result["class_accuracy"] = metrics.class_accuracy(fake.logits, torch.arange(n) % data.classes)
-    path = Path(folder) / "evaluation.json"
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    settings.put(Path(folder) / "evaluation.json", (json.dumps(result, indent=2) + "\n").encode())
     return result
 
 

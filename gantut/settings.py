@@ -25,6 +25,14 @@ def option(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
     return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
 
 
+def put(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file whole or not at all: beside its place, and then over what is there."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What ``python -m gantut train`` can be told. A value of None means the default of the class that it goes to.
@@ -86,10 +94,7 @@ class Settings:
         # JSON's strings, numbers and truth values are TOML's as well.
         lines = [f"format = {FORMAT}"]
         lines += [f"{name} = {json.dumps(v)}" for name, v in dataclasses.asdict(self).items() if v is not None]
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        put(path, ("\n".join(lines) + "\n").encode())
 
 
 def kind_of(field: dataclasses.Field) -> tuple[type, bool]:
