@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from os import PathLike
 from pathlib import Path
 
@@ -51,33 +52,45 @@ def cifar10(root: str | PathLike | None = None, split: str = "train", download: 
     return _torchvision("CIFAR10", root, split, download)
 
 
-def folder(path: str | PathLike, *, size: int, channels: int = 3) -> ImageData:
-    """All images below a folder, scaled and cropped at their centre to ``size``×``size``.
+def folder(path: str | PathLike, *, size: int, channels: int = 3, unreadable: str = "refuse") -> ImageData:
+    """All images below a folder, turned as the camera was held, scaled and cropped at their centre to ``size``×``size``.
 
-    Where each image lies in a sub-folder, the sub-folders' names in alphabetical order are the classes.
+    Where each image lies in a sub-folder, the sub-folders' names in alphabetical order are the classes. A file that ends like an image and
+    cannot be read is refused, or left out with a warning that names it: ``unreadable`` is ``"refuse"`` or ``"skip"``.
 
     Raises:
-        FileNotFoundError: there is no such folder, or no image in it.
-        ValueError: an image cannot be read (it is named), or channels is neither 1 nor 3.
+        FileNotFoundError: there is no such folder, or no image in it that can be read.
+        ValueError: an image cannot be read (it is named), channels is neither 1 nor 3, or ``unreadable`` is unknown.
     """
     from PIL import Image, ImageOps
 
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3, got {channels}")
+    if unreadable not in ("refuse", "skip"):
+        raise ValueError(f"unreadable must be refuse or skip, got {unreadable!r}")
     root = Path(path)
     files = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES) if root.is_dir() else []
-    if not files:
-        raise FileNotFoundError(f"no image in {root}; expected files that end in {', '.join(sorted(SUFFIXES))}")
-    images = torch.empty(len(files), channels, size, size, dtype=torch.uint8)
-    for i, file in enumerate(files):
+    images, names, skipped = [], [], []
+    for file in files:
+        name = file.relative_to(root)
         try:
             with Image.open(file) as picture:
-                fitted = ImageOps.fit(picture.convert("L" if channels == 1 else "RGB"), (size, size))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"cannot read the image {file}: {error}") from error
+                upright = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
+                fitted = ImageOps.fit(upright, (size, size))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            if unreadable == "refuse":
+                raise ValueError(f"cannot read the image {file}: {error}; unreadable='skip' leaves it out") from error
+            skipped.append(str(name))
+            continue
         pixels = torch.frombuffer(bytearray(fitted.tobytes()), dtype=torch.uint8)
-        images[i] = pixels.view(size, size, channels).permute(2, 0, 1)
-    names = [file.relative_to(root).parts for file in files]
+        images.append(pixels.view(size, size, channels).permute(2, 0, 1))
+        names.append(name.parts)
+    if skipped:
+        warnings.warn(f"left out {len(skipped)} of {len(files)} images, unreadable: {', '.join(skipped)}", stacklevel=2)
+    if not images:
+        raise FileNotFoundError(
+            f"no image in {root} that can be read; expected files that end in {', '.join(sorted(SUFFIXES))}"
+        )
     kinds = sorted({parts[0] for parts in names}) if all(len(parts) > 1 for parts in names) else []
     labels = torch.tensor([kinds.index(parts[0]) for parts in names]) if kinds else None
-    return ImageData(images, labels, name=root.name, classes=len(kinds))
+    return ImageData(torch.stack(images), labels, name=root.name, classes=len(kinds))

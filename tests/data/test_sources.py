@@ -101,6 +101,42 @@ def test_an_unreadable_image_is_named(tmp_path):
         data.folder(tmp_path, size=4)
 
 
+def test_unreadable_images_are_skipped_when_asked_and_all_are_named(tmp_path):
+    picture(tmp_path / "cat" / "good.png", (40, 40), (1, 2, 3))
+    picture(tmp_path / "dog" / "good.png", (40, 40), (7, 8, 9))
+    whole = (tmp_path / "dog" / "good.png").read_bytes()
+    (tmp_path / "cat" / "cut.png").write_bytes(whole[: len(whole) // 2])  # opens, and breaks while it is read
+    (tmp_path / "ant" / "no.jpg").parent.mkdir()
+    (tmp_path / "ant" / "no.jpg").write_bytes(b"not an image")
+    with pytest.warns(UserWarning, match=r"left out 2 of 4 images, unreadable: ant.no\.jpg, cat.cut\.png"):
+        read = data.folder(tmp_path, size=4, unreadable="skip")
+    # A folder without a readable image is no class.
+    assert read.classes == 2 and read.labels.tolist() == [0, 1] and read.images[:, 0, 0, 0].tolist() == [1, 7]
+    with pytest.raises(ValueError, match=r"cannot read the image .*no\.jpg.*unreadable='skip' leaves it out"):
+        data.folder(tmp_path, size=4)
+    with pytest.raises(ValueError, match="unreadable must be refuse or skip, got 'ignore'"):
+        data.folder(tmp_path, size=4, unreadable="ignore")
+
+
+def test_nothing_readable_is_no_data(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    with (
+        pytest.warns(UserWarning, match=r"left out 1 of 1 images, unreadable: a\.png"),
+        pytest.raises(FileNotFoundError, match="no image in .* that can be read"),
+    ):
+        data.folder(tmp_path, size=4, unreadable="skip")
+
+
+def test_a_photograph_is_turned_as_the_camera_was_held(tmp_path):
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    pixels[0] = 255  # a white line on top
+    exif = Image.Exif()
+    exif[0x0112] = 6  # held so that the picture has to be turned right by a quarter
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    read = data.folder(tmp_path, size=4, channels=1)
+    assert read.images[0, 0, :, 3].tolist() == [255] * 4 and read.images[0, 0, :, :3].max() == 0
+
+
 def test_no_images(tmp_path):
     with pytest.raises(FileNotFoundError, match="no image in .*expected files that end in"):
         data.folder(tmp_path, size=4)

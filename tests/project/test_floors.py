@@ -9,6 +9,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # The first prefix that fits a module gives its floor and its room.
 FLOORS = {
     "gantut.checking": 0,
+    "gantut.compression": 0,
+    "gantut.restoration": 0,
     "gantut.data": 0,
     "gantut.networks": 0,
     "gantut.losses.divergences": 0,
