@@ -39,7 +39,16 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--seed", type=int, default=1)
 
     export = commands.add_parser("export", help="write the decoder or generator as a file that needs no gantut")
-    export.add_argument("--to", type=Path, metavar="FILE", help="a .pt2 file (default: model.pt2 in the folder)")
+    export.add_argument(
+        "--to", type=Path, metavar="FILE", help="the file (default: model.pt2 or model.onnx in the folder)"
+    )
+    export.add_argument("--format", choices=("torch", "onnx"), default="torch", help="what reads it (default: torch)")
+    export.add_argument(
+        "--weights",
+        choices=("float32", "float16", "int8"),
+        default="float32",
+        help="of an ONNX file (default: float32)",
+    )
 
     for command in (sample, evaluate, export):
         command.add_argument("folder", type=Path, help="the run's folder")
@@ -73,8 +82,11 @@ def act(arguments: argparse.Namespace) -> int:
         for name, value in headless.evaluate(arguments.folder, n=arguments.n, seed=arguments.seed).items():
             print(f"{name:16s} {value:.4g}")
     else:
-        path = arguments.to or arguments.folder / "model.pt2"
-        deviation = headless.export(arguments.folder, path)
+        onnx = arguments.format == "onnx"
+        if arguments.weights != "float32" and not onnx:
+            raise settings.SettingsError(f"weights {arguments.weights} are for --format onnx")
+        path = arguments.to or arguments.folder / ("model.onnx" if onnx else "model.pt2")
+        deviation = headless.export(arguments.folder, path, arguments.format, arguments.weights)
         print(f"{path}: largest deviation {deviation:.0e}")
     return 0
 

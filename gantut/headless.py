@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from gantut import data as datasets
 from gantut import losses, metrics, networks, settings, training
 from gantut.data.progress import quiet
+from gantut.exporting import write_onnx
 from gantut.plots import tile
 from gantut.settings import Settings, SettingsError
 from gantut.training.checkpoint import CheckpointError
@@ -269,17 +270,19 @@ class _Mean(nn.Module):
         return self.likelihood(parameters, 1).mean
 
 
-def export(folder: str | Path, path: str | Path) -> float:
+def export(folder: str | Path, path: str | Path, form: str = "torch", weights: str = "float32") -> float:
     """Write the decoder or generator as a file that needs PyTorch and no gantut; return its largest deviation from the original.
 
     The file is a ``torch.export`` program of a function of z, or of z and labels, to be opened by ``torch.export.load(path).module()``;
-    its batch size is free.
+    its batch size is free. Of form ``"onnx"`` it is an ONNX file instead, see ``exporting.write_onnx``.
     """
     s, trainer, data = opened(folder)
     model = Decoding(trainer).eval().cpu().float()
     inputs = [torch.randn(4, s.latent_dim, generator=torch.Generator().manual_seed(0))]
     if s.conditional:
         inputs.append(torch.arange(4) % data.classes)
+    if form == "onnx":
+        return write_onnx(model, inputs, path, weights=weights)
     rows = torch.export.Dim("rows")
     with torch.no_grad():
         program = torch.export.export(model, tuple(inputs), dynamic_shapes=tuple({0: rows} for _ in inputs))
