@@ -8,15 +8,19 @@ from gantut.data.densities import DENSITIES, Density, grid, pinwheel, ring, spir
 from gantut.data.digits import digits
 from gantut.data.glyphs import glyphs
 from gantut.data.images import ImageData, TensorData
+from gantut.data.sounds import SoundData, recordings
 from gantut.data.sources import cifar10, fashion_mnist, folder, mnist
 from gantut.data.stacked import stacked
+from gantut.data.vowels import VOWELS, synthesise, vowels
 
 __all__ = [
     "DATASETS",
     "DENSITIES",
+    "VOWELS",
     "Batches",
     "Density",
     "ImageData",
+    "SoundData",
     "TensorData",
     "cifar10",
     "digits",
@@ -27,10 +31,13 @@ __all__ = [
     "load",
     "mnist",
     "pinwheel",
+    "recordings",
     "ring",
     "spirals",
     "stacked",
+    "synthesise",
     "two_moons",
+    "vowels",
 ]
 
 DATASETS: dict[str, Callable[..., Any]] = {
@@ -41,6 +48,8 @@ DATASETS: dict[str, Callable[..., Any]] = {
     "fashion_mnist": fashion_mnist,
     "cifar10": cifar10,
     "folder": folder,
+    "vowels": vowels,
+    "recordings": recordings,
 }
 
 

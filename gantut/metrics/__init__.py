@@ -26,6 +26,14 @@ from gantut.metrics.samples import (
     mode_coverage,
     stacked_coverage,
 )
+from gantut.metrics.speech import (
+    cents,
+    formants,
+    linear_prediction,
+    log_spectral_distance,
+    log_spectrum,
+    pitch,
+)
 
 __all__ = [
     "FEATURES",
@@ -42,17 +50,23 @@ __all__ = [
     "annealed_importance",
     "bidirectional_bounds",
     "bits_per_dimension",
+    "cents",
     "class_accuracy",
     "copying",
     "feature_network",
     "fid",
     "fid_extrapolated",
+    "formants",
     "importance_weighted",
     "kid",
     "label_coverage",
+    "linear_prediction",
+    "log_spectral_distance",
+    "log_spectrum",
     "mode_coverage",
     "mutual_information_gap",
     "nearest_distance",
     "neighbourhood",
+    "pitch",
     "stacked_coverage",
 ]

@@ -1,6 +1,7 @@
 """Generators, discriminators, encoders and decoders. Shapes, classes and initialisation are arguments."""
 
 from gantut.networks.conv import ConvDecoder, ConvDiscriminator, ConvEncoder, ConvGenerator
+from gantut.networks.conv1d import Conv1dDecoder, Conv1dDiscriminator, Conv1dEncoder, Conv1dGenerator
 from gantut.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gantut.networks.grid import GridDecoder, GridEncoder
 from gantut.networks.heads import AuxiliaryHead, MinibatchStddev, ProjectionHead
@@ -13,6 +14,10 @@ from gantut.networks.residual import ResidualBlock, ResidualDiscriminator, Resid
 __all__ = [
     "NETWORKS",
     "AuxiliaryHead",
+    "Conv1dDecoder",
+    "Conv1dDiscriminator",
+    "Conv1dEncoder",
+    "Conv1dGenerator",
     "ConvDecoder",
     "ConvDiscriminator",
     "ConvEncoder",
@@ -46,6 +51,10 @@ NETWORKS = {
     "conv_discriminator": ConvDiscriminator,
     "conv_encoder": ConvEncoder,
     "conv_decoder": ConvDecoder,
+    "conv1d_generator": Conv1dGenerator,
+    "conv1d_discriminator": Conv1dDiscriminator,
+    "conv1d_encoder": Conv1dEncoder,
+    "conv1d_decoder": Conv1dDecoder,
     "dcgan_generator": DCGANGenerator,
     "dcgan_discriminator": DCGANDiscriminator,
     "residual_generator": ResidualGenerator,

@@ -41,13 +41,13 @@ def check_labels(labels: Tensor | None, classes: int, n: int) -> Tensor | None:
 
 
 def append_label(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
-    """Append the label as a one-hot code: to a vector (N, d), or as constant planes to an image (N, C, H, W)."""
+    """Append the label as a one-hot code: to a vector (N, d), or as constant planes to an image (N, C, H, W) or a wave (N, C, T)."""
     checked = check_labels(labels, classes, x.shape[0])  # len(x) would fix the batch size of an exported network
     if checked is None:
         return x
     code = F.one_hot(checked, classes).to(x.dtype)
-    if x.ndim == 4:
-        code = code[:, :, None, None].expand(-1, -1, *x.shape[2:])
+    if x.ndim > 2:
+        code = code[(..., *[None] * (x.ndim - 2))].expand(-1, -1, *x.shape[2:])
     return torch.cat([x, code], dim=1)
 
 

@@ -45,7 +45,7 @@ def test_the_dcgan_side_lengths():
 
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_the_seed_decides_and_the_global_generator_is_untouched(name):
-    shape = (1, 8, 8)
+    shape = (1, 64) if "conv1d" in name else (1, 8, 8)
     takes_latent_first = "generator" in name or "decoder" in name
     arguments = (4, shape) if takes_latent_first else (shape, 4) if "encoder" in name else (shape,)
     state = torch.get_rng_state()
@@ -106,7 +106,7 @@ def test_bad_input():
         networks.MLPGenerator(2, (2,))(torch.rand(2, 2), y)
     with pytest.raises(ValueError, match="latent_dim must be at least 1, got 0"):
         networks.MLPGenerator(0, (2,))
-    with pytest.raises(ValueError, match="unknown network 'unet'; known: conv_decoder"):
+    with pytest.raises(ValueError, match="unknown network 'unet'; known: conv1d_decoder"):
         networks.create("unet")
     with pytest.raises(ValueError, match="halvable down to 7"):
         networks.ConvGenerator(4, (1, 29, 29))
