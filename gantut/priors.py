@@ -7,6 +7,7 @@ a generator. Only the standard normal has a KL in closed form; for the others ``
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.distributions import Categorical, Distribution, Independent, MixtureS
 
 from gantut.networks.initialisation import seeded
 from gantut.networks.inputs import check_latent_dim
+from gantut.processes import drawn
 
 Encode = Callable[[Tensor], Distribution]
 
@@ -28,13 +30,17 @@ def draw(distribution: Any, n: int, generator: torch.Generator | None) -> Tensor
     """``n`` draws from a diagonal normal (d,) or a mixture of such, (n, d); torch.distributions cannot take a generator itself."""
     if isinstance(distribution, MixtureSameFamily):
         weights = distribution.mixture_distribution.probs
-        which = torch.multinomial(weights, n, replacement=True, generator=generator)
+        which = drawn(partial(_choices, weights), (n,), generator=generator)
         normal: Any = distribution.component_distribution.base_dist  # type: ignore[attr-defined]
         mean, sigma = normal.loc[which], normal.scale[which]
     else:
         normal = distribution.base_dist
         mean, sigma = normal.loc.expand(n, -1), normal.scale.expand(n, -1)
-    return mean + sigma * torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return mean + sigma * drawn(torch.randn, mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+
+
+def _choices(weights: Tensor, size: list[int] | tuple[int], generator: torch.Generator | None) -> Tensor:
+    return torch.multinomial(weights, size[0], replacement=True, generator=generator)
 
 
 class StandardNormalPrior(nn.Module):

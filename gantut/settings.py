@@ -62,15 +62,19 @@ class Settings:
     beta: float | None = option(None, "β of a VAE")
     gamma: float | None = option(None, "γ of a VAE-GAN: likeness against realism")
     steps: int = option(1500, "steps in all, those of an interrupted run included")
-    batch: int = option(64, "examples a step")
+    batch: int = option(64, "examples a step, of all processes together")
     lr: float | None = option(None, "learning rate of every Adam")
     ema: float | None = option(None, "decay of the moving average")
-    precision: str = option("float32", "float32, bfloat16 or float64", ("float32", "bfloat16", "float64"))
+    precision: str = option(
+        "float32", "float32, float64, or for speed bfloat16, float16", ("float32", "bfloat16", "float16", "float64")
+    )
+    compile: bool = option(False, "hand the networks to torch.compile: a minute's wait at the start, and faster steps")
     device: str = option("auto", "auto, cpu, cuda, mps")
     seed: int = option(0, "where all randomness comes from")
     save_every: int = option(500, "steps between checkpoints")
     picture_every: int = option(500, "steps between grids of samples; 0 draws one at the end only")
     log: str = option("csv", "where the losses go", ("csv", "tensorboard"))
+    timeout: int = option(600, "seconds that one of several processes waits for another")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -85,7 +89,8 @@ class Settings:
             choices = field.metadata["choices"]
             if choices and value not in choices:
                 raise SettingsError(f"unknown {field.name} {value!r}; known: {', '.join(choices)}")
-        for name in ("latent_dim", "steps", "batch", "penalty_every", "save_every", "width", "examples", "size"):
+        counts = ("latent_dim", "steps", "batch", "penalty_every", "save_every", "width", "examples", "size", "timeout")
+        for name in counts:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}")
 
@@ -117,12 +122,14 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
         raise SettingsError(f"cannot read the config file {path}: {error}") from error
     version = content.pop("format", FORMAT)
     if version != FORMAT:
-        raise SettingsError(f"{path} has format {version!r}; this release reads format {FORMAT}")
+        age = "a newer" if isinstance(version, int) and version > FORMAT else "another"
+        raise SettingsError(f"{path} has format {version!r}, of {age} gantut; this release reads format {FORMAT}")
     known = [field.name for field in dataclasses.fields(Settings)]
     for name in content:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            raise SettingsError(f"{path} sets {name!r}, which is no setting" + (f"; {near[0]}?" if near else ""))
+            hint = f"; {near[0]}?" if near else "; known: " + ", ".join(known)
+            raise SettingsError(f"{path} sets {name!r}, which is no setting of this release" + hint)
     return content
 
 

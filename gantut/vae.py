@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 from gantut.likelihoods import LIKELIHOODS, GaussianLikelihood, decoder_shape
 from gantut.likelihoods import likelihood as likelihood_named
 from gantut.priors import StandardNormalPrior, diagonal_normal, draw
+from gantut.processes import drawn
 
 __all__ = ["LIKELIHOODS", "VAE", "GaussianLikelihood", "VAEOutput", "diagonal_normal"]
 
@@ -97,9 +98,9 @@ class VAE(nn.Module):
             raise ValueError(f"samples must be at least 1, got {samples}")
         posterior = self.encode(x, labels)
         mean, sigma = posterior.mean, posterior.stddev
-        size = mean.shape if samples is None else (samples, *mean.shape)
+        size, rows = (mean.shape, 0) if samples is None else ((samples, *mean.shape), 1)
         # torch.distributions can only draw from the global generator; the noise is ours to seed.
-        noise = torch.randn(size, generator=generator, device=mean.device, dtype=mean.dtype)
+        noise = drawn(torch.randn, size, rows=rows, generator=generator, device=mean.device, dtype=mean.dtype)
         z = mean + sigma * noise
         return VAEOutput(posterior, self.prior(z), z, self.decode(z, labels))
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gantut.losses.divergences import DIVERGENCES, divergence, softplus
+from gantut.processes import gathered
 
 # The generator's loss may be called with None for the real logits, unless ``generator_needs_real`` says otherwise.
 LogitLoss = Callable[[Tensor, Tensor], Tensor]
@@ -145,7 +146,7 @@ def relativistic_average(discriminator: LogitLoss) -> AdversarialLoss:
 
     def averaged(real: Tensor, fake: Tensor) -> Tensor:
         real = check_pair(real, fake)
-        return discriminator(real - fake.mean(), fake - real.mean())
+        return discriminator(real - gathered(fake).mean(), fake - gathered(real).mean())
 
     def generator(real: Tensor | None, fake: Tensor) -> Tensor:
         return averaged(fake, check_pair(real, fake))

@@ -8,11 +8,14 @@ for each image anew whether and how it is changed. [zhao2020]
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from gantut.processes import drawn
 
 
 class Augment(Protocol):
@@ -23,8 +26,13 @@ class Augment(Protocol):
 
 def _uniform(x: Tensor, low: float, high: float, generator: torch.Generator | None) -> Tensor:
     """One draw per image, (N, 1, 1, 1)."""
-    draws = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device, dtype=x.dtype)
+    draws = drawn(torch.rand, (len(x), 1, 1, 1), generator=generator, device=x.device, dtype=x.dtype)
     return low + (high - low) * draws
+
+
+def _integers(below: int, size: tuple[int, ...], x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draws from 0 … ``below`` − 1."""
+    return drawn(partial(torch.randint, below), size, generator=generator, device=x.device)
 
 
 def brightness(x: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -51,7 +59,7 @@ def translate(x: Tensor, generator: torch.Generator | None) -> Tensor:
     padded = F.pad(x, (reach[1], reach[1], reach[0], reach[0]))
     index = []
     for side, most in zip((height, width), reach, strict=True):
-        shift = torch.randint(2 * most + 1, (len(x), 1), generator=generator, device=x.device)
+        shift = _integers(2 * most + 1, (len(x), 1), x, generator)
         index.append(shift + torch.arange(side, device=x.device))
     # Advanced indices at dimensions 0, 2 and 3 with a slice between them: the channels come last, and go back to their place.
     batch = torch.arange(len(x), device=x.device)[:, None, None]
@@ -62,7 +70,7 @@ def cutout(x: Tensor, generator: torch.Generator | None) -> Tensor:
     """Blank a square of half the side around a random centre, the part of it that lies inside the image."""
     height, width = x.shape[2:]
     rows, columns = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
-    centre = [torch.randint(side, (len(x), 1, 1, 1), generator=generator, device=x.device) for side in (height, width)]
+    centre = [_integers(side, (len(x), 1, 1, 1), x, generator) for side in (height, width)]
     inside = ((rows[:, None] - centre[0]).abs() <= height // 4) & ((columns - centre[1]).abs() <= width // 4)
     return x * ~inside
 
@@ -95,7 +103,7 @@ def augmentation(*names: str, probability: float = 1.0) -> Augment:
             raise ValueError(f"augmentation needs images (N, C, H, W), got {tuple(x.shape)}")
         for name in names or CHANGES:
             changed = CHANGES[name](x, generator)
-            chosen = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < probability
+            chosen = drawn(torch.rand, (len(x), 1, 1, 1), generator=generator, device=x.device) < probability
             x = torch.where(chosen, changed, x)
         return x
 

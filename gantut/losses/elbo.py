@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
+from gantut.processes import averaged, gathered
+
 if TYPE_CHECKING:
     from gantut.vae import VAEOutput
 
@@ -99,7 +101,7 @@ def free_bits(output: VAEOutput, x: Tensor, nats: float = 0.1) -> Tensor:
     """
     threshold = check_weight("nats", nats)
     each = rate_per_dimension(output)
-    charged = torch.where(each.mean(0) > threshold, each, threshold)
+    charged = torch.where(gathered(each.detach()).mean(0) > threshold, each, threshold)
     return distortion(output, x) + charged.sum(1)
 
 
@@ -141,7 +143,7 @@ class GECO(torch.nn.Module):
         violation = distortion(output, x) - self.target
         loss = rate(output) + self.multiplier * violation
         if self.training:
-            now = violation.detach().mean() / x[0].numel()
+            now = averaged(violation.detach().mean()) / x[0].numel()
             # Out of place: the loss above still holds the old multiplier in its graph.
             self.average = torch.where(self.average.isnan(), now, self.decay * self.average + (1 - self.decay) * now)
             self.multiplier = (self.multiplier * (self.speed * self.average).exp()).clamp(1e-4, 1e4)

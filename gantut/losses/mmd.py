@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gantut.losses.elbo import check_weight, distortion, rate
+from gantut.processes import gathered, own
 
 if TYPE_CHECKING:
     from gantut.vae import VAEOutput
@@ -50,8 +51,9 @@ def mmd(x: Tensor, y: Tensor, bandwidths: Sequence[float] = SCALES) -> Tensor:
     _check(x, bandwidths)
     if x.shape != y.shape:
         raise ValueError(f"expected two clouds of one shape, got {tuple(x.shape)} and {tuple(y.shape)}")
+    x, y = gathered(x), gathered(y)
     within = _off_diagonal_means(_kernel(x, x, bandwidths)) + _off_diagonal_means(_kernel(y, y, bandwidths))
-    return within - 2 * _kernel(x, y, bandwidths).mean(1)
+    return own(within - 2 * _kernel(x, y, bandwidths).mean(1))
 
 
 def mmd_to_prior(z: Tensor, bandwidths: Sequence[float] = SCALES) -> Tensor:
@@ -61,6 +63,7 @@ def mmd_to_prior(z: Tensor, bandwidths: Sequence[float] = SCALES) -> Tensor:
     E k(z, y) = (h² / (1 + h²))^(d/2) exp(−‖z‖² / (2(1 + h²))) and E k(y, y′) = (h² / (2 + h²))^(d/2). Bandwidths are scaled by √d, the
     typical length of a code. Raises as ``mmd``.
     """
+    z = gathered(z)
     _check(z, bandwidths)
     dimension = z.shape[1]
     scaled = [h * math.sqrt(dimension) for h in bandwidths]
@@ -70,7 +73,7 @@ def mmd_to_prior(z: Tensor, bandwidths: Sequence[float] = SCALES) -> Tensor:
         across = across + (h * h / (1 + h * h)) ** (dimension / 2) * torch.exp(z.square().sum(1) / (-2 * (1 + h * h)))
         within_prior += (h * h / (2 + h * h)) ** (dimension / 2)
     codes = _off_diagonal_means(_kernel(z, z, scaled))
-    return codes - 2 * across / len(scaled) + within_prior / len(scaled)
+    return own(codes - 2 * across / len(scaled) + within_prior / len(scaled))
 
 
 def info_vae(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gantut.losses.augmentation import Augment, augmentation
+from gantut.processes import drawn, gathered
 
 Discriminator = Callable[[Tensor], Tensor]
 
@@ -107,8 +108,8 @@ def dragan(weight: float = 10.0, *, spread: float = 0.5) -> Penalty:
     _check_coefficient("spread", spread)
 
     def penalty(D, real, fake, *, generator=None):
-        noise = torch.rand(real.shape, generator=generator, device=real.device, dtype=real.dtype)
-        x = real + spread * real.detach().std(correction=0) * noise
+        noise = drawn(torch.rand, real.shape, generator=generator, device=real.device, dtype=real.dtype)
+        x = real + spread * gathered(real.detach()).std(correction=0) * noise
         return weight * _excess_slope(D, x).square()
 
     return penalty
@@ -137,7 +138,8 @@ def consistency(weight: float = 10.0, augment: Augment | None = None, *, fake_we
 
 
 def _uniform_per_example(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.rand([len(x)] + [1] * (x.ndim - 1), generator=generator, device=x.device, dtype=x.dtype)
+    size = [len(x)] + [1] * (x.ndim - 1)
+    return drawn(torch.rand, size, generator=generator, device=x.device, dtype=x.dtype)
 
 
 def _excess_slope(D: Discriminator, x: Tensor, one_sided: bool = False) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from gantut.losses.elbo import check_weight, distortion
+from gantut.processes import gathered, own
 
 if TYPE_CHECKING:
     from gantut.vae import VAEOutput
@@ -57,11 +58,12 @@ def split_rate(output: VAEOutput, dataset_size: int) -> RateSplit:
     if not (isinstance(output.posterior, Independent) and isinstance(output.prior, Independent)):
         raise ValueError("the split needs a diagonal normal posterior and prior")
     normal, prior = cast(Normal, output.posterior.base_dist), output.prior.base_dist
-    # [i, j, l]: log q(z_i in dimension l | x_j)
-    pairs = Normal(normal.loc[None], normal.scale[None], validate_args=False).log_prob(output.z[:, None])
+    # [i, j, l]: log q(z_i in dimension l | x_j), for all pairs of the joint batch
+    loc, scale, z = gathered(normal.loc), gathered(normal.scale), gathered(output.z)
+    pairs = Normal(loc[None], scale[None], validate_args=False).log_prob(z[:, None])
     log_q_given_x = normal.log_prob(output.z).sum(1)
-    log_q = log_average_posterior(pairs.sum(2), dataset_size)
-    log_q_marginals = log_average_posterior(pairs, dataset_size).sum(1)
+    log_q = own(log_average_posterior(pairs.sum(2), dataset_size))
+    log_q_marginals = own(log_average_posterior(pairs, dataset_size).sum(1))
     log_p = prior.log_prob(output.z).sum(1)
     return RateSplit(log_q_given_x - log_q, log_q - log_q_marginals, log_q_marginals - log_p)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gantut.networks.initialisation import seeded
+from gantut.processes import gathered, summed
 
 
 class Quantised(NamedTuple):
@@ -82,7 +83,7 @@ class VectorQuantiser(nn.Module):
 
         A code that no vector chooses gets no gradient and no average, so it never moves: it is dead. [dhariwal2020]
         """
-        flat = self._rows(h)
+        flat, codes = gathered(self._rows(h)), gathered(codes)
         dead = codes.flatten().bincount(minlength=self.size) == 0
         count = int(dead.sum())
         if count:
@@ -95,9 +96,11 @@ class VectorQuantiser(nn.Module):
     @torch.no_grad()
     def _average(self, flat: Tensor, codes: Tensor) -> None:
         assert self.decay is not None
-        self.counts.lerp_(codes.bincount(minlength=self.size).to(flat.dtype), 1 - self.decay)
+        counts = codes.bincount(minlength=self.size).to(flat.dtype)
+        self.counts.lerp_(summed(counts), 1 - self.decay)
         # A matrix product would fall to bfloat16 under autocast.
-        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, codes, flat), 1 - self.decay)
+        sums = torch.zeros_like(self.sums).index_add_(0, codes, flat)
+        self.sums.lerp_(summed(sums), 1 - self.decay)
         # An unused code's count and sum shrink together; the small number keeps their ratio finite and the vector in its place.
         tiny = torch.finfo(flat.dtype).tiny
         self.codebook.copy_((self.sums + tiny * self.codebook) / (self.counts + tiny)[:, None])

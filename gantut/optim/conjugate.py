@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from gantut.optim.line_search import Found, Point, search
-from gantut.optim.vectors import add_, averaged, flatten
+from gantut.optim.vectors import add_, flatten
+from gantut.processes import averaged
 
 Closure = Callable[[], Tensor]
 

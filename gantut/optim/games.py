@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from gantut.optim.krylov import linear_cg
-from gantut.optim.vectors import add_, averaged, flatten, gradient, unflatten
+from gantut.optim.vectors import add_, flatten, gradient, unflatten
+from gantut.processes import averaged
 
 Losses = Callable[[], tuple[Tensor, Tensor]]
 
@@ -45,10 +46,10 @@ class GameOptimizer(ABC):
         self.state: dict[str, Any] = {"steps": 0}
 
     def step(self, losses: Losses) -> tuple[Tensor, Tensor]:
-        """Move both players once; return both losses as they were before (detached)."""
-        before = self.update(losses)
+        """Move both players once; return both losses as they were before (detached, and averaged over all processes)."""
+        f, g = averaged(torch.stack(self.update(losses)))
         self.state["steps"] += 1
-        return before
+        return f, g
 
     @abstractmethod
     def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
@@ -63,7 +64,7 @@ class GameOptimizer(ABC):
         for name, loss, player in (("first", found[0], self.x), ("second", found[1], self.y)):
             if not isinstance(loss, Tensor) or loss.numel() != 1:
                 raise TypeError(f"the {name} player's loss must be a tensor with one number; got {type(loss).__name__}")
-            if not torch.isfinite(loss):
+            if not torch.isfinite(averaged(loss)):
                 raise ValueError(f"step {self.state['steps']}: the {name} player's loss is {loss.item()}")
             if self.state["steps"] == 0:  # the graph does not change its shape later, and the check costs a gradient
                 self._check_dependence(name, loss, player)

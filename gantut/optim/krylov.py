@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gantut.optim.vectors import add_, averaged, flatten, gradient
+from gantut.optim.vectors import add_, flatten, gradient
+from gantut.processes import averaged
 
 Operator = Callable[[Tensor], Tensor]
 

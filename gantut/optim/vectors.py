@@ -36,12 +36,3 @@ def gradient(
         loss, list(parameters), create_graph=create_graph, retain_graph=retain_graph, allow_unused=True
     )
     return flatten(torch.zeros_like(p) if piece is None else piece for piece, p in zip(pieces, parameters, strict=True))
-
-
-def averaged(vector: Tensor) -> Tensor:
-    """The mean over all processes where there are several (torch.distributed), so that all take the same step."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return vector
-    total = vector.detach().clone()
-    torch.distributed.all_reduce(total)
-    return total / torch.distributed.get_world_size()

@@ -45,10 +45,11 @@ class AAETrainer(VAEOwner):
         seed: int = 0,
         device: str | torch.device = "auto",
         precision: str = "float32",
+        compile: bool = False,
     ) -> None:
         check_judge(discriminator, shape=(vae.latent_dim,), classes=vae.classes)
         networks = {"vae": vae, "discriminator": discriminator}
-        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision)
+        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile)
         self.D: Any = self.networks["discriminator"]
         self.weight, self.loss = check_weight("weight", weight), adversarial_loss(loss)
         self.penalty, self.penalty_every = penalty, penalty_every
@@ -67,8 +68,7 @@ class AAETrainer(VAEOwner):
 
         loss = discriminate(self, self.loss, real, [codes.detach()], labels)
         logs = {"discriminator": loss.detach().mean()}
-        if self.penalty is not None and self.steps % self.penalty_every == 0:
-            loss, logs["penalty"] = penalised(self, loss, self.penalty, real, codes.detach(), labels)
+        loss, penalty = penalised(self, loss, real, codes.detach(), labels)
         self.descend("discriminator", loss, x)
 
         adversarial = generator_losses(self, self.loss, real, [codes], labels)
@@ -76,4 +76,4 @@ class AAETrainer(VAEOwner):
         self.descend("vae", D + self.weight * adversarial, x)
         self.average()
         terms = {"distortion": D, "rate": rate(output), "generator": adversarial}
-        return logs | {name: term.detach().mean() for name, term in terms.items()}
+        return logs | penalty | {name: term.detach().mean() for name, term in terms.items()}

@@ -1,15 +1,14 @@
-"""What trainers with a discriminator beside a VAE share: checks, and the players' losses against one or several kinds of fakes."""
+"""What trainers with a discriminator share: checks, and the players' losses against one or several kinds of fakes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gantut.losses.adversarial import AdversarialLoss
-from gantut.losses.penalties import Penalty
 
 
 def check_judge(discriminator: Any, *, shape: tuple[int, ...], classes: int) -> None:
@@ -46,15 +45,19 @@ def generator_losses(
     return torch.stack(terms).mean(0)
 
 
+def score(trainer: Any, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """D as a function of the example alone; where real and fake are stacked, so are their labels."""
+    # torch.compile has no second derivative, which penalties need: they get the network as it was written.
+    D = trainer.D.forward if trainer.compiled else trainer.D
+    return lambda x: D(x, None if labels is None else labels.repeat(len(x) // len(labels)))
+
+
 def penalised(
-    trainer: Any, loss: Tensor, penalty: Penalty, real: Tensor, fake: Tensor, labels: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """D's loss with its penalty, made up for the steps that skip it, (N,); and the penalty's mean, to log."""
-
-    def score(x: Tensor) -> Tensor:
-        """D as a function of the example alone; where real and fake are stacked, so are their labels."""
-        return trainer.D(x, None if labels is None else labels.repeat(len(x) // len(labels)))
-
+    trainer: Any, loss: Tensor, real: Tensor, fake: Tensor, labels: Tensor | None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """D's loss, (N,), with the trainer's penalty in the steps that take it, made up for those that skip it; and what to log."""
+    if trainer.penalty is None or trainer.steps % trainer.penalty_every:
+        return loss, {}
     # Second derivatives in 8 bits of mantissa are noise, so penalties are computed outside autocast.
-    value = penalty(score, real, fake, generator=trainer.generator)
-    return loss + trainer.penalty_every * value, value.detach().mean()
+    value = trainer.penalty(score(trainer, labels), real, fake, generator=trainer.generator)
+    return loss + trainer.penalty_every * value, {"penalty": value.detach().mean()}

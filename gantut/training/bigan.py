@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gantut.losses.adversarial import AdversarialLoss, adversarial_loss
 from gantut.networks.inputs import check_shape
 from gantut.priors import diagonal_normal
+from gantut.processes import drawn
 from gantut.training.adversaries import check_judge
 from gantut.training.base import Batch, Trainer
 from gantut.training.ema import EMA
@@ -41,6 +42,7 @@ class BiGANTrainer(Trainer):
         seed: int = 0,
         device: str | torch.device = "auto",
         precision: str = "float32",
+        compile: bool = False,
     ) -> None:
         check_judge(discriminator, shape=generator.shape, classes=generator.classes)
         for name, network in (("encoder", encoder), ("discriminator", discriminator)):
@@ -51,15 +53,16 @@ class BiGANTrainer(Trainer):
         self.loss = adversarial_loss(loss)
         _check_exchange(self.loss)
         networks = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
-        super().__init__(networks, seed=seed, device=device, precision=precision)
+        super().__init__(networks, seed=seed, device=device, precision=precision, compile=compile)
         self.G, self.E, self.D = (self.networks[name] for name in networks)
-        players = {"generators": nn.ModuleList([generator, encoder]), "discriminator": discriminator}
+        self.generators = nn.ModuleList([self.G, self.E])
+        players = {"generators": self.generators, "discriminator": self.D}
         self.optimizers = {
             name: torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=True)
             for name, network in players.items()
         }
         # One average of both, so that averaged codes fit averaged images.
-        self.ema = None if ema is None else EMA(players["generators"], ema)
+        self.ema = None if ema is None else EMA(self.generators, ema)
         self.latent_dim, self.shape, self.classes = generator.latent_dim, generator.shape, generator.classes
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -82,7 +85,7 @@ class BiGANTrainer(Trainer):
         logs["generators"] = loss.detach().mean()
         self.descend("generators", loss, x)
         if self.ema is not None:
-            self.ema.update(nn.ModuleList([self.G, self.E]))
+            self.ema.update(self.generators)
         return logs
 
     def judge(self, x: Tensor, z: Tensor, labels: Tensor | None) -> Tensor:
@@ -91,7 +94,7 @@ class BiGANTrainer(Trainer):
             return self.D(x, z, labels).to(self.dtype)
 
     def _normal(self, size: tuple[int, ...]) -> Tensor:
-        return torch.randn(size, generator=self.generator, device=self.device, dtype=self.dtype)
+        return drawn(torch.randn, size, generator=self.generator, device=self.device, dtype=self.dtype)
 
     @property
     def model(self) -> tuple[Any, Any]:

@@ -15,6 +15,8 @@ from gantut.losses.packing import pack, packed_shape
 from gantut.losses.penalties import Penalty
 from gantut.networks.heads import AuxiliaryHead
 from gantut.networks.inputs import check_shape
+from gantut.processes import drawn
+from gantut.training.adversaries import penalised
 from gantut.training.base import Batch, Trainer
 from gantut.training.ema import EMA
 
@@ -51,6 +53,7 @@ class GANTrainer(Trainer):
         seed: int = 0,
         device: str | torch.device = "auto",
         precision: str = "float32",
+        compile: bool = False,
     ) -> None:
         if min(n_critic, penalty_every, packing) < 1:
             raise ValueError(
@@ -67,7 +70,7 @@ class GANTrainer(Trainer):
         if auxiliary and not isinstance(getattr(discriminator, "head", None), AuxiliaryHead):
             raise ValueError('the auxiliary term needs a discriminator with conditioning="auxiliary"')
         networks = {"generator": generator, "discriminator": discriminator}
-        super().__init__(networks, seed=seed, device=device, precision=precision)
+        super().__init__(networks, seed=seed, device=device, precision=precision, compile=compile)
         self.G: Any = self.networks["generator"]
         self.D: Any = self.networks["discriminator"]
         self.loss, self.penalty = adversarial_loss(loss), penalty
@@ -103,13 +106,9 @@ class GANTrainer(Trainer):
         if self.auxiliary:
             loss = loss + self.auxiliary * classification
             logs["classification"] = classification.detach().mean()
-        if self.penalty is not None and self.steps % self.penalty_every == 0:
-            # Second derivatives in 8 bits of mantissa are noise, so penalties are computed outside autocast.
-            penalty = self.penalty(self._score(labels), real, fake, generator=self.generator)
-            loss = loss + self.penalty_every * penalty
-            logs["penalty"] = penalty.detach().mean()
+        loss, penalty = penalised(self, loss, real, fake, labels)
         self.descend("discriminator", loss, real)
-        return logs
+        return logs | penalty
 
     def generator_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
         fake_logits, classification = self.judge(self.shown(fake), labels)
@@ -157,16 +156,8 @@ class GANTrainer(Trainer):
 
     def noise(self, n: int) -> Tensor:
         """z ~ N(0, I), (n, latent_dim), from the trainer's own random state."""
-        return torch.randn(n, self.latent_dim, generator=self.generator, device=self.device, dtype=self.dtype)
-
-    def _score(self, labels: Tensor | None):
-        """D as a function of the example alone; where real and fake are stacked, so are their labels."""
-
-        def score(x: Tensor) -> Tensor:
-            repeated = None if labels is None else labels.repeat(len(x) // len(labels))
-            return self.D(x, repeated)
-
-        return score
+        size, source = (n, self.latent_dim), self.generator
+        return drawn(torch.randn, size, generator=source, device=self.device, dtype=self.dtype)
 
     @torch.no_grad()
     def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None, average: bool = True) -> Tensor:

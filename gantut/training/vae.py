@@ -28,8 +28,9 @@ class VAEOwner(Trainer):
         seed: int,
         device: str | torch.device,
         precision: str,
+        compile: bool = False,
     ) -> None:
-        super().__init__(networks, seed=seed, device=device, precision=precision)
+        super().__init__(networks, seed=seed, device=device, precision=precision, compile=compile)
         self.vae = cast(VAE, self.networks["vae"])
         self.ema = None if ema is None else EMA(self.vae, ema)
 
@@ -77,6 +78,7 @@ class VAETrainer(VAEOwner):
         seed: int = 0,
         device: str | torch.device = "auto",
         precision: str = "float32",
+        compile: bool = False,
     ) -> None:
         if objective is not None and beta is not None:
             raise ValueError("beta belongs to the standard objective: give beta or an objective, not both")
@@ -85,7 +87,7 @@ class VAETrainer(VAEOwner):
         networks: dict[str, nn.Module] = {"vae": vae}
         if isinstance(objective, nn.Module):
             networks["objective"] = objective
-        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision)
+        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile)
         self.beta: Schedule = beta if callable(beta) else constant(1.0 if beta is None else beta)
         self.objective, self.samples = objective, samples
         self.optimizers = {

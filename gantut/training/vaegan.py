@@ -50,6 +50,7 @@ class VAEGANTrainer(VAEOwner):
         seed: int = 0,
         device: str | torch.device = "auto",
         precision: str = "float32",
+        compile: bool = False,
     ) -> None:
         check_judge(discriminator, shape=vae.shape, classes=vae.classes)
         if not hasattr(discriminator, "features"):
@@ -57,7 +58,7 @@ class VAEGANTrainer(VAEOwner):
                 f"{type(discriminator).__name__} has no features(x), in which this trainer measures distance"
             )
         networks = {"vae": vae, "discriminator": discriminator}
-        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision)
+        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile)
         self.D: Any = self.networks["discriminator"]
         self.gamma, self.loss = check_weight("gamma", gamma), adversarial_loss(loss)
         self.penalty, self.penalty_every = penalty, penalty_every
@@ -78,8 +79,7 @@ class VAEGANTrainer(VAEOwner):
 
         loss = discriminate(self, self.loss, x, [reconstructed.detach(), sampled.detach()], labels)
         logs = {"discriminator": loss.detach().mean()}
-        if self.penalty is not None and self.steps % self.penalty_every == 0:
-            loss, logs["penalty"] = penalised(self, loss, self.penalty, x, sampled.detach(), labels)
+        loss, penalty = penalised(self, loss, x, sampled.detach(), labels)
         self.descend("discriminator", loss, x)
 
         with self.autocast():
@@ -91,4 +91,4 @@ class VAEGANTrainer(VAEOwner):
         self.descend("decoder", self.gamma * distance + adversarial, x)
         self.average()
         logs |= {name: term.detach().mean() for name, term in (("rate", R), ("distance", distance))}
-        return logs | {"generator": adversarial.detach().mean()}
+        return logs | penalty | {"generator": adversarial.detach().mean()}

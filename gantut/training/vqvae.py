@@ -11,6 +11,7 @@ from gantut.codes import AutoregressiveCodes, CodePrior
 from gantut.losses.elbo import check_weight
 from gantut.losses.quantisation import codebook, commitment
 from gantut.networks.inputs import check_shape
+from gantut.processes import averaged
 from gantut.training.base import Batch, Trainer
 from gantut.vqvae import VQVAE
 
@@ -37,10 +38,11 @@ class VQVAETrainer(Trainer):
         seed: int = 0,
         device: str | torch.device = "auto",
         precision: str = "float32",
+        compile: bool = False,
     ) -> None:
         if restart_every < 0:
             raise ValueError(f"restart_every must be 0 or more steps, got {restart_every}")
-        super().__init__({"vqvae": vqvae}, seed=seed, device=device, precision=precision)
+        super().__init__({"vqvae": vqvae}, seed=seed, device=device, precision=precision, compile=compile)
         self.vqvae = cast(VQVAE, self.networks["vqvae"])
         self.beta, self.restart_every = check_weight("beta", beta), restart_every
         trained = [p for p in vqvae.parameters() if p.requires_grad]
@@ -59,7 +61,7 @@ class VQVAETrainer(Trainer):
         self.descend("vqvae", terms["distortion"] + terms["codebook"] + self.beta * terms["commitment"], x)
         if self.restart_every and self.steps % self.restart_every == 0:
             self.vqvae.quantiser.restart(output.h, output.codes, self.generator)
-        shares = output.codes.flatten().bincount(minlength=self.vqvae.size) / output.codes.numel()
+        shares = averaged(output.codes.flatten().bincount(minlength=self.vqvae.size) / output.codes.numel())
         logs = {name: term.detach().mean() for name, term in terms.items()}
         return logs | {"perplexity": torch.special.entr(shares).sum().exp()}
 

@@ -1,11 +1,6 @@
-"""Optimizers for two players: each step by hand, states that resume, several processes, and losses that cannot be."""
+"""Optimizers for two players: each step by hand, states that resume, and losses that cannot be."""
 
 import math
-import os
-import socket
-import subprocess
-import sys
-import textwrap
 
 import pytest
 import torch
@@ -217,80 +212,3 @@ def test_bad_losses(name, losses, error, message):
 def test_bad_settings(make, message):
     with pytest.raises(ValueError, match=message):
         make(*players())
-
-
-PROGRAM = """
-import os, sys, torch
-torch.set_num_threads(1)
-rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-if world > 1:
-    torch.distributed.init_process_group("gloo")
-from gantut.losses import LOSSES, r1
-from gantut.networks import MLPDiscriminator, MLPGenerator
-from gantut.optim import *
-options = dict(activation="tanh", hidden=(6,))
-pair = LOSSES["minimax"]
-result = {}
-for name in sys.argv[2].split(","):
-    G, D = MLPGenerator(2, (2,), seed=0, **options).double(), MLPDiscriminator((2,), seed=1, **options).double()
-    real, z = torch.randn(2, 8, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    real, z = real.chunk(world)[rank] + 1, z.chunk(world)[rank]
-    x, y = list(G.parameters()), list(D.parameters())
-    optimizer = {
-        "simultaneous": lambda: Simultaneous(torch.optim.Adam(x, 0.05), torch.optim.Adam(y, 0.05)),
-        "alternating": lambda: Alternating(torch.optim.SGD(x, 0.1), torch.optim.SGD(y, 0.1)),
-        "extragradient": lambda: Extragradient(x, y, lr=0.1),
-        "optimistic_adam": lambda: OptimisticAdam(x, y, lr=0.05),
-        "consensus": lambda: Consensus(x, y, lr=0.1, gamma=0.3),
-        "symplectic": lambda: SymplecticGradientAdjustment(x, y, lr=0.1),
-        "competitive": lambda: CompetitiveGradient(x, y, lr=0.1, tolerance=1e-14),
-    }[name]()
-    def losses():
-        fake = G(z)
-        g = (pair.discriminator(D(real), D(fake)) + r1(0.5)(D, real, fake.detach())).mean()
-        return pair.generator(None, D(fake)).mean(), g
-    for _ in range(3):
-        optimizer.step(losses)
-    result[name] = torch.cat([p.detach().flatten() for p in x + y])
-w = torch.zeros(2, dtype=torch.float64, requires_grad=True)
-target = torch.arange(8, dtype=torch.float64).view(4, 2).chunk(world)[rank]
-cg = ConjugateGradient([w])
-def closure():
-    cg.zero_grad()
-    loss = ((w - target).pow(2) + (w - target).pow(4)).sum(1).mean()
-    loss.backward()
-    return loss
-for _ in range(3):
-    cg.step(closure)
-result["cg"] = w.detach()
-if rank == 0:
-    torch.save(result, sys.argv[1])
-if world > 1:
-    torch.distributed.destroy_process_group()
-"""
-
-
-def test_two_processes_take_the_steps_of_one_with_the_joint_batch(tmp_path):
-    names = "simultaneous,alternating,extragradient,optimistic_adam,consensus,symplectic,competitive"
-    script = tmp_path / "program.py"
-    script.write_text(textwrap.dedent(PROGRAM), encoding="utf-8")
-
-    def run(world):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        out = tmp_path / f"{world}.pt"
-        started = [
-            subprocess.Popen(
-                [sys.executable, str(script), str(out), names],
-                env=os.environ
-                | {"RANK": str(r), "WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-            )
-            for r in range(world)
-        ]
-        assert [p.wait(timeout=120) for p in started] == [0] * world
-        return torch.load(out)
-
-    alone, together = run(1), run(2)
-    for name, expected in alone.items():
-        assert (together[name] - expected).abs().max() < 1e-10, name

@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # The first prefix that fits a module gives its floor and its room.
 FLOORS = {
+    "gantut.processes": -1,
     "gantut.checking": 0,
     "gantut.compression": 0,
     "gantut.restoration": 0,
