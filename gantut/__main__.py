@@ -1,13 +1,20 @@
 """`python -m gantut train|sample|evaluate|export`: the trainers without a notebook.
 
+`torchrun --standalone --nproc-per-node 2 -m gantut train …` trains in two processes, on as many GPUs or on the CPU.
 Exit codes: 0 done, 1 the run failed, 2 a wrong option or a setting that does not fit, 130 interrupted (and saved).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
+
+
+def place() -> tuple[int, int]:
+    """Which of how many processes this is, as torchrun says it in the environment."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,6 +66,8 @@ def act(arguments: argparse.Namespace) -> int:
     """Do what the command says; return the exit code."""
     from gantut import headless, settings
 
+    if arguments.command != "train" and place()[1] > 1:
+        raise settings.SettingsError(f"{arguments.command} is the work of one process: start it without torchrun")
     if arguments.command == "train":
         options = dict(vars(arguments))
         out, config, resume = options.pop("out"), options.pop("config"), options.pop("resume")
@@ -69,7 +78,8 @@ def act(arguments: argparse.Namespace) -> int:
             config = out / headless.CONFIG
         chosen = settings.Settings(**((settings.read(config) if config else {}) | options))
         trainer = headless.train(chosen, out, resume=resume)
-        print(f"{'interrupted' if trainer.interrupted else 'done'} at step {trainer.steps}; the run is in {out}")
+        if place()[0] == 0:
+            print(f"{'interrupted' if trainer.interrupted else 'done'} at step {trainer.steps}; the run is in {out}")
         return 130 if trainer.interrupted else 0
     if arguments.command == "sample":
         if arguments.n < 1:
@@ -94,19 +104,28 @@ def act(arguments: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Parse, act, and turn what went wrong into one line and an exit code."""
     arguments = parser().parse_args(argv)
+    from gantut.processes import ProcessError
     from gantut.training import CheckpointError, NonFiniteError
 
     try:
         return act(arguments)
-    except (CheckpointError, NonFiniteError, OSError) as error:
-        print(f"gantut: {error}", file=sys.stderr)
+    except (CheckpointError, NonFiniteError, ProcessError, OSError) as error:
+        complain(error)
         return 1
     except (ValueError, TypeError) as error:
-        print(f"gantut: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except KeyboardInterrupt:
-        print("gantut: interrupted before anything was saved", file=sys.stderr)
+        complain("interrupted before anything was saved")
         return 130
+
+
+def complain(message: object) -> None:
+    """One line on stderr, written at once, so that the lines of several processes stay whole."""
+    rank, world = place()
+    where = f" (process {rank} of {world})" if world > 1 else ""
+    sys.stderr.write(f"gantut{where}: {message}\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

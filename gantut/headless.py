@@ -6,6 +6,7 @@ The folder holds config.toml, checkpoint.pt, log.csv (or TensorBoard's events) a
 from __future__ import annotations
 
 import csv
+import dataclasses
 import inspect
 import io
 import json
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from gantut import data as datasets
-from gantut import losses, metrics, networks, settings, training
+from gantut import losses, metrics, networks, processes, settings, training
 from gantut.data.progress import quiet
 from gantut.exporting import write_onnx
 from gantut.plots import tile
@@ -82,7 +83,7 @@ def build(s: Settings, shape: tuple[int, ...], classes: int) -> training.Trainer
     sized: dict[str, Any] = {"classes": classes}
     if s.width is not None:
         sized |= {"hidden": (s.width, s.width)} if kind == "mlp" else {"width": s.width}
-    shared: dict[str, Any] = {"seed": s.seed, "device": s.device, "precision": s.precision}
+    shared: dict[str, Any] = {"seed": s.seed, "device": s.device, "precision": s.precision, "compile": s.compile}
     shared |= {name: getattr(s, name) for name in ("lr", "ema") if getattr(s, name) is not None}
     judged: dict[str, Any] = {"loss": s.loss or "hinge"}
     if s.r1 and s.model != "bigan":
@@ -127,11 +128,14 @@ def save_grid(images: Tensor, path: str | Path) -> None:
 
 @contextmanager
 def logger(s: Settings, folder: Path, start: int) -> Iterator[Any]:
-    """A function ``log(step, terms)``. A resumed CSV file forgets the steps after the checkpoint, which are done again.
+    """A function ``log(step, terms)``, which writes in process 0. A resumed file forgets the steps that are done again.
 
     Raises:
         SettingsError: TensorBoard is asked for and not installed.
     """
+    if processes.rank() > 0:
+        yield lambda step, terms: None
+        return
     if s.log == "tensorboard":
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -151,8 +155,9 @@ def logger(s: Settings, folder: Path, start: int) -> Iterator[Any]:
         rows.writerows((row["step"], row["term"], row["value"]) for row in kept)
 
         def log(step: int, terms: dict[str, float]) -> None:
-            rows.writerows((step, name, f"{value:.7g}") for name, value in terms.items())
-            file.flush()
+            with settings.naming(path):
+                rows.writerows((step, name, f"{value:.7g}") for name, value in terms.items())
+                file.flush()
 
         yield log
 
@@ -160,25 +165,41 @@ def logger(s: Settings, folder: Path, start: int) -> Iterator[Any]:
 def train(s: Settings, folder: str | Path, *, resume: bool = False) -> training.Trainer:
     """Train in ``folder`` until ``s.steps`` steps are done; Ctrl-C saves and stops, and ``resume`` goes on.
 
+    Under ``torchrun`` all its processes share every batch, and process 0 writes the files. A run may go on with another number of them.
+
     Raises:
         SettingsError: the settings do not fit together, or the folder holds a run that was not to be resumed.
         CheckpointError: the run to resume has no usable checkpoint, or one cannot be written.
         NonFiniteError: a loss became NaN or infinite; the last checkpoint is still there.
+        ProcessError: the processes cannot meet, or one of them has died or stands still; the last checkpoint is still there.
     """
-    folder = Path(folder)
+    with processes.started(s.device, s.timeout):
+        return _train(s, Path(folder), resume)
+
+
+def _train(s: Settings, folder: Path, resume: bool) -> training.Trainer:
     if not resume and (folder / CHECKPOINT).exists():
         raise SettingsError(f"{folder} holds a run already; go on with --resume, or choose another --out")
+    world, rank = processes.world(), processes.rank()
+    if s.batch % world:
+        raise SettingsError(f"{world} processes cannot share a batch of {s.batch} equally; use a multiple of {world}")
+    if s.download:  # one fetches, and the others find the files
+        processes.once(lambda: load_data(s))
     data = load_data(s)
     trainer = build(s, data.shape, data.classes)
     if resume:
         trainer.load(folder / CHECKPOINT)
-    folder.mkdir(parents=True, exist_ok=True)
-    s.write(folder / CONFIG)
-    batches = data.batches(s.batch, seed=s.seed, labels=s.conditional)
+
+    def open_folder() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        s.write(folder / CONFIG)
+
+    processes.once(open_folder)
+    batches = data.batches(s.batch // world, seed=s.seed, labels=s.conditional, process=(rank, world))
     left = max(0, s.steps - trainer.steps)
     with (
         logger(s, folder, trainer.steps) as log,
-        tqdm(total=s.steps, initial=trainer.steps, disable=quiet(), delay=1, unit="step") as bar,
+        tqdm(total=s.steps, initial=trainer.steps, disable=True if rank else quiet(), delay=1, unit="step") as bar,
     ):
         for terms in trainer.run(batches, left):
             log(trainer.steps, terms)
@@ -194,8 +215,8 @@ def train(s: Settings, folder: str | Path, *, resume: bool = False) -> training.
 
 
 def picture(trainer: Any, path: Path, n: int = 100, seed: int = 0) -> None:
-    """A grid of samples of one noise, so that pictures of a run can be compared."""
-    save_grid(trainer.sample(n, seed=seed).clamp(0, 1), path)
+    """A grid of samples of one noise, so that pictures of a run can be compared; drawn by process 0."""
+    processes.once(lambda: save_grid(trainer.sample(n, seed=seed).clamp(0, 1), path))
 
 
 def opened(folder: str | Path) -> tuple[Settings, Any, Any]:
@@ -211,7 +232,7 @@ def opened(folder: str | Path) -> tuple[Settings, Any, Any]:
         )
     s = Settings(**settings.read(folder / CONFIG))
     data = load_data(s)
-    trainer = build(s, data.shape, data.classes)
+    trainer = build(dataclasses.replace(s, compile=False), data.shape, data.classes)
     trainer.load(folder / CHECKPOINT)
     return s, trainer, data
 

@@ -132,8 +132,8 @@ def test_an_unknown_option_or_model_is_code_2(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("format = 7\n", "has format 7; this release reads format 1"),
-        ("step = 3\n", "sets 'step', which is no setting; steps"),
+        ("format = 7\n", "has format 7, of a newer gantut; this release reads format 1"),
+        ("step = 3\n", "sets 'step', which is no setting of this release; steps?"),
         ("steps = 'many'\n", "steps must be of type int, got 'many'"),
         ("steps = [\n", "cannot read the config file"),
         ("model = 'flow'\n", "unknown model 'flow'; known: gan, vae"),

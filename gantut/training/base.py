@@ -143,7 +143,9 @@ class Trainer(ABC):
         With ``save`` a checkpoint is written there every ``save_every`` steps, at the end, and when the run is stopped by Ctrl-C.
         """
         history: dict[str, list[float]] = {}
-        with tqdm(total=steps, disable=quiet(), delay=1, mininterval=0.2, unit="step") as bar:
+        with tqdm(
+            total=steps, disable=True if processes.rank() else quiet(), delay=1, mininterval=0.2, unit="step"
+        ) as bar:
             for logs in self.run(data, steps):
                 for name, value in logs.items():
                     history.setdefault(name, []).append(value)
