@@ -1,0 +1,307 @@
+// The playground: a GAN in two dimensions that learns in front of the reader. Its mathematics is in gan.js; this file draws and asks.
+"use strict";
+
+(function () {
+  const { play, densities } = window.gantut;
+  const { element, canvas, choice, slider, button, tick, draggable, color, random } = play;
+  const LIMIT = 2.8; // the plane shows −2.8 … 2.8
+  const FIELD = 36; // places on a side where D is asked
+  const ARROWS = 11;
+  const SHOWN = 400; // points of each kind that are drawn
+  const PEN = 0.08; // the deviation of a drawn point
+  const BATCHES = [64, 128, 256];
+
+  // A draw from equal round Gaussians, as in gantut.data.densities.
+  function sample({ centres, std }, n, source) {
+    return Array.from({ length: n }, () => {
+      const [x, y] = centres[Math.floor(source.uniform() * centres.length)];
+      return [x + std * source.normal(), y + std * source.normal()];
+    });
+  }
+
+  const noise = (n, source) => Array.from({ length: n }, () => [source.normal(), source.normal()]);
+
+  // The protocol of metrics.mode_coverage: a sample is good within 3σ of its nearest mode, and a mode is covered if a good sample is nearest.
+  function coverage(points, { modes, std }) {
+    const covered = new Set();
+    let good = 0;
+    for (let k = 0; k < points.length; k += 2) {
+      const distances = modes.map(([x, y]) => Math.hypot(points[k] - x, points[k + 1] - y));
+      const least = Math.min(...distances);
+      if (least > 3 * std) continue;
+      good += 1;
+      covered.add(distances.indexOf(least));
+    }
+    return { covered: covered.size, share: good / (points.length / 2) };
+  }
+  window.gantut.coverage = coverage;
+
+  const grid = (n) => Array.from({ length: n * n }, (_, k) => [LIMIT * ((2 * (k % n) + 1) / n - 1), LIMIT * (1 - (2 * Math.floor(k / n) + 1) / n)]);
+
+  play.build("gan", (inside) => {
+    const gan = window.gantut.createGAN(window.tf);
+    const drawn = { centres: [], std: PEN, modes: [] };
+    let pen = [0, 0];
+    let trainer; let source; let z; let real; let history;
+    let running = false;
+    let problem = "";
+
+    const byData = () => (data.value === "drawn" ? drawn : densities[data.value]);
+    const data = choice("data", [...Object.keys(densities), ["drawn", "your own drawing"]], "ring", reset);
+    const loss = choice("loss", Object.keys(gan.LOSSES), "non_saturating", reset);
+    const penalty = choice("penalty", Object.keys(gan.PENALTIES), "r1", reset);
+    const weight = slider("weight of the penalty", { from: 0.01, to: 100, start: 0.1, logarithmic: true, show: (v) => v.toPrecision(2) }, reset);
+    const optimizer = choice("optimizer", [...Object.keys(gan.PLAYER_OPTIMIZERS), ...Object.keys(gan.GAME_OPTIMIZERS)], "adam", reset);
+    const lr = slider("learning rate", { from: 1e-4, to: 0.3, start: 2e-3, logarithmic: true, show: (v) => v.toPrecision(2) }, reset);
+    const critic = choice("steps of D for one of G", ["1", "2", "5"], "1", reset);
+    const width = choice("units in a layer", ["16", "32", "64"], "32", reset);
+    const batch = choice("batch", BATCHES.map(String), "128", reset);
+    const seed = slider("seed", { from: 0, to: 20, step: 1, start: 0, show: (v) => v.toFixed(0) }, reset);
+    const average = tick("show the average of G", true, () => plane.redraw());
+    const arrows = tick("arrows", true, () => plane.redraw());
+
+    const start = button("Start", () => (running ? pause() : go()), { class: "play-button play-first" });
+    const one = button("One step", () => { if (ready()) { step(); look(); tell(true); } });
+    const anew = button("Reset", reset);
+    const clear = button("Clear the drawing", () => { drawn.centres = []; reset(); });
+    const words = element("p", { class: "play-words" });
+    const spoken = element("p", { class: "visually-hidden", role: "status" });
+
+    // -- drawing -------------------------------------------------------------------------------------------------------------------------
+
+    const at = ([x, y], side) => [(x / LIMIT + 1) * (side / 2), (1 - y / LIMIT) * (side / 2)];
+    let field = null;
+
+    // D's logits as a small picture: blue where it says real, orange where it says fake. A critic's level means nothing, so its mean is taken off.
+    function askField() {
+      const logits = trainer.logits(grid(FIELD));
+      const level = /wasserstein|relativistic/.test(loss.value) ? logits.reduce((a, b) => a + b, 0) / logits.length : 0;
+      const made = document.createElement("canvas");
+      made.width = made.height = FIELD;
+      const context = made.getContext("2d");
+      const image = context.createImageData(FIELD, FIELD);
+      const [forReal, forFake] = [rgb("data"), rgb("generator")];
+      logits.forEach((logit, k) => {
+        const value = Math.tanh((logit - level) / 2);
+        image.data.set([...(value > 0 ? forReal : forFake), 130 * Math.abs(value)], 4 * k);
+      });
+      context.putImageData(image, 0, 0);
+      field = made;
+    }
+
+    function rgb(name) {
+      const hex = color(name).replace("#", "");
+      return [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16));
+    }
+
+    function dots(context, points, side, name) {
+      context.fillStyle = color(name);
+      for (let k = 0; k < points.length; k += 2) {
+        const [x, y] = at([points[k], points[k + 1]], side);
+        context.fillRect(x - 1.5, y - 1.5, 3, 3);
+      }
+    }
+
+    function drawArrows(context, side) {
+      const places = grid(ARROWS);
+      const pushes = trainer.pushes(places);
+      const lengths = places.map((_, k) => Math.hypot(pushes[2 * k], pushes[2 * k + 1]));
+      const middle = [...lengths].sort((a, b) => a - b)[lengths.length >> 1] || 1;
+      context.strokeStyle = color("ink");
+      context.lineWidth = 1;
+      context.beginPath();
+      places.forEach((place, k) => {
+        if (!(lengths[k] > 0)) return;
+        const size = ((0.45 * side) / ARROWS) * (lengths[k] / (lengths[k] + middle)) * 2;
+        const [x, y] = at(place, side);
+        const [dx, dy] = [(size * pushes[2 * k]) / lengths[k], (-size * pushes[2 * k + 1]) / lengths[k]];
+        context.moveTo(x, y);
+        context.lineTo(x + dx, y + dy);
+        for (const turn of [2.6, -2.6]) {
+          context.moveTo(x + dx, y + dy);
+          context.lineTo(x + dx + 0.35 * (dx * Math.cos(turn) - dy * Math.sin(turn)), y + dy + 0.35 * (dx * Math.sin(turn) + dy * Math.cos(turn)));
+        }
+      });
+      context.stroke();
+    }
+
+    const plane = canvas("", (context, side) => {
+      if (field) {
+        context.imageSmoothingEnabled = true;
+        context.drawImage(field, 0, 0, side, side);
+      }
+      if (arrows.value && trainer) drawArrows(context, side);
+      dots(context, real, side, "data");
+      if (trainer) dots(context, trainer.sample(z, average.value), side, "generator");
+      if (data.value === "drawn") {
+        context.strokeStyle = color("ink");
+        const [x, y] = at(pen, side);
+        context.strokeRect(x - 5, y - 5, 10, 10);
+      }
+    });
+
+    // Both losses over all steps, thinned out to the width of the picture.
+    const curves = canvas("Losses of both players over the steps", (context, side) => {
+      const names = ["discriminator", "generator"];
+      const all = names.flatMap((name) => history[name]).filter(Number.isFinite);
+      if (all.length < 2) return;
+      const sorted = [...all].sort((a, b) => a - b);
+      const [low, high] = [sorted[Math.floor(0.01 * (all.length - 1))], sorted[Math.ceil(0.99 * (all.length - 1))]];
+      const span = Math.max(high - low, 1e-3);
+      const y = (v) => 12 + (1 - (Math.max(low, Math.min(high, v)) - low) / span) * (side - 40);
+      context.font = "12px sans-serif";
+      context.fillStyle = color("ink");
+      context.fillText(high.toPrecision(3), 4, 11);
+      context.fillText(low.toPrecision(3), 4, side - 18);
+      context.fillText(`step ${trainer.steps}`, side - 70, side - 4);
+      for (const name of names) {
+        const values = history[name];
+        context.strokeStyle = color(name);
+        context.lineWidth = 1.5;
+        context.beginPath();
+        const bins = Math.min(values.length, Math.floor(side / 2));
+        for (let k = 0; k < bins; k++) {
+          const [from, to] = [k, k + 1].map((j) => Math.floor((j * values.length) / bins));
+          const mean = values.slice(from, to).reduce((a, b) => a + b, 0) / (to - from);
+          context.lineTo(bins > 1 ? (k / (bins - 1)) * side : 0, y(mean));
+        }
+        context.stroke();
+      }
+    });
+
+    // -- drawing a distribution ----------------------------------------------------------------------------------------------------------
+
+    function dab(place) {
+      if (data.value !== "drawn") { data.value = "drawn"; reset(); }
+      pen = place.map((v) => Math.max(-LIMIT, Math.min(LIMIT, v)));
+      drawn.centres.push(pen);
+      real = sample(drawn, SHOWN, random(1)).flat();
+      plane.redraw();
+      tell(false);
+    }
+
+    draggable(plane.element, {
+      label: "Plane with data, samples and the discriminator's field. Draw data of your own with the pointer, or move the pen with the arrow keys and put a dab with the space bar.",
+      moved: (u, v) => dab([(2 * u - 1) * LIMIT, (2 * v - 1) * LIMIT]),
+      nudged: (x, y) => { pen = [pen[0] + 0.1 * x, pen[1] + 0.1 * y].map((v) => Math.max(-LIMIT, Math.min(LIMIT, v))); plane.redraw(); },
+      released: () => { if (data.value === "drawn") tell(true); },
+    });
+    plane.element.addEventListener("keydown", (event) => {
+      if (event.key !== " ") return;
+      event.preventDefault();
+      dab(pen);
+    });
+
+    // -- training ------------------------------------------------------------------------------------------------------------------------
+
+    function reset() {
+      const source0 = random(1000 + seed.value);
+      const hidden = +width.value;
+      const make = (out, scale) => {
+        const widths = [2, hidden, hidden, out];
+        return { widths, values: gan.initialise(widths, source0, scale) };
+      };
+      // The library shrinks a generator's last layer tenfold at the start.
+      trainer = new gan.GANTrainer(make(2, 0.1), make(1), {
+        loss: loss.value, penalty: penalty.value, weight: weight.value, optimizer: optimizer.value, lr: lr.value, n_critic: +critic.value,
+      });
+      const together = optimizer.value in gan.GAME_OPTIMIZERS;
+      weight.element.hidden = penalty.value === "none";
+      critic.element.hidden = together;
+      clear.hidden = data.value !== "drawn";
+      source = random(2000 + seed.value);
+      z = noise(SHOWN, random(3000 + seed.value));
+      real = byData().centres.length ? sample(byData(), SHOWN, random(1)).flat() : [];
+      history = { discriminator: [], generator: [] };
+      problem = "";
+      look();
+      tell(false);
+    }
+
+    function ready() {
+      if (byData().centres.length) return true;
+      problem = "There is no data yet: draw some with the pointer on the picture.";
+      pause();
+      return false;
+    }
+
+    function step() {
+      const n = +batch.value;
+      const uniform = trainer.noisePerExample;
+      const extra = uniform ? Array.from({ length: n }, () => Array.from({ length: uniform }, source.uniform)) : null;
+      try {
+        const logs = trainer.step(sample(byData(), n, source), noise(n, source), extra);
+        for (const [name, value] of Object.entries(logs)) history[name].push(value);
+      } catch (error) {
+        problem = `Training stopped. ${error.message}. Lower the learning rate, or add a penalty, and reset.`;
+        pause();
+      }
+    }
+
+    function look() {
+      askField();
+      plane.redraw();
+      curves.redraw();
+    }
+
+    let drawnAt = 0;
+    function turn() {
+      if (!running) return;
+      const begin = performance.now();
+      do step(); while (running && performance.now() - begin < 14);
+      if (performance.now() - drawnAt > 120) {
+        drawnAt = performance.now();
+        look();
+        tell(false);
+      }
+      requestAnimationFrame(turn);
+    }
+
+    function go() {
+      problem = "";
+      if (!ready()) return;
+      running = true;
+      start.textContent = "Pause";
+      spoken.textContent = "Training.";
+      requestAnimationFrame(turn);
+    }
+
+    function pause() {
+      running = false;
+      start.textContent = "Start";
+      if (trainer) look();
+      tell(true);
+    }
+
+    // What is seen, in words; aloud only where nothing moves.
+    function tell(aloud) {
+      const parts = [`Step ${trainer.steps}.`];
+      const last = (name) => history[name][history[name].length - 1];
+      if (trainer.steps) parts.push(`Losses: D ${last("discriminator").toFixed(3)}${history.generator.length ? `, G ${last("generator").toFixed(3)}` : ""}.`);
+      const { modes } = byData();
+      if (trainer.steps && modes.length) {
+        const { covered, share } = coverage(trainer.sample(z, average.value), byData());
+        parts.push(`${covered} of ${modes.length} modes, ${Math.round(100 * share)} % of ${SHOWN} samples within 3σ.`);
+      }
+      if (data.value === "drawn" && !drawn.centres.length) parts.push("Draw on the picture: what you draw is the data.");
+      words.textContent = [problem, ...parts].filter(Boolean).join(" ");
+      inside.dataset.steps = trainer.steps;
+      if (aloud) spoken.textContent = words.textContent;
+    }
+
+    const figure = (surface, caption) => element("figure", {}, surface.element, element("figcaption", {}, caption));
+    const colored = (name, text) => element("span", { style: `color: var(--play-${name})` }, text);
+    inside.append(
+      element("div", { class: "play-controls" }, ...[data, loss, penalty, weight, optimizer, lr, critic, width, batch, seed].map((c) => c.element)),
+      element("div", { class: "play-controls" }, start, one, anew, clear, average.element, arrows.element),
+      words,
+      spoken,
+      element("div", { class: "play-row" },
+        figure(plane, element("span", {}, colored("data", "Blue"), " points are data, ", colored("generator", "orange"),
+          " points are samples. The ground is blue where D says real and orange where it says fake. An arrow shows where a sample would be pushed.")),
+        figure(curves, element("span", {}, "The losses of ", colored("discriminator", "the discriminator"), " and ", colored("generator", "the generator"), ".")),
+      ),
+    );
+    reset();
+  });
+})();
