@@ -7,6 +7,7 @@ import http.server
 import os
 import shutil
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,11 @@ def site():
     yield address
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The script of axe-core."""
+    found = find_spec("axe_playwright_python")
+    assert found is not None, "axe-playwright-python is not installed"
+    return Path(found.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")

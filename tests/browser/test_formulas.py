@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from gantut import data, dynamics, losses, networks, optim, training
+from gantut import data, dynamics, losses, metrics, networks, optim, training
 
 PLAY = Path(__file__).resolve().parents[2] / "book" / "_static" / "play"
 STEPS, BATCH = 20, 32
@@ -75,10 +78,10 @@ def deviation(found, network):
 
 OPTIMIZERS = {
     "adam": lambda p: torch.optim.Adam(p, lr=2e-3, betas=(0.0, 0.99)),
-    "sgd": lambda p: torch.optim.SGD(p, lr=0.02),
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.01),
     "momentum": lambda p: torch.optim.SGD(p, lr=0.005, momentum=0.9),
 }
-RATES = {"adam": 2e-3, "sgd": 0.02, "momentum": 0.005}
+RATES = {"adam": 2e-3, "sgd": 0.01, "momentum": 0.005}
 PENALTIES = {
     "r1": 0.1,
     "r2": 0.1,
@@ -144,9 +147,9 @@ def test_the_playground_takes_the_librarys_steps(blank, loss, penalty, optimizer
     assert moved > 1e-3, "the step moved nothing, so it proves nothing"
     for mine, its in zip(found["logs"], logs, strict=True):
         if penalty == "none":
-            assert math.isclose(mine["discriminator"], its["discriminator"], abs_tol=1e-5)
+            assert math.isclose(mine["discriminator"], its["discriminator"], rel_tol=1e-5, abs_tol=1e-5)
         if "generator" in its:
-            assert math.isclose(mine["generator"], its["generator"], abs_tol=1e-5)
+            assert math.isclose(mine["generator"], its["generator"], rel_tol=1e-5, abs_tol=1e-5)
     assert found["tensors"] == 0, "tensors were left behind"
 
 
@@ -316,3 +319,80 @@ def test_eigenvalues_of_matrices_of_both_sizes(dirac):
         mine = torch.tensor([complex(*value) for value in values])
         for value in torch.linalg.eigvals(matrix):
             assert (mine - value).abs().min() < 1e-9
+
+
+# -- the explorer's networks --------------------------------------------------------------------------------------------------------------
+
+
+def stored():
+    """What .ci/play.py wrote, and both networks built from it in PyTorch."""
+    text = (PLAY / "decoders.js").read_text(encoding="utf-8")
+    content = json.loads(text[text.index("gantut.decoders = ") + len("gantut.decoders = ") :].rstrip().rstrip(";"))
+    shape, hidden = tuple(content["shape"]), content["widths"][1:-1]
+    found = {
+        "vae": networks.MLPDecoder(2, shape, hidden=hidden),
+        "gan": networks.MLPGenerator(2, shape, hidden=hidden),
+    }
+    for name, network in found.items():
+        numbers_ = torch.from_numpy(np.frombuffer(base64.b64decode(content[name]), "<f2").astype(np.float32))
+        torch.nn.utils.vector_to_parameters(numbers_, network.parameters())
+    return content, found
+
+
+@torch.no_grad()
+def test_the_explorer_draws_what_pytorch_draws(blank):
+    for name in ("play.js", "decoders.js", "latent.js"):
+        blank.add_script_tag(path=str(PLAY / name))
+    _, found = stored()
+    z = 1.5 * torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    drawn = blank.evaluate(
+        """(z) => {
+            window.drawers = window.drawers || gantut.createDrawers(tf);
+            return ["vae", "gan"].map((name) => Array.from(drawers[name](z)));
+        }""",
+        numbers(z),
+    )
+    for name, pictures in zip(("vae", "gan"), drawn, strict=True):
+        wanted = found[name](z).double()
+        wanted = wanted.sigmoid() if name == "vae" else wanted
+        assert (torch.tensor(pictures, dtype=torch.float64) - wanted.flatten()).abs().max() < 1e-5
+        assert wanted.std() > 0.1, "pictures without ink prove nothing"
+
+
+@torch.no_grad()
+def test_the_stored_decoder_knows_the_test_digits():
+    """At the stored codes of test digits the decoder pays fewer nats than the best constant picture would, and by far."""
+    content, found = stored()
+    codes = torch.from_numpy(np.frombuffer(base64.b64decode(content["codes"]), "<f2").astype(np.float32)).view(-1, 2)
+    held_out = data.glyphs(10_000, split="test")
+    x = held_out.floats(torch.arange(len(codes)))
+    assert "".join(map(str, held_out.labels[: len(codes)].tolist())) == content["labels"]
+    logits = found["vae"](codes)
+    distortion = (losses.softplus(logits) - x * logits).flatten(1).sum(1).mean()
+    mean = x.mean(0).clamp(1e-4, 1 - 1e-4)
+    constant = -(x * mean.log() + (1 - x) * (1 - mean).log()).flatten(1).sum(1).mean()
+    assert abs(distortion.item() - content["distortion"]) < 0.5
+    assert distortion < 0.75 * constant
+
+
+def test_the_stored_densities_are_the_librarys():
+    text = (PLAY / "densities.js").read_text(encoding="utf-8")
+    content = json.loads(text[text.index("gantut.densities = ") + len("gantut.densities = ") :].rstrip().rstrip(";"))
+    assert list(content) == list(data.DENSITIES)
+    for name, options in (("ring", {"std": 0.1}), ("grid", {"spacing": 1.0, "std": 0.08}), ("spirals", {})):
+        density = data.DENSITIES[name](**options)
+        assert (torch.tensor(content[name]["centres"]) - density.centres).abs().max() < 1e-4
+        assert content[name]["std"] == density.std
+        assert len(content[name]["modes"]) == len(density.modes)
+
+
+def test_mode_coverage_is_the_librarys(blank):
+    for name in ("play.js", "densities.js", "playground.js"):
+        blank.add_script_tag(path=str(PLAY / name))
+    density = data.ring(std=0.1)
+    points = torch.cat([density.sample(50, torch.Generator().manual_seed(1))[:, :2], torch.zeros(10, 2)])
+    points[:30] = density.modes[0] + 0.15
+    wanted = metrics.mode_coverage(points, density)
+    found = blank.evaluate("(points) => gantut.coverage(points, gantut.densities.ring)", numbers(points.flatten()))
+    assert found["covered"] == wanted.covered
+    assert math.isclose(found["share"], wanted.high_quality, abs_tol=1e-9)

@@ -9,7 +9,6 @@ import gzip
 import json
 import time
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -90,14 +89,6 @@ WIDTHS = """() => {
 
 
 @pytest.fixture(scope="session")
-def axe():
-    """The script of axe-core."""
-    found = find_spec("axe_playwright_python")
-    assert found is not None, "axe-playwright-python is not installed"
-    return Path(found.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="session")
 def context(browser, site):
     found = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce")
     found.set_default_timeout(60_000)
@@ -171,7 +162,8 @@ def test_page(name, context, site, axe):
             faults.append(f"{sent / 1e6:.2f} MB at the first load")
         record = {
             "page": name,
-            "bytes": size, "sent": sent,
+            "bytes": size,
+            "sent": sent,
             "loaded": loaded,
             "ready": ready,
             "checked": time.perf_counter() - begin,

@@ -32,6 +32,7 @@
     };
     return { vae: make(decoders.vae), gan: make(decoders.gan) };
   }
+  window.gantut.createDrawers = drawers;
 
   // A picture of grey values as a small canvas, ink on the ground of the theme.
   function stamp(values, side) {
@@ -187,7 +188,5 @@
       words,
     );
     go(z);
-    // For the tests: what is drawn for given codes.
-    window.gantut.drawers = draw;
   });
 })();

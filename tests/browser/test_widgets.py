@@ -1,0 +1,261 @@
+"""The widgets under a reader's hands: mouse, touch and keys, on a page and from a file, and what they say when they cannot run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gantut import dynamics
+
+pytestmark = pytest.mark.slow
+PAGES = {"latent": "play-latent", "gan": "play-gan", "dirac": "play-games"}
+HEAVY = re.compile(r"tf\.min\.js|decoders\.js|densities\.js|gan\.js")
+
+
+@pytest.fixture(scope="module")
+def context(browser):
+    found = browser.new_context(viewport={"width": 1000, "height": 900}, has_touch=True)
+    found.set_default_timeout(30_000)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def visit(context, site):
+    """Open a widget's page; complaints on the console or in the page fail the test."""
+    opened, complaints = [], []
+
+    def go(widget, *, begin=True, address=None):
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.append(page)
+        page.goto(address or f"{site}/book/{PAGES[widget]}.html", wait_until="load")
+        page.locator(".play").scroll_into_view_if_needed()
+        if begin:
+            start(page)
+        return page
+
+    yield go
+    for page in opened:
+        page.close()
+    assert complaints == []
+
+
+def start(page):
+    button = page.get_by_role("button", name=re.compile("^Start \\(loads"))
+    if page.locator(".play").get_attribute("data-play") != "dirac":
+        button.focus()
+        page.keyboard.press("Enter")
+    page.wait_for_selector(".play[data-state=ready]")
+
+
+def middle(page, selector):
+    page.locator(selector).scroll_into_view_if_needed()
+    box = page.locator(selector).bounding_box()
+    return lambda u, v: (box["x"] + u * box["width"], box["y"] + (1 - v) * box["height"])
+
+
+def dataset(page, name):
+    return page.locator(".play-inside").get_attribute(f"data-{name}")
+
+
+def value(page, label):
+    return float(page.get_by_label(label, exact=True).input_value())
+
+
+PLANE = ".play-surface[tabindex]"
+
+
+@pytest.mark.parametrize("widget", ["latent", "gan"])
+def test_nothing_heavy_is_loaded_before_the_start(context, site, widget):
+    page, asked = context.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{site}/book/{PAGES[widget]}.html", wait_until="networkidle")
+    assert [url for url in asked if HEAVY.search(url)] == []
+    start(page)
+    assert [url for url in asked if HEAVY.search(url)] != []
+    page.close()
+
+
+def test_the_explorers_point_follows_mouse_touch_and_keys(visit):
+    page = visit("latent")
+    place = middle(page, PLANE)
+    page.mouse.move(*place(0.5, 0.5))
+    page.mouse.down()
+    page.mouse.move(*place(0.75, 0.25), steps=5)
+    page.mouse.up()
+    z = [float(v) for v in dataset(page, "z").split()]
+    assert z == pytest.approx([1.5, -1.5], abs=0.05)
+    assert value(page, "z₁") == pytest.approx(z[0], abs=0.02)
+    page.locator(PLANE).press("ArrowLeft")
+    page.locator(PLANE).press("Shift+ArrowUp")
+    moved = [float(v) for v in dataset(page, "z").split()]
+    assert moved == pytest.approx([z[0] - 0.05, z[1] + 0.25], abs=0.011)
+    page.touchscreen.tap(*place(0.25, 0.5))
+    assert [float(v) for v in dataset(page, "z").split()] == pytest.approx([-1.5, 0.0], abs=0.05)
+    page.get_by_label("z₁", exact=True).press("End")
+    assert float(dataset(page, "z").split()[0]) == 3
+    page.wait_for_function("document.querySelector('.play-words').textContent.startsWith('z = (3.00')")
+    for background in ("gan", "codes"):
+        page.get_by_label("background").select_option(background)
+    page.get_by_role("button", name="Walk in a circle").click()
+    page.wait_for_function("document.querySelector('.play-inside').dataset.z !== '3.00 0.00'")
+    page.get_by_role("button", name="Stop").click()
+
+
+INK = """() => [...document.querySelectorAll("canvas.play-surface")].map((surface) => {
+    const { data } = surface.getContext("2d").getImageData(0, 0, surface.width, surface.height);
+    let [sum, count] = [0, 0];
+    for (let k = 0; k < data.length; k += 4) if (data[k + 3] > 128) { sum += data[k]; count += 1; }
+    return [count, sum / Math.max(1, count)];
+})"""
+
+
+def test_the_explorers_pictures_follow_the_theme(visit):
+    """Dark ink on a light page, light ink on a dark one; the pictures are the second and third surface."""
+    page = visit("latent")
+    levels = []
+    for theme in ("light", "dark"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        page.wait_for_timeout(300)
+        levels.append(page.evaluate(INK)[1:])
+    for (count, light), (_, dark) in zip(*levels, strict=True):
+        assert count > 100
+        assert light < 60 and dark > 200
+
+
+def test_the_playground_trains_pauses_steps_and_resets(visit):
+    page = visit("gan")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_function("+document.querySelector('.play-inside').dataset.steps >= 5")
+    page.get_by_role("button", name="Pause").click()
+    steps = int(dataset(page, "steps"))
+    page.wait_for_timeout(200)
+    assert int(dataset(page, "steps")) == steps
+    page.get_by_role("button", name="One step").press("Enter")
+    assert int(dataset(page, "steps")) == steps + 1
+    page.get_by_role("button", name="Reset").click()
+    assert dataset(page, "steps") == "0"
+
+
+def test_the_same_seed_trains_the_same_network(visit):
+    page = visit("gan")
+    said = []
+    for seed in (0, 0, 3):
+        page.get_by_label("seed", exact=True).fill(str(seed))
+        page.get_by_role("button", name="Reset").click()
+        for _ in range(3):
+            page.get_by_role("button", name="One step").click()
+        said.append(page.locator(".play-words").inner_text())
+    assert said[0] == said[1] != said[2]
+    assert "Step 3." in said[0]
+
+
+def test_one_draws_data_with_mouse_touch_and_keys(visit):
+    page = visit("gan")
+    page.get_by_label("data", exact=True).select_option("drawn")
+    page.get_by_role("button", name="One step").click()
+    assert "no data yet" in page.locator(".play-words").first.inner_text()
+    page.locator(PLANE).press("ArrowRight")
+    page.locator(PLANE).press(" ")
+    page.get_by_role("button", name="One step").click()
+    assert dataset(page, "steps") == "1"
+    place = middle(page, PLANE)
+    page.mouse.move(*place(0.3, 0.3))
+    page.mouse.down()
+    page.mouse.move(*place(0.7, 0.7), steps=6)
+    page.mouse.up()
+    page.touchscreen.tap(*place(0.8, 0.2))
+    page.get_by_role("button", name="One step").click()
+    assert dataset(page, "steps") == "2"
+    page.get_by_role("button", name="Clear the drawing").click()
+    assert dataset(page, "steps") == "0"
+
+
+def test_a_training_that_blows_up_says_so(visit):
+    page = visit("gan")
+    page.get_by_label("loss", exact=True).select_option("f_pearson")
+    page.get_by_label("penalty", exact=True).select_option("none")
+    page.get_by_label("optimizer", exact=True).select_option("sgd")
+    page.get_by_label("learning rate", exact=True).press("End")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_function("document.querySelector('.play-words').textContent.includes('Training stopped')")
+    assert page.get_by_role("button", name="Start", exact=True).is_visible()
+
+
+def test_the_small_game_shows_the_librarys_spectral_radius(visit):
+    page = visit("dirac")
+    for loss, method, gamma in (
+        ("minimax", "simultaneous", 0.0),
+        ("minimax", "optimistic", 0.3),
+        ("wasserstein", "competitive", 0.0),
+    ):
+        page.get_by_label("loss", exact=True).select_option(loss)
+        page.get_by_label("method", exact=True).select_option(method)
+        page.get_by_label("γ of R1", exact=True).fill(str(gamma))
+        wanted = dynamics.contraction(dynamics.dirac_gan(loss, gamma=gamma), method, 0.2)
+        assert float(dataset(page, "radius")) == pytest.approx(wanted, abs=1e-10)
+        assert f"{wanted:.5f}" in page.locator(".play-words").inner_text()
+    page.get_by_label("loss", exact=True).select_option("non_saturating")
+    assert "zero-sum" in page.locator(".play-words").inner_text()
+
+
+def test_the_small_games_start_follows_mouse_touch_and_keys(visit):
+    page = visit("dirac")
+    place = middle(page, PLANE)
+    page.mouse.move(*place(0.5, 0.5))
+    page.mouse.down()
+    page.mouse.move(*place(0.25, 0.75), steps=4)
+    page.mouse.up()
+    assert value(page, "generator x") == pytest.approx(-1, abs=0.03)
+    assert value(page, "discriminator y") == pytest.approx(1, abs=0.03)
+    page.locator(PLANE).press("Shift+ArrowRight")
+    assert value(page, "generator x") == pytest.approx(-0.75, abs=0.03)
+    page.touchscreen.tap(*place(0.75, 0.5))
+    assert value(page, "generator x") == pytest.approx(1, abs=0.03)
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Pause").click()
+
+
+@pytest.mark.parametrize("widget", list(PAGES))
+def test_the_widgets_work_from_a_file(visit, widget):
+    html = Path(__file__).resolve().parents[2] / "_build" / "html" / "book" / f"{PAGES[widget]}.html"
+    page = visit(widget, address=html.as_uri())
+    assert page.locator(".play-surface").count() >= 2
+
+
+@pytest.mark.parametrize("widget", list(PAGES))
+def test_without_javascript_the_page_says_what_is_missing(browser, site, widget):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/book/{PAGES[widget]}.html")
+    assert "needs JavaScript" in page.locator(".play").inner_text()
+    context.close()
+
+
+def test_a_file_that_is_missing_is_named(context, site):
+    page = context.new_page()
+    page.route(re.compile(r"decoders\.js"), lambda route: route.abort())
+    page.goto(f"{site}/book/{PAGES['latent']}.html", wait_until="load")
+    page.get_by_role("button", name=re.compile("^Start")).click()
+    page.wait_for_selector(".play[data-state=failed]")
+    assert "decoders.js could not be loaded" in page.get_by_role("alert").inner_text()
+    page.close()
+
+
+@pytest.mark.parametrize("widget", list(PAGES))
+def test_a_running_widget_is_accessible_and_fits_a_phone(visit, widget, request):
+    page = visit(widget)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 361
+    page.evaluate(request.getfixturevalue("axe"))
+    for theme in ("light", "dark"):
+        page.evaluate(f"document.documentElement.dataset.theme = document.documentElement.dataset.mode = '{theme}'")
+        found = page.evaluate("axe.run('.play', { resultTypes: ['violations'] })")["violations"]
+        faults = [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in ("serious", "critical")]
+        assert faults == [], theme
+    page.set_viewport_size({"width": 1000, "height": 900})
