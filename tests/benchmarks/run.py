@@ -1,13 +1,13 @@
-"""Images per second of each trainer against the same networks in the plainest possible loop. See README.md beside this file.
+"""Images per second of each trainer, of a public script's loop and of the plainest loop, all on the same networks. See README.md.
 
-python tests/benchmarks/run.py [--seconds 2] [--rounds 7] [--threads 1] [--only gan vae] [--precision bfloat16] [--as-published]
+python tests/benchmarks/run.py [--seconds 2] [--rounds 7] [--threads 1] [--only gan vae] [--precision bfloat16] [--device cuda]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
+import dataclasses
 import io
 import json
 import os
@@ -18,69 +18,52 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import plain
 import torch
-from plain import BATCH, IMAGES, LATENT, PUBLISHED, SHAPE
-from torch import nn
+from peers import IMAGES, PEERS, Peer, as_ours
 
-from gantut import data, networks
+from gantut import data
 from gantut.losses import gradient_penalty
 from gantut.training import GANTrainer, Trainer, VAETrainer
 from gantut.vae import VAE
 
 Run = Callable[[int], Any]  # do so many steps
-CHOSEN = argparse.Namespace(precision="float32", as_published=False)
+CHOSEN = argparse.Namespace(precision="float32", device="cpu", cpu_time=False)
+PLAIN = {"vae": plain.vae, "wgan_gp": plain.wgan_gp}
+WASSERSTEIN = {"loss": "wasserstein", "penalty": gradient_penalty(10), "n_critic": 5}
+SIDES = ("plain", "peer", "ours", "lean")
 
 
-def mlp_pair() -> tuple[nn.Module, nn.Module]:
-    G = networks.MLPGenerator(LATENT, SHAPE, hidden=(128, 256, 512, 1024), batch_norm=True)
-    return G, networks.MLPDiscriminator(SHAPE, hidden=(512, 256))
+def trainer(name: str, first: Any, second: Any, ema: float | None) -> Trainer:
+    """Our trainer of the peer's networks, with the peer's Adam."""
+    options = {"ema": ema, "device": CHOSEN.device, "precision": CHOSEN.precision, **PEERS[name].settings.adam}
+    if name == "vae":
+        return VAETrainer(VAE(first, second), **options)
+    return GANTrainer(first, second, **options, **(WASSERSTEIN if name == "wgan_gp" else {}))
 
 
-def dcgan_pair() -> tuple[nn.Module, nn.Module]:
-    return networks.DCGANGenerator(LATENT, SHAPE, width=64), networks.DCGANDiscriminator(SHAPE, width=64)
-
-
-def vae_pair() -> tuple[nn.Module, nn.Module]:
-    hidden = {"hidden": (400,), "activation": "relu"}
-    return networks.MLPEncoder(SHAPE, 20, **hidden), networks.MLPDecoder(20, SHAPE, **hidden)
-
-
-def gan_trainer(G: Any, D: Any, ema: float | None, **options: Any) -> Trainer:
-    return GANTrainer(G, D, **options, **PUBLISHED, ema=ema, device="cpu", precision=CHOSEN.precision)
-
-
-def wgan_gp_trainer(G: Any, D: Any, ema: float | None) -> Trainer:
-    return gan_trainer(G, D, ema, loss="wasserstein", penalty=gradient_penalty(10), n_critic=5)
-
-
-def vae_trainer(encoder: Any, decoder: Any, ema: float | None) -> Trainer:
-    return VAETrainer(VAE(encoder, decoder), ema=ema, device="cpu", precision=CHOSEN.precision)
-
-
-def whole(trainer: Trainer) -> Run:
+def whole(ours: Trainer, batches: Any) -> Run:
     """The trainer as a reader uses it: batches, history, and a progress bar that thinks it is on a terminal."""
-    batches = data.glyphs(IMAGES).batches(BATCH)
 
     def run(steps: int) -> None:
         with contextlib.redirect_stderr(Terminal()):
-            trainer.fit(batches, steps)
+            ours.fit(batches, steps)
 
     return run
 
 
-def lean(trainer: Trainer) -> Run:
+def lean(ours: Trainer, batches: Any) -> Run:
     """The same steps alone: no bar, no history, and the trainer is built without EMA."""
-    batches = data.glyphs(IMAGES).batches(BATCH)
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            trainer.step(batches.batch(trainer.steps))
-            trainer.steps += 1
+            logs = ours.step(batches.batch(ours.steps))
+            ours.steps += 1
+        next(iter(logs.values())).item()  # waits for a GPU
 
     return run
 
@@ -90,48 +73,44 @@ class Terminal(io.StringIO):
         return True
 
 
-class Pair(NamedTuple):
-    script: str
-    bar: float
-    networks: Callable[[], tuple[nn.Module, nn.Module]]
-    trainer: Callable[[Any, Any, float | None], Trainer]
-    plain: Callable[[Any, Any, bool], Iterator[tuple[float, ...]]]
-
-    def contestant(self, side: str) -> Run:
-        first, second = copy.deepcopy(self.networks())
-        if side == "plain":
-            steps = self.plain(first, second, CHOSEN.as_published)
-            return lambda count: [next(steps) for _ in range(count)]
-        return lean(self.trainer(first, second, None)) if side == "lean" else whole(self.trainer(first, second, 0.995))
-
-
-PAIRS = {
-    "gan": Pair("gan.py", 1.85, mlp_pair, gan_trainer, plain.gan),
-    "vae": Pair("vae example", 2.15, vae_pair, vae_trainer, plain.vae),
-    "wgan_gp": Pair("wgan_gp.py", 2.67, mlp_pair, wgan_gp_trainer, plain.wgan_gp),
-    "dcgan": Pair("dcgan.py", 1.54, dcgan_pair, gan_trainer, plain.gan),
-}
-SIDES = ("plain", "ours", "lean")
+def contestant(name: str, side: str) -> Run:
+    """One side of a benchmark, with weights of its own that are the same for all sides."""
+    peer: Peer = PEERS[name]
+    s = dataclasses.replace(peer.settings, device=CHOSEN.device)
+    torch.manual_seed(0)
+    first, second = (network.to(s.device) for network in peer.networks(s))
+    if side == "peer":
+        steps = peer.loop(first, second, s)
+        return lambda count: [next(steps) for _ in range(count)]
+    first, second = as_ours(first, second, s)
+    if side == "plain":
+        steps = PLAIN.get(name, plain.gan)(first, second, s)
+        return lambda count: [next(steps) for _ in range(count)]
+    batches = data.glyphs(IMAGES, size=s.size).batches(s.batch)
+    if side == "lean":
+        return lean(trainer(name, first, second, None), batches)
+    return whole(trainer(name, first, second, 0.995), batches)
 
 
 def seconds(run: Run, steps: int) -> float:
-    start = time.perf_counter()
+    clock = time.process_time if CHOSEN.cpu_time else time.perf_counter
+    start = clock()
     run(steps)
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def speeds(pair: Pair, length: float, rounds: int) -> dict[str, list[float]]:
+def speeds(name: str, length: float, rounds: int) -> dict[str, list[float]]:
     """Images per second of each side in each round. The sides take turns, so that a busy machine slows all of them."""
-    runs = {side: pair.contestant(side) for side in SIDES}
+    runs = {side: contestant(name, side) for side in SIDES}
     steps = {}
     for side, run in runs.items():
-        run(20)
-        steps[side] = max(5, round(20 * length / seconds(run, 20)))
+        run(3)
+        steps[side] = max(2, round(3 * length / seconds(run, 3)))
     found: dict[str, list[float]] = {side: [] for side in SIDES}
     for number in range(rounds):
         order = SIDES if number % 2 == 0 else SIDES[::-1]
         for side in order:
-            found[side].append(BATCH * steps[side] / seconds(runs[side], steps[side]))
+            found[side].append(PEERS[name].settings.batch * steps[side] / seconds(runs[side], steps[side]))
     return found
 
 
@@ -141,14 +120,16 @@ def ratios(numerator: list[float], denominator: list[float]) -> dict[str, float]
 
 
 def peak_memory(name: str, side: str) -> float:
-    """MB at the highest point of a fresh process that trains for 100 steps."""
+    """MB at the highest point of a fresh process that trains for 60 steps."""
     script = [sys.executable, __file__, "--peak", name, side, "--precision", CHOSEN.precision]
-    script += ["--threads", str(torch.get_num_threads())] + ["--as-published"] * CHOSEN.as_published
+    script += ["--device", CHOSEN.device, "--threads", str(torch.get_num_threads())]
     return float(subprocess.run(script, capture_output=True, text=True, check=True).stdout)
 
 
 def own_peak() -> float:
     """MB. On Linux a child's ru_maxrss starts from its parent's, so the kernel's own account of this process is read there."""
+    if CHOSEN.device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**20
     status = Path("/proc/self/status")
     if status.exists():
         return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 2**10
@@ -168,27 +149,44 @@ def start_up() -> dict[str, float]:
     return found
 
 
-def measure(name: str, length: float, rounds: int) -> dict[str, Any]:
-    pair, found = PAIRS[name], speeds(PAIRS[name], length, rounds)
+def processor() -> str:
+    """What computes, in words."""
+    if CHOSEN.device.startswith("cuda"):
+        return torch.cuda.get_device_name()
+    cores = f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}"
+    info = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    return f"{named[1] if named else platform.processor() or platform.machine()} ({cores})"
+
+
+def measure(name: str, length: float, rounds: int, memory: bool) -> dict[str, Any]:
+    found = speeds(name, length, rounds)
     return {
         "name": name,
-        "script": pair.script,
+        "source": PEERS[name].source,
         "images_per_second": {side: statistics.median(values) for side, values in found.items()},
-        "ratio": ratios(found["ours"], found["plain"]),
-        "bar": pair.bar,
+        "over_plain": ratios(found["ours"], found["plain"]),
+        "over_peer": ratios(found["ours"], found["peer"]),
+        "bar": PEERS[name].bar,
         "overhead": {k: v - 1 for k, v in ratios(found["lean"], found["ours"]).items()},
-        "peak_megabytes": {side: peak_memory(name, side) for side in ("plain", "ours")},
+        "peak_megabytes": {side: peak_memory(name, side) for side in ("plain", "ours")} if memory else {},
     }
 
 
+HEAD = (
+    "| trainer | peer | plain | peer's | ours | over plain | over peer | bar | EMA+bar+history | peak MB: plain, ours |"
+)
+
+
 def row(result: dict[str, Any]) -> str:
-    speed, ratio, over, peak = (result[k] for k in ("images_per_second", "ratio", "overhead", "peak_megabytes"))
-    return (
-        f"{result['name']:8s} {result['script']:12s} {speed['plain']:8,.0f} {speed['ours']:8,.0f}   "
-        f"{ratio['median']:5.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})  {result['bar']:.2f} "
-        f"{'pass' if ratio['median'] >= result['bar'] else 'MISS'}   "
-        f"{over['median']:+6.1%} ({over['low']:+.0%} to {over['high']:+.0%})   {peak['plain']:5,.0f} {peak['ours']:6,.0f}"
-    )
+    """One line of the table, in Markdown."""
+    speed, over, peak = (result[k] for k in ("images_per_second", "overhead", "peak_megabytes"))
+    ratio = [f"{r['median']:.2f} ({r['low']:.2f}–{r['high']:.2f})" for r in (result["over_plain"], result["over_peer"])]
+    kept = result["over_peer"]["median"] >= result["bar"] and result["over_plain"]["median"] >= 1
+    cells = [result["name"], result["source"], *(f"{speed[side]:,.0f}" for side in ("plain", "peer", "ours")), *ratio]
+    cells += [f"{result['bar']:.2f} {'pass' if kept else 'MISS'}", f"{over['median']:+.1%}"]
+    cells += [", ".join(f"{value:,.0f}" for value in peak.values()) or "–"]
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -196,35 +194,37 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a round (the bar shows itself after one)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "1")))
-    parser.add_argument("--only", nargs="+", choices=PAIRS, default=list(PAIRS))
-    parser.add_argument("--precision", default="float32", help="of the trainers; the plain loops stay in float32")
-    parser.add_argument("--as-published", action="store_true", help="all the transforms of the public GAN scripts")
-    parser.add_argument("--json", type=argparse.FileType("w"), help="write the figures there as well")
+    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--precision", default="float32", help="of the trainers; the other loops stay in float32")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="count the process's own time: for a busy machine, one thread"
+    )
+    parser.add_argument("--speed-alone", action="store_true", help="leave out peak memory and start-up")
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(namespace=CHOSEN)
+    if options.cpu_time and (options.threads > 1 or options.device != "cpu"):
+        parser.error("--cpu-time counts all threads together and no GPU: expected --threads 1 --device cpu")
     torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
     if options.peak:
-        name, side = options.peak
-        PAIRS[name].contestant(side)(100)
+        contestant(*options.peak)(60)
         print(own_peak())
         return
 
-    setting = f"torch {torch.__version__}, {platform.machine()}, {options.threads} thread(s), batch {BATCH}"
-    setting += f", trainers in {options.precision}" + ", plain data path as published" * options.as_published
-    print(f"{setting}, {options.rounds} rounds of {options.seconds:g} s; images per second, medians")
-    print(
-        "trainer  public loop     plain     ours   ratio (spread)     bar        EMA+bar+history       peak MB: plain, ours"
-    )
-    data.glyphs(IMAGES)  # so that rendering counts for nobody
+    setting = f"torch {torch.__version__}, {processor()}, {options.threads} thread(s), trainers in {options.precision}"
+    setting += ", seconds of CPU time" * options.cpu_time
+    print(f"{setting}; {options.rounds} rounds of {options.seconds:g} s; images per second, medians\n")
+    print(HEAD + "\n|" + "---|" * (HEAD.count("|") - 1))
     results = []
     for name in options.only:
-        results.append(measure(name, options.seconds, options.rounds))
+        results.append(measure(name, options.seconds, options.rounds, not options.speed_alone))
         print(row(results[-1]), flush=True)
-    started = start_up()
-    print("start-up: " + ", ".join(f"{what} {value:.1f} s" for what, value in started.items()))
+    started = {} if options.speed_alone else start_up()
+    if started:
+        print("\nstart-up: " + ", ".join(f"{what} {value:.1f} s" for what, value in started.items()))
     if options.json:
-        json.dump({"setting": setting, "results": results, "start_up": started}, options.json, indent=1)
+        options.json.write_text(json.dumps({"setting": setting, "results": results, "start_up": started}, indent=1))
 
 
 if __name__ == "__main__":
