@@ -1,14 +1,30 @@
-"""What the book needs beside its extensions: no doubled scripts, and citations inside docstrings."""
+"""What the book needs beside its extensions: no doubled scripts, docstrings with formulas and citations, an index, Chinese search."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
+import sys
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import nbformat
+import ship
+from docutils import nodes
+from formulas import typeset
+from sphinx import addnodes, search
+from sphinx.transforms import SphinxTransform
+
+ROOT = Path(__file__).resolve().parents[2]
 # A citation key in a docstring, such as [goodfellow2014] or [arjovsky2017, lim2017].
 KEYS = re.compile(r"\[([a-z]+\d{4}[a-z]*(?:, [a-z]+\d{4}[a-z]*)*)\]")
-# A bar that would open a substitution, as in |rate − C|; what stands in double backticks is left alone.
-BAR = re.compile(r"(``.*?``)|(?<!\\)\|(?=\S)")
+# A bar that would open a substitution, as in |rate − C|; what stands in backticks is left alone.
+BAR = re.compile(r"(``.*?``|:[\w:]+:`[^`]*`)|(?<!\\)\|(?=\S)")
+STAR = re.compile(r"(``.*?``|:[\w:]+:`[^`]*`)|(?<![*\\])\*(?=\w)")
+CHINESE = "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
+ROOMS = ("data", "networks", "losses", "likelihoods", "priors", "optim", "training", "metrics", "dynamics", "plots")
 
 
 def drop_doubled_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -23,14 +39,145 @@ def drop_doubled_scripts(app: Any, page: str, template: str, context: dict[str, 
 
 
 def cite(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Turn the keys in a docstring into citations, and keep stars as in (N, *shape) and bars as in |x| from being markup."""
-    for number, line in enumerate(lines):
-        line = re.sub(r"(?<![*\\])\*(?=\w)", r"\\*", line)
-        line = BAR.sub(lambda match: match[1] or r"\|", line)
-        lines[number] = KEYS.sub(lambda match: f":cite:`{match[1].replace(' ', '')}`", line)
+    """Typeset a docstring's formulas, turn keys into citations, and say which chapters use the thing.
+
+    Stars as in (N, *shape) and bars as in |x| are kept from being markup.
+    """
+    text = typeset("\n".join(lines))
+    text = STAR.sub(lambda match: match[1] or r"\*", text)
+    text = BAR.sub(lambda match: match[1] or r"\|", text)
+    lines[:] = KEYS.sub(lambda match: f":cite:`{match[1].replace(' ', '')}`", text).split("\n")
+    if what in ("function", "class", "exception", "data"):
+        lines += [*([""] if lines and lines[-1] else []), *used_in(thing)]
+
+
+def used_in(thing: Any) -> list[str]:
+    """A line that leads to the chapters whose code uses this function or class, and to the table of losses."""
+    key = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
+    stems = chapters_that_use().get(key, [])
+    links = ", ".join(f":doc:`{int(stem[:2])} </notebooks/{stem}>`" for stem in stems)
+    places = [f"chapter{'s' * (len(stems) > 1)} {links}"] if stems else []
+    if key in tabulated():
+        places.append("the :doc:`table of losses </book/losses>`")
+    return [".. container:: used", "", f"   Used in {' and '.join(places)}.", ""] if places else []
+
+
+@cache
+def chapters_that_use() -> dict[str, list[str]]:
+    """Module and name of each function and class of the library, and the chapters whose code cells name it."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        source = "\n".join(re.sub(r"^\s*[%!].*", "", c.source, flags=re.M) for c in cells if c.cell_type == "code")
+        for thing in sorted(named_things(ast.parse(source))):
+            found.setdefault(thing, []).append(path.stem)
+    return found
+
+
+def named_things(tree: ast.AST) -> set[str]:
+    """What the code takes from the library: ``losses.r1`` after ``from gantut import losses``, or names it imports itself."""
+    rooms, found = {}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gantut":
+            for alias in node.names:
+                rooms[alias.asname or alias.name] = (str(node.module), alias.name)
+    taken = set(rooms.values())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in rooms:
+            module, name = rooms[node.value.id]
+            taken.add((f"{module}.{name}", node.attr))
+    for module, name in taken:
+        try:
+            thing = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError):
+            continue  # a method of a class, or a module
+        if hasattr(thing, "__qualname__"):
+            found.add(f"{thing.__module__}.{thing.__qualname__}")
+    return found
+
+
+@cache
+def tabulated() -> frozenset[str]:
+    """What has a row in the table of losses."""
+    sys.path.insert(0, str(ROOT / ".ci"))
+    try:
+        import tables
+    finally:
+        sys.path.remove(str(ROOT / ".ci"))
+    rows = tables.tomllib.loads(tables.DATA.read_text(encoding="utf-8"))
+    return frozenset(tables.reference(family, name) for family, table in rows.items() for name in table["rows"])
+
+
+def with_the_chapters(app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """The reference is read anew when a chapter changed, since it says which chapters use what."""
+    return ["book/api"] if any(name.startswith("notebooks/") for name in added | changed | removed) else []
+
+
+class IndexEntries(SphinxTransform):
+    """Put the Chinese terms of the glossary and the titles of all statements into the index."""
+
+    default_priority = 840  # before the domains collect the index
+
+    def apply(self, **kwargs: Any) -> None:
+        for term in self.document.findall(nodes.term):
+            self.chinese(term)
+        for node in list(self.document.findall(lambda n: isinstance(n, nodes.Element) and "realtype" in n)):
+            if node.get("title") and not node["label"].startswith(node["realtype"] + "-"):
+                title = re.sub(r"[$`]", "", node["title"]).strip().removeprefix("(").removesuffix(")")
+                entry = ("single", f"{title} ({node['realtype']})", node["label"], "", None)
+                node.parent.insert(node.parent.index(node), addnodes.index(entries=[entry]))
+
+    def chinese(self, term: nodes.term) -> None:
+        """In ``Generator (生成器)`` the second word gets its own entry in the index, and its language."""
+        for entries in term.findall(addnodes.index):
+            for word in re.findall(CHINESE, term.astext()):
+                entries["entries"].append(("single", word, term["ids"][0], "", "中文"))
+        for text in list(term.findall(nodes.Text)):
+            pieces = re.split(f"({CHINESE})", text.astext())
+            if len(pieces) > 1 and isinstance(text.parent, nodes.term):
+                new = [
+                    nodes.inline("", p, classes=["language-zh"]) if i % 2 else nodes.Text(p)
+                    for i, p in enumerate(pieces)
+                    if p
+                ]
+                text.parent.replace(text, new)
+
+
+def index_in_contents(app: Any, doctree: nodes.document) -> None:
+    """The index as the last line of the contents at the left."""
+    if app.env.docname == app.config.root_doc:
+        trees = list(doctree.findall(addnodes.toctree))
+        if trees:
+            trees[-1]["entries"].append(("Index", "genindex"))
+
+
+def number_chapters(app: Any, env: Any) -> None:
+    """In the contents at the left a chapter has the number of its file: 4 · GAN losses, derived."""
+    for tree in env.tocs[app.config.root_doc].findall(addnodes.toctree):
+        tree["entries"] = [
+            (f"{int(number[1])} · {env.titles[name].astext()}", name)
+            if (number := re.match(r"notebooks/(\d\d)-", name)) and name in env.titles
+            else (title, name)
+            for title, name in tree["entries"]
+        ]
+
+
+class Search(search.SearchEnglish):
+    """English words, and every two neighbouring signs of a Chinese word, so that 对抗 finds 对抗损失."""
+
+    def split(self, input: str) -> list[str]:
+        words = super().split(input)
+        runs = [run for word in words for run in re.findall(CHINESE, word)]
+        return words + [run[i : i + 2] for run in runs for i in range(len(run) - 1)] + runs
 
 
 def setup(app: Any) -> dict[str, Any]:
+    search.languages["en"] = Search
+    app.add_transform(IndexEntries)
     app.connect("html-page-context", drop_doubled_scripts, priority=900)
     app.connect("autodoc-process-docstring", cite)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    app.connect("env-get-outdated", with_the_chapters)
+    app.connect("doctree-read", index_in_contents, priority=900)
+    app.connect("env-updated", number_chapters)
+    app.connect("build-finished", ship.finish)
+    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

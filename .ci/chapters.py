@@ -1,0 +1,170 @@
+"""Write the map of the chapters into book/index.md and README.md, from the notebooks and book/chapters.toml; `--check` only looks.
+
+Titles, run times, what a chapter needs and what it holds are read from the notebooks of _toc.yml, so the map says what they say.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+import address
+import nbformat
+import yaml
+from checks import STATEMENT
+from pages import settle
+
+ROOT = Path(__file__).resolve().parent.parent
+LINES = ROOT / "book" / "chapters.toml"
+INDEX, README = ROOT / "book" / "index.md", ROOT / "README.md"
+# What each of the two pages holds between these marks is written here.
+MARKS = {
+    INDEX: ("% chapters: begin", "% chapters: end"),
+    README: ("<!-- chapters: begin -->", "<!-- chapters: end -->"),
+}
+NEEDS = re.compile(r"\*\*You need\*\*(.*?)\*\*It runs\*\* in (.*?) on ", re.S)
+CHAPTER = re.compile(r"\{doc\}`(\d\d)-[\w-]+`(?: to \{doc\}`(\d\d)-[\w-]+`)?")
+COLAB = "https://colab.research.google.com/github/{slug}/blob/main/notebooks/{stem}.ipynb"
+
+
+class Chapter(NamedTuple):
+    """One chapter; ``level`` is 1 where it needs no other, and else one more than the highest of those it needs."""
+
+    stem: str
+    title: str
+    line: str
+    time: str
+    needs: list[int]
+    level: int
+    statements: int
+    exercises: int
+
+    @property
+    def number(self) -> int:
+        return int(self.stem[:2])
+
+
+def stems() -> list[str]:
+    """The notebooks of _toc.yml, in order."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    files = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
+    return [file.removeprefix("notebooks/") for file in files if file.startswith("notebooks/")]
+
+
+def opening(stem: str, text: str) -> tuple[str, str, list[int]]:
+    """Title, run time and the chapters needed, from a notebook's first cell.
+
+    Raises:
+        ValueError: the cell does not say one of them.
+    """
+    title = re.match(r"# (.+)", text)
+    says = NEEDS.search(text)
+    if title is None or says is None:
+        raise ValueError(
+            f"the first cell of {stem} must begin with '# ' and say '**You need** … **It runs** in … on …'"
+        )
+    needs: set[int] = set()
+    for first, last in CHAPTER.findall(says[1]):
+        needs |= set(range(int(first), int(last or first) + 1))
+    return title[1].strip(), " ".join(says[2].split()), sorted(needs)
+
+
+def chapters() -> list[Chapter]:
+    """All chapters of _toc.yml, in order.
+
+    Raises:
+        ValueError: a chapter has no line in book/chapters.toml, or its opening lacks something.
+    """
+    lines = tomllib.loads(LINES.read_text(encoding="utf-8"))["lines"]
+    read = {}
+    for stem in stems():
+        cells = nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4).cells
+        prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        if stem[:2] not in lines:
+            raise ValueError(f'{stem} has no line in {LINES.name}: expected {stem[:2]} = "what it does"')
+        counts = len(STATEMENT.findall(prose)), len(re.findall(r"\{exercise(?:-start)?\}", prose))
+        read[int(stem[:2])] = (stem, *opening(stem, cells[0].source), *counts)
+
+    def level(number: int, above: tuple[int, ...] = ()) -> int:
+        if number in above:
+            raise ValueError(f"chapters need one another in a circle: {above}")
+        needs = [n for n in read[number][3] if n in read] if number in read else []
+        return 1 + max((level(n, (*above, number)) for n in needs), default=0)
+
+    return [
+        Chapter(stem, title, lines[stem[:2]], time, needs, level(number), statements, exercises)
+        for number, (stem, title, time, needs, statements, exercises) in read.items()
+    ]
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def card(chapter: Chapter, highest: int) -> str:
+    """A card of the landing page."""
+    dots = "●" * chapter.level + "○" * (highest - chapter.level)
+    after = f"after {', '.join(map(str, chapter.needs))}" if chapter.needs else "start here"
+    holds = [
+        count(number, noun)
+        for number, noun in ((chapter.statements, "checked statement"), (chapter.exercises, "exercise"))
+        if number
+    ]
+    return f"""\
+:::{{grid-item-card}} {chapter.number} · {chapter.title}
+:link: ../notebooks/{chapter.stem}
+:link-type: doc
+
+{chapter.line}
+
+<span class="level" aria-hidden="true">{dots}</span> {after} · runs in {chapter.time}<br>{", ".join(holds)}
+:::
+"""
+
+
+def index_map(found: list[Chapter]) -> str:
+    highest = max(chapter.level for chapter in found)
+    cards = "\n".join(card(chapter, highest) for chapter in found)
+    return f"::::{{grid}} 1 2 2 3\n:gutter: 3\n:class-container: chapters\n\n{cards}::::"
+
+
+def readme_map(found: list[Chapter]) -> str:
+    slug = address.address().removeprefix("https://github.com/")
+    rows = ["| chapter | what it does | in Colab |", "|---|---|---|"]
+    for chapter in found:
+        link = COLAB.format(slug=slug, stem=chapter.stem)
+        rows.append(
+            f"| {chapter.number} [{chapter.title}](notebooks/{chapter.stem}.ipynb) | {chapter.line} | [open]({link}) |"
+        )
+    return "\n".join(rows)
+
+
+def between(page: Path, text: str) -> str:
+    """The page with ``text`` between its marks.
+
+    Raises:
+        ValueError: the page has not each mark once, in order.
+    """
+    begin, end = MARKS[page]
+    old = page.read_text(encoding="utf-8")
+    if old.count(begin) != 1 or old.count(end) != 1 or old.index(begin) > old.index(end):
+        raise ValueError(f"{page.name} must hold {begin!r} and then {end!r}, each once")
+    return old[: old.index(begin)] + f"{begin}\n\n{text}\n\n" + old[old.index(end) :]
+
+
+def pages() -> dict[Path, str]:
+    """Both pages as they should be."""
+    found = chapters()
+    return {INDEX: between(INDEX, index_map(found)), README: between(README, readme_map(found))}
+
+
+def main() -> int:
+    complaint = "{} is not what the chapters say: run .ci/chapters.py"
+    return max(settle(page, text, complaint.format(page.name)) for page, text in pages().items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
