@@ -16,6 +16,7 @@ from gantut import data, dynamics, losses, metrics, networks, optim, training
 
 PLAY = Path(__file__).resolve().parents[2] / "book" / "_static" / "play"
 STEPS, BATCH = 20, 32
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
@@ -265,7 +266,7 @@ def library_path(game, method, lr, option, steps):
 DIRAC = [
     (loss, gamma, method, lr, option)
     for loss in ("minimax", "non_saturating", "wasserstein", "hinge")
-    for gamma in (0.0, 0.3)
+    for gamma in ((0.0, 0.3) if loss == "minimax" else (0.3,))
     for method, option in (
         ("simultaneous", 0.0),
         ("simultaneous", 0.4),
@@ -289,15 +290,15 @@ def test_dirac_paths_and_spectra_are_the_librarys(dirac):
             const { METHODS, diracGAN, play, spectralRadius } = gantut.dynamics;
             const game = diracGAN(loss, gamma);
             const map = METHODS[method].map(game.jacobian([0, 0]), lr, option);
-            return { path: play(game, method, lr, option, start, 60), map, radius: spectralRadius(map) };
+            return { path: play(game, method, lr, option, start, 30), map, radius: spectralRadius(map) };
         })""",
         [DIRAC, START],
     )
     for case, its in zip(DIRAC, found, strict=True):
         loss, gamma, method, lr, option = case
         game = dynamics.dirac_gan(loss, gamma=gamma)
-        path = library_path(game, method, lr, option, 60)
-        assert len(its["path"]) == 61
+        path = library_path(game, method, lr, option, 30)
+        assert len(its["path"]) == 31
         assert (torch.tensor(its["path"], dtype=torch.float64) - path).abs().max() < 1e-10, case
         name = {
             "simultaneous": "momentum",
