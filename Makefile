@@ -13,7 +13,7 @@ OUT ?= grades
 ENV := OMP_NUM_THREADS=1 TQDM_DISABLE=1
 CACHE := GANTUT_CACHE="$(CURDIR)/.gantut"
 PYTEST := $(ENV) $(CACHE) $(BIN)/python -m pytest -q -n $(WORKERS)
-SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*/*.py) _config.yml _toc.yml
+SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*/*.py) _config.yml _toc.yml
 
 .PHONY: help book test check lint notebooks assignments grade figures bench serve clean lock
 
