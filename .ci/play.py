@@ -69,7 +69,7 @@ def train_vae(glyphs) -> VAE:
         networks.MLPDecoder(2, glyphs.shape, hidden=HIDDEN, seed=1),
     )
     trainer = training.VAETrainer(vae, lr=2e-3, ema=0.995, device="cpu")
-    trainer.fit(glyphs.batches(128, seed=0), 6000)
+    trainer.fit(glyphs.batches(128, seed=0), 4000)
     return trainer.model
 
 
@@ -80,7 +80,7 @@ def train_generator(glyphs):
         loss="hinge",
         device="cpu",
     )
-    trainer.fit(glyphs.batches(64, seed=0), 5000)
+    trainer.fit(glyphs.batches(64, seed=0), 2500)
     return trainer.ema.network
 
 
