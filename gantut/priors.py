@@ -21,8 +21,14 @@ from gantut.processes import drawn
 Encode = Callable[[Tensor], Distribution]
 
 
+def full(x: Tensor) -> Tensor:
+    """Float32 where autocast made a network compute in a shorter type, so that the densities and losses after it are exact."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
 def diagonal_normal(mean: Tensor, log_variance: Tensor) -> Independent:
     """N(μ, diag σ²) over single codes, from μ and log σ², each (N, latent_dim). σ = exp(½ log σ²), not log σ² itself."""
+    mean, log_variance = full(mean), full(log_variance)
     return Independent(Normal(mean, (0.5 * log_variance).exp(), validate_args=False), 1)
 
 

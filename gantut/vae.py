@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 
 from gantut.likelihoods import LIKELIHOODS, GaussianLikelihood, decoder_shape
 from gantut.likelihoods import likelihood as likelihood_named
-from gantut.priors import StandardNormalPrior, diagonal_normal, draw
+from gantut.priors import StandardNormalPrior, diagonal_normal, draw, full
 from gantut.processes import drawn
 
 __all__ = ["LIKELIHOODS", "VAE", "GaussianLikelihood", "VAEOutput", "diagonal_normal"]
@@ -78,7 +78,7 @@ class VAE(nn.Module):
         batch = z.shape[:-1]
         if labels is not None and len(batch) > 1:
             labels = labels.expand(batch).flatten()
-        parameters = self.decoder(z.flatten(0, -2), labels)
+        parameters = full(self.decoder(z.flatten(0, -2), labels))
         return self.likelihood(parameters.unflatten(0, batch), len(batch))
 
     def forward(

@@ -17,6 +17,7 @@ from gantut.codes import CodePrior, UniformCodes, check_codes
 from gantut.likelihoods import decoder_shape
 from gantut.likelihoods import likelihood as likelihood_named
 from gantut.networks.quantiser import VectorQuantiser
+from gantut.priors import full
 
 
 class VQVAEOutput(NamedTuple):
@@ -67,9 +68,9 @@ class VQVAE(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> VQVAEOutput:
         """Encode, quantise, decode. In training mode a codebook of moving averages moves."""
-        h = self.encoder(x, labels)
+        h = full(self.encoder(x, labels))
         quantised = self.quantiser(h)
-        parameters = self.decoder(quantised.straight_through, labels)
+        parameters = full(self.decoder(quantised.straight_through, labels))
         return VQVAEOutput(h, quantised.vectors, quantised.codes, self.likelihood(parameters, 1))
 
     @torch.no_grad()

@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -102,17 +104,11 @@ def test_a_conditional_run_is_evaluated(tmp_path, capsys):
         (["--data", "digits", "--steps", "0"], "steps must be at least 1, got 0"),
         (["--data", "digits", "--batch", "5000"], "5000"),
         (["--data", "digits", "--log", "tensorboard"], "pip install tensorboard"),
+        (["--data", "digits", "--timeout", "0"], "timeout must be at least 1, got 0"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_one_line_and_code_2(arguments, says, tmp_path, capsys):
-    if "tensorboard" in arguments:
-        pytest.importorskip("importlib")
-        try:
-            import tensorboard  # noqa: F401
-        except ImportError:
-            pass
-        else:
-            pytest.skip("TensorBoard is installed")
+def test_a_setting_that_does_not_fit_is_one_line_and_code_2(arguments, says, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # as if it were not installed
     model = [] if arguments[0] != "vae" else ["vae"]
     code = run("train", *model, "--out", tmp_path / "run", *[a for a in arguments if a != "vae"])
     error = capsys.readouterr().err
@@ -133,6 +129,8 @@ def test_an_unknown_option_or_model_is_code_2(tmp_path, capsys):
     ("text", "says"),
     [
         ("format = 7\n", "has format 7, of a newer gantut; this release reads format 1"),
+        ("format = 0\n", "has format 0, of another gantut; this release reads format 1"),
+        ("brightness = 3\n", "sets 'brightness', which is no setting of this release; known: model, data"),
         ("step = 3\n", "sets 'step', which is no setting of this release; steps?"),
         ("steps = 'many'\n", "steps must be of type int, got 'many'"),
         ("steps = [\n", "cannot read the config file"),
@@ -195,6 +193,135 @@ def test_settings_of_the_wrong_type_are_refused():
     assert Settings(r1=1).r1 == 1.0
     with pytest.raises(CheckpointError, match="no run"):
         headless.opened("nowhere")
+
+
+def test_a_checkpoint_of_another_version_is_named(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert run("train", "--out", folder, "--steps", 1, *SMALL) == 0
+    state = torch.load(folder / "checkpoint.pt")
+    torch.save(state | {"version": 2}, folder / "checkpoint.pt")
+    assert run("train", "--out", folder, "--steps", 4, "--resume") == 1
+    assert "checkpoint.pt has version 2; expected 1" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on the size of files")
+def test_a_disk_that_is_full_leaves_the_old_files_and_is_named(tmp_path, capsys):
+    """The system itself refuses to write more, in the middle of the checkpoint, and then at its first byte."""
+    import resource
+
+    folder = tmp_path / "run"
+    assert run("train", "--out", folder, "--steps", 2, *SMALL) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit, says in ((10_000, "cannot write the checkpoint"), (100, "config.toml")):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            code = run("train", "--out", folder, "--steps", 4, "--resume")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        error = capsys.readouterr().err
+        assert code == 1 and says in error and str(folder) in error and "too large" in error, error
+        assert {path.name for path in folder.iterdir()} == set(before)
+        assert (folder / "checkpoint.pt").read_bytes() == before["checkpoint.pt"]
+    assert run("train", "--out", folder, "--steps", 4, "--resume") == 0
+
+
+def test_tensorboard_logs_are_readable_and_a_resumed_run_goes_on(tmp_path):
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    folder = tmp_path / "run"
+    options = ["--log", "tensorboard", *SMALL]
+    assert run("train", "vae", "--out", folder, "--steps", 2, *options) == 0
+    assert run("train", "--out", folder, "--steps", 3, "--resume") == 0
+    assert not (folder / "log.csv").exists()
+    found = {}
+    for path in sorted(folder.glob("events.*"), key=os.path.getmtime):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append((event.step, value.tensor.float_val[0]))
+    assert {tag: [step for step, _ in values] for tag, values in found.items()} == {
+        "negative_elbo": [1, 2, 3],
+        "distortion": [1, 2, 3],
+        "rate": [1, 2, 3],
+    }
+    for (_, total), (_, D), (_, R) in zip(*(found[t] for t in ("negative_elbo", "distortion", "rate")), strict=True):
+        assert total == pytest.approx(D + R, rel=1e-5) and total > 20
+
+
+def test_a_port_in_use_is_named(tmp_path, capsys, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for name, value in {"RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}.items():
+            monkeypatch.setenv(name, str(value))
+        assert run("train", "--out", tmp_path / "run", *SMALL) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("gantut (process 0 of 2): 2 processes cannot meet") and error.count("\n") == 1
+        assert str(port) in error and "choose another MASTER_PORT" in error
+        assert run("sample", tmp_path / "run") == 2
+        assert "sample is the work of one process" in capsys.readouterr().err
+    monkeypatch.delenv("RANK")
+    assert run("train", "--out", tmp_path / "run", *SMALL) == 1
+    assert "RANK" in capsys.readouterr().err
+
+
+JOINT = [*SMALL, "--precision", "float64", "--r1", "0.1", "--save-every", "20", "--seed", "3", "--conditional"]
+JOINT[JOINT.index("--picture-every") + 1] = "40"
+
+
+def steps_of(folder):
+    return torch.load(folder / "checkpoint.pt")["steps"]
+
+
+def wait_for_another_checkpoint(folder, started):
+    before, end = (folder / "checkpoint.pt").stat().st_mtime_ns, time.monotonic() + 120
+    while (folder / "checkpoint.pt").stat().st_mtime_ns == before and time.monotonic() < end:
+        assert started.poll() is None, started.communicate()
+        time.sleep(0.02)
+    assert time.monotonic() < end
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pgrep") is None, reason="finds the processes of torchrun by pgrep")
+def test_processes_that_are_killed_resume_in_any_number(tmp_path):
+    """One process begins; two go on, and one of them is killed; two go on, and all are killed; one ends the run.
+
+    The weights are those of a run that one process did without a break.
+    """
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    environment = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+    assert run("train", "--out", folder, "--steps", 20, *JOINT) == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "gantut", "train", "--out", str(folder), "--resume", "--steps", "1000000"]
+    done = [20]
+    for kill_all in (False, True):
+        agent = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        wait_for_another_checkpoint(folder, agent)
+        workers = [int(pid) for pid in subprocess.check_output(["pgrep", "-P", str(agent.pid)], text=True).split()]
+        for pid in [*workers, agent.pid] if kill_all else workers[:1]:
+            os.kill(pid, signal.SIGKILL)
+        _, said = agent.communicate(timeout=60)
+        assert agent.returncode != 0
+        if not kill_all:
+            line = next(line for line in said.splitlines() if line.startswith("gantut (process "))
+            assert "waited in vain: another one has died or stands still" in line
+        done.append(steps_of(folder))
+        assert done[-1] % 20 == 0 and done[-1] > done[-2]
+        assert not list(folder.glob(".samples*")), "a picture is written whole or not at all"
+    end = done[-1] + 7
+    assert run("train", "--out", folder, "--resume", "--steps", end) == 0
+    assert run("train", "--out", whole, "--steps", end, *JOINT) == 0
+    (_, a, _), (_, b, _) = headless.opened(whole), headless.opened(folder)
+    for p, q in zip(
+        a.networks["generator"].state_dict().values(), b.networks["generator"].state_dict().values(), strict=True
+    ):
+        assert (p - q).abs().max() < 1e-8
+    assert a.generator.get_state().equal(b.generator.get_state())
+    logs = [list(csv.DictReader((place / "log.csv").read_text().splitlines())) for place in (whole, folder)]
+    assert [(row["step"], row["term"]) for row in logs[0]] == [(row["step"], row["term"]) for row in logs[1]]
+    for one, other in zip(*logs, strict=True):
+        assert float(one["value"]) == pytest.approx(float(other["value"]), rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.slow

@@ -82,8 +82,7 @@ class VAEGANTrainer(VAEOwner):
         loss, penalty = penalised(self, loss, x, sampled.detach(), labels)
         self.descend("discriminator", loss, x)
 
-        with self.autocast():
-            distance = feature_distance(self.D.features, x, reconstructed).to(self.dtype)
+        distance = feature_distance(self.features, x, reconstructed)
         adversarial = generator_losses(self, self.loss, x, [reconstructed, sampled], labels)
         R = rate(output)
         # Both players' gradients pass through one graph. The encoder moves first: the decoder's way back does not cross it.
@@ -92,3 +91,8 @@ class VAEGANTrainer(VAEOwner):
         self.average()
         logs |= {name: term.detach().mean() for name, term in (("rate", R), ("distance", distance))}
         return logs | penalty | {"generator": adversarial.detach().mean()}
+
+    def features(self, x: Tensor) -> Tensor:
+        """D's last hidden layer, in full precision."""
+        with self.autocast():
+            return self.D.features(x).to(self.dtype)

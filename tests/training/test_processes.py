@@ -42,6 +42,12 @@ def test_every_game_optimizer_is_compared():
     assert {kind.__name__ for kind in GAME_OPTIMIZERS.values()} <= {name.split(",")[0] for name in together.PLAYERS}
 
 
+def test_nobody_waits_for_ever(found):
+    waited, came_late = (one["stands still"] for one in found[1])
+    assert waited.startswith("process 0 of 2 waited in vain: another one has died or stands still")
+    assert int(waited.split()[-2]) < 20 and came_late is None
+
+
 def test_files_are_written_once_and_by_the_first(found):
     checks = [one["checks"] for one in found[1]]
     assert [check["writes"] for check in checks] == [2, 0]  # after two steps and at the end

@@ -1,6 +1,7 @@
 """The trainers: each step against the same step by hand, resume to the last bit, and every way in which a run can go wrong."""
 
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from gantut.losses import (
     GECO,
     LOSSES,
     beta_tcvae,
+    distortion,
     free_bits,
     gradient_penalty,
     info_vae,
@@ -21,6 +23,7 @@ from gantut.losses import (
     negative_iwae,
     negative_iwae_dreg,
     r1,
+    rate,
     target_rate,
 )
 from gantut.networks import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
@@ -324,14 +327,94 @@ def test_sampling_with_a_seed_does_not_disturb_training():
     assert b.G.training
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float64"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "float64"])
 def test_precisions(precision):
-    trainer = gan(precision=precision, penalty=r1(1.0))
+    trainer, seen = gan(precision=precision, penalty=r1(1.0)), set()
+    trainer.D.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
     list(trainer.run(Points(), 3))
+    # The logits come in the short type, but for those of which a penalty is made.
+    short = {"bfloat16": {torch.bfloat16, torch.float32}, "float16": {torch.float16, torch.float32}}
+    assert seen == short.get(precision, {torch.float64})
     expected = torch.float64 if precision == "float64" else torch.float32
     assert all(p.dtype == expected and torch.isfinite(p).all() for p in trainer.D.parameters())
     with pytest.raises(ValueError, match="unknown precision 'float8'; known: float32"):
         gan(precision="float8")
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_densities_after_a_short_type_are_exact(precision):
+    """The networks' numbers are rounded to a short type; what is computed from them is not."""
+    trainer, x = vae(precision=precision), Points((1, 4, 4)).batch(0)
+    with trainer.autocast():
+        output = trainer.vae(x, generator=trainer.generator)
+    mean, sigma = output.posterior.mean.double(), output.posterior.stddev.double()
+    exact = 0.5 * (mean**2 + sigma**2 - 1 - 2 * sigma.log()).sum(1)
+    assert torch.allclose(rate(output).double(), exact, rtol=1e-4, atol=1e-6)
+    assert distortion(output, x).dtype == rate(output).dtype == torch.float32
+
+
+def test_float16_leaves_a_step_out_that_overflows_and_its_scale_is_saved(tmp_path):
+    trainer, fresh = gan(precision="float16"), gan(precision="float16")
+    list(trainer.run(Points(), 2))
+    assert {name: s.get_scale() for name, s in trainer.scalers.items()} == dict.fromkeys(trainer.networks, 65536.0)
+    scaler = trainer.scalers["discriminator"]
+    scaler.load_state_dict(scaler.state_dict() | {"scale": 1e38})
+    before = {name: [p.clone() for p in net.parameters()] for name, net in trainer.networks.items()}
+    list(trainer.run(Points(), 1))
+    assert all(torch.equal(p, q) for p, q in zip(before["discriminator"], trainer.D.parameters(), strict=True))
+    assert any(not torch.equal(p, q) for p, q in zip(before["generator"], trainer.G.parameters(), strict=True))
+    assert trainer.scalers["discriminator"].get_scale() == pytest.approx(0.5e38)
+    fresh.load(trainer.save(tmp_path / "a.pt"))
+    assert same(fresh.state_dict()["scalers"], trainer.state_dict()["scalers"])
+    plain = gan()
+    list(plain.run(Points(), 1))
+    assert plain.state_dict()["scalers"] == {}
+    plain.load(tmp_path / "a.pt")  # another precision may go on
+
+
+def test_float16_is_refused_where_it_cannot_be(monkeypatch):
+    monkeypatch.setattr("gantut.training.base.pick_device", lambda device: torch.device("mps"))
+    with pytest.raises(ValueError, match="float16 needs a CUDA device"):
+        gan(precision="float16")
+
+
+COMPILED = """
+import torch
+from gantut.losses import r1
+from gantut.networks import *
+from gantut.training import GANTrainer, VAETrainer
+from gantut.vae import VAE
+SHAPE = (1, 4, 4)
+x = [torch.rand(16, *SHAPE, generator=torch.Generator().manual_seed(1))]
+def gan(compile):
+    D = MLPDiscriminator(SHAPE, hidden=(8,), spectral_norm=True, seed=1)
+    return GANTrainer(MLPGenerator(3, SHAPE, hidden=(8,), batch_norm=True), D, penalty=r1(1.0), device="cpu", compile=compile)
+def vae(compile):
+    model = VAE(MLPEncoder(SHAPE, 3, hidden=(8,)), MLPDecoder(3, SHAPE, hidden=(8,), seed=1))
+    return VAETrainer(model, ema=0.9, device="cpu", compile=compile)
+for make in (gan, vae):
+    plain, compiled = make(False), make(True)
+    for trainer in (plain, compiled):
+        list(trainer.run(x, 4))
+    a, b = plain.state_dict(), compiled.state_dict()
+    for name, state in a["networks"].items():
+        assert state.keys() == b["networks"][name].keys()
+        for key, value in state.items():
+            assert (value.double() - b["networks"][name][key].double()).abs().max() < 1e-4, key
+    assert (plain.sample(4, seed=1) - compiled.sample(4, seed=1)).abs().max() < 1e-4
+    plain.load_state_dict(b)
+import torch._dynamo.utils
+print(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+def test_compiled_networks_take_the_same_steps():
+    """In a process of its own: torch.compile warns about its own doings."""
+    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 4  # G, D, encoder, decoder were compiled indeed
 
 
 def test_non_finite_losses_stop_with_the_step_the_term_and_the_cause():

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -285,6 +286,19 @@ def checks(folder):
     return found
 
 
+def stands_still():
+    """Process 1 does not come to the meeting; how long does process 0 wait?"""
+    start = time.monotonic()
+    try:
+        with processes.started("cpu", timeout=2):
+            if processes.rank() == 1:
+                time.sleep(4)
+            else:
+                processes.averaged(torch.ones(1))
+    except processes.ProcessError as error:
+        return f"{error} after {time.monotonic() - start:.0f} s"
+
+
 class _Cut:
     """Batches that are cut already."""
 
@@ -300,24 +314,21 @@ def program(folder):
     early = gan()
     with processes.started("cpu", timeout=60):
         found = {"everything": everything(), "checks": checks(folder), "early": said(lambda: list(early.run([], 1)))}
-        torch.save(found, folder / f"{processes.rank()}.pt")
+        place = folder / f"{processes.rank()}.pt"
+    os.environ["MASTER_PORT"] = os.environ["NEXT_PORT"]
+    torch.save(found | {"stands still": stands_still()}, place)
 
 
-def start(world, command, port=None, **more):
+def start(world, command):
     """Processes as torchrun would start them, without its agent."""
-    if port is None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TQDM_DISABLE": "1"}
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        ports = {"MASTER_PORT": str(one.getsockname()[1]), "NEXT_PORT": str(other.getsockname()[1])}
+    shared = os.environ | ports | {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     return [
-        subprocess.Popen(
-            [sys.executable, *map(str, command)],
-            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            text=True,
-            **more,
-        )
-        for rank in range(world)
+        subprocess.Popen([sys.executable, *map(str, command)], env=shared | {"RANK": str(r), "LOCAL_RANK": str(r)})
+        for r in range(world)
     ]
 
 
