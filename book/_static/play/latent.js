@@ -88,6 +88,7 @@
       background(context, length);
       context.globalAlpha = 1;
       context.strokeStyle = color("theory");
+      context.lineWidth = 1.5;
       // One and two standard deviations of the prior.
       for (const radius of [1, 2]) {
         context.beginPath();

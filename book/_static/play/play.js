@@ -235,7 +235,7 @@ window.gantut = window.gantut || {};
     if (!size) { whenSeen(place, () => start(place, name)); return; }
     const begin = button(`Start (loads ${size})`, async () => {
       await start(place, name);
-      const first = place.querySelector("canvas[tabindex], button, select");
+      const first = place.querySelector(".play-first, canvas[tabindex]");
       if (first) first.focus({ preventScroll: true });
     });
     place.replaceChildren(element("p", { class: "play-message" }, begin));
