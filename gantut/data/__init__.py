@@ -8,7 +8,7 @@ from gantut.data.densities import DENSITIES, Density, grid, pinwheel, ring, spir
 from gantut.data.digits import digits
 from gantut.data.glyphs import glyphs
 from gantut.data.images import ImageData, TensorData
-from gantut.data.sounds import SoundData, recordings
+from gantut.data.sounds import SoundData, deemphasise, emphasise, recordings
 from gantut.data.sources import cifar10, fashion_mnist, folder, mnist
 from gantut.data.stacked import stacked
 from gantut.data.vowels import VOWELS, synthesise, vowels
@@ -23,7 +23,9 @@ __all__ = [
     "SoundData",
     "TensorData",
     "cifar10",
+    "deemphasise",
     "digits",
+    "emphasise",
     "fashion_mnist",
     "folder",
     "glyphs",

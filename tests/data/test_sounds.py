@@ -137,3 +137,14 @@ def test_sound_data():
             SoundData(bad)
     with pytest.raises(ValueError, match=r"expected 3 f0, shape \(3,\), got \(2,\)"):
         SoundData(values, factors={"f0": torch.zeros(2)})
+
+
+def test_emphasis_and_its_inverse():
+    x = torch.tensor([[[1.0, 2.0, 4.0]]])
+    assert data.emphasise(x, 0.5).tolist() == [[[1.0, 1.5, 3.0]]]
+    noise = torch.randn(3, 1, 300, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for amount in (0.0, 0.9):
+        assert torch.allclose(data.deemphasise(data.emphasise(noise, amount), amount), noise, atol=1e-9)
+    for change in (data.emphasise, data.deemphasise):
+        with pytest.raises(ValueError, match=r"the amount of emphasis must lie in \[0, 1\), got 1.0"):
+            change(x, 1.0)
