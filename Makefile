@@ -15,7 +15,7 @@ CACHE := GANTUT_CACHE="$(CURDIR)/.gantut"
 PYTEST := $(ENV) $(CACHE) $(BIN)/python -m pytest -q -n $(WORKERS)
 SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*/*.py) _config.yml _toc.yml
 
-.PHONY: help book test check lint notebooks assignments grade figures bench serve clean lock
+.PHONY: help book test check lint notebooks assignments grade figures archive pdf bench serve clean lock
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -68,6 +68,12 @@ grade: assignments ## grade a class: ASSIGNMENT=A1 SUBMISSIONS=folder (OUT=grade
 
 figures: $(STAMP) ## take the chapters' figures for slides into _build/figures
 	$(BIN)/python .ci/figures.py
+
+archive: book ## put the book into one file to read without a network, _build/gantut-book.zip
+	cp _build/html/gantut-book.zip _build/gantut-book.zip
+
+pdf: book ## print the book into _build/gantut-book.pdf (needs Chromium)
+	$(BIN)/python .ci/pdf.py
 
 bench: $(STAMP) ## measure the trainers against the plainest loop
 	$(BIN)/python tests/benchmarks/run.py

@@ -37,7 +37,7 @@ def files() -> dict[Path, str]:
     here = address()
     slug = here.removeprefix("https://github.com/")
     wanted = {}
-    guides = ("book/teachers-guide.md", "book/students-guide.md")
+    guides = ("book/index.md", "book/teachers-guide.md", "book/students-guide.md")
     for name in ("_config.yml", "README.md", "CITATION.cff", "CONTRIBUTING.md", *guides):
         text = (ROOT / name).read_text(encoding="utf-8")
         wanted[ROOT / name] = COLAB.sub(rf"\g<1>{slug}", ADDRESS.sub(here, text))

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-ARCHIVE = "gantut-book.zip"
+ARCHIVE, PDF = "gantut-book.zip", "gantut-book.pdf"
 # An icon in the theme's script: name:[width,height,[other names],"code point","path" or ["path","path"]].
 ICON = re.compile(r"(?:\"([\w-]+)\"|([a-zA-Z][\w$]*)):\[\d+,\d+,(\[[^\]]*\]),\"\w+\",(?:\"[^\"]*\"|\[[^\]]*\])\],?")
 # Marked parts of the landing page make no sense in the archive itself.
@@ -43,7 +43,7 @@ def pack(folder: Path, target: Path) -> int:
     with zipfile.ZipFile(temporary, "w") as archive:
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
-            if not path.is_file() or path in (target, temporary) or name.endswith(UNUSED):
+            if not path.is_file() or path in (target, temporary) or name.endswith(UNUSED) or name == PDF:
                 continue
             content = path.read_bytes()
             if name == "book/index.html":

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDES = ("book/teachers-guide.md", "book/students-guide.md")
+GUIDES = ("book/index.md", "book/teachers-guide.md", "book/students-guide.md")
 NAMED = ("_config.yml", "README.md", "CITATION.cff", "CONTRIBUTING.md", *GUIDES)
 OLD, NEW = "github.com/gantut/gantut", "github.com/some-body/gantut"
 

@@ -128,6 +128,12 @@ def test_grade_takes_an_assignment_and_a_folder(project):
     assert '_build/assignments/A1/A1-autograder.zip "class of 2026" -o "grades"' in said
 
 
+def test_archive_and_pdf_need_the_book(project):
+    for target, command in (("archive", "cp _build/html/gantut-book.zip"), ("pdf", ".venv/bin/python .ci/pdf.py")):
+        said = make(project, "-n", target)
+        assert said.index("jupyter-book build") < said.index(command)
+
+
 def test_ci_runs_make_test():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
