@@ -60,35 +60,42 @@ import sys, time
 sys.path.insert(0, {folder!r})
 import run, torch
 torch.set_num_threads({threads})
+run.IMAGES = 2000
 steps = run.contestant("gan", "lean")
-steps(20)
-print("ready", flush=True)
-input()
-begin, done = time.time(), 0
-while time.time() - begin < {seconds}:
-    steps(5)
-    done += 5
-print(done * 64 / (time.time() - begin))
+steps(2)
+wall, own, done = time.perf_counter(), time.process_time(), 0
+while time.perf_counter() - wall < {seconds}:
+    steps(1)
+    done += 1
+print(64 * done / (time.perf_counter() - wall), 1e3 * (time.process_time() - own) / done)
 """
 
 
-def throughput(processes: int, threads: int, seconds: float, wait: str = "") -> float:
-    """Images a second of some processes together, each of which trains the MLP GAN with some threads, all at the same time."""
+def crowded(threads: int, seconds: float, wait: str) -> tuple[float, float]:
+    """Images a second of the MLP GAN in a fresh process with so many threads, and the processor's milliseconds for a step."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)} | ({"OMP_WAIT_POLICY": wait} if wait else {})
-    script = CHILD.format(folder=os.path.dirname(__file__), threads=threads, seconds=seconds)
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", script], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(processes)
-    ]
-    for child in children:
-        assert child.stdout is not None and child.stdout.readline().strip() == "ready"
-    for child in children:  # all start together
-        assert child.stdin is not None
-        child.stdin.write("\n")
-        child.stdin.flush()
-    return sum(float(child.communicate()[0]) for child in children)
+    script = CHILD.format(folder=os.path.dirname(os.path.abspath(__file__)), threads=threads, seconds=seconds)
+    said = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    rate, own = said.stdout.split()
+    return float(rate), float(own)
+
+
+def threads(seconds: float, companions: int, rounds: int = 2) -> None:
+    """Print what threads are worth beside other programs that keep the cores busy."""
+    cores = os.cpu_count() or 1
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(companions)]
+    kinds = ((1, ""), (cores, ""), (cores, "PASSIVE"))
+    try:
+        found = [[crowded(count, seconds, wait) for count, wait in kinds] for _ in range(rounds)]
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    print(f"{companions} companions, load {os.getloadavg()[0]:.1f} on {cores} cores")
+    print("| threads | while they wait they | images a second | CPU ms a step |\n|---|---|---|---|")
+    for k, (count, wait) in enumerate(kinds):
+        rate, own = (statistics.median(column) for column in zip(*(each[k] for each in found), strict=True))
+        print(f"| {count} | {'sleep' if wait else 'spin'} | {rate:,.0f} | {own:.0f} |", flush=True)
 
 
 def main() -> None:
@@ -96,6 +103,9 @@ def main() -> None:
     parser.add_argument("what", choices=("compile", "threads"))
     parser.add_argument("--only", nargs="+", choices=PEERS, default=["gan", "vae", "torchgan"])
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a measurement of threads")
+    parser.add_argument(
+        "--companions", type=int, default=os.cpu_count(), help="programs that keep the cores busy meanwhile"
+    )
     options = parser.parse_args(namespace=run.CHOSEN)
     print(f"torch {torch.__version__}, {run.processor()}")
     if options.what == "compile":
@@ -107,10 +117,7 @@ def main() -> None:
         for name in options.only:
             print(compiled(name), flush=True)
         return
-    print("| processes × threads | waiting threads | images a second, together |\n|---|---|---|")
-    for processes, threads, wait in ((1, 1, ""), (1, 2, ""), (2, 1, ""), (2, 2, ""), (2, 2, "PASSIVE"), (4, 2, "")):
-        rate = throughput(processes, threads, options.seconds, wait)
-        print(f"| {processes} × {threads} | {'sleep' if wait else 'spin'} | {rate:,.0f} |", flush=True)
+    threads(options.seconds, options.companions)
 
 
 if __name__ == "__main__":
