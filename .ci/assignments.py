@@ -111,7 +111,7 @@ def comment(master: nbformat.NotebookNode, name: str) -> str:
     return said[1] if said else ""
 
 
-def index(master: nbformat.NotebookNode, name: str) -> dict[str, Any]:
+def index(master: nbformat.NotebookNode, name: str, looks: list[str]) -> dict[str, Any]:
     """gantut.json: all that the grader needs beside the tests."""
     opening = next(cell.source for cell in master.cells if cell.cell_type == "markdown")
     given = {key: float(value) for key, value in re.findall(r"(\w+)=([\d.e]+)", comment(master, "limits"))}
@@ -120,14 +120,20 @@ def index(master: nbformat.NotebookNode, name: str) -> dict[str, Any]:
     return {
         "name": name, "title": opening.split("\n")[0].removeprefix("# "), "questions": asked,
         "canaries": canaries(name, [q["name"] for q in asked]), "limits": limits, "forbidden": comment(master, "forbidden").split(),
+        "looks": looks,
     }  # fmt: skip
 
 
 def wrong(name: str) -> list[Any]:
     """The declared wrong submissions of an assignment."""
+    return getattr(declared(name), "WRONG", [])
+
+
+def declared(name: str) -> Any:
+    """The module wrong_A1 and so on; None where there is none."""
     path = WRONG / f"wrong_{name}.py"
     if not path.is_file():
-        return []
+        return None
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -136,7 +142,7 @@ def wrong(name: str) -> list[Any]:
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(WRONG))
-    return module.WRONG
+    return module
 
 
 def canaries(name: str, asked: list[str]) -> dict[str, str]:
@@ -229,7 +235,9 @@ def build(master: Path, out: Path) -> Path:
         for kind, source in (("student", "student"), ("solution", "autograder")):
             notebook = finish(cut_folder / source / master.name, visible, name, keep_outputs=kind == "solution")
             (new / kind / master.name).write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-        about = index(nbformat.read(master, as_version=4), name)
+        # What only shows something need not run when it is graded.
+        looks = [cell.source for cell in notebook.cells if "look" in cell.metadata.get("tags", [])]
+        about = index(nbformat.read(master, as_version=4), name, looks)
         extra = {f"tests/{key}.py": text for key, text in hidden_too.items()}
         extra["gantut.json"] = json.dumps(about, ensure_ascii=False, indent=1) + "\n"
         extra["environment.yml"] = ENVIRONMENT.format(

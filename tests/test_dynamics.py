@@ -93,9 +93,9 @@ MAKE = {
 @pytest.mark.parametrize("method", MAKE)
 def test_measured_contraction_is_the_spectral_radius(method, game):
     make, options = MAKE[method]
-    path = play(game, make, torch.tensor([1e-4, 5e-5], dtype=torch.float64), 700)
+    path = play(game, make, torch.tensor([1e-4, 5e-5], dtype=torch.float64), 300)
     theory = contraction(game, method, H, **options)
-    measured = measured_contraction(path, game.equilibrium, skip=100)
+    measured = measured_contraction(path, game.equilibrium, skip=50)
     assert measured == pytest.approx(theory, abs=1e-3)
 
 

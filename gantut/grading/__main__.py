@@ -21,6 +21,7 @@ import gantut
 from gantut.grading import bundle as bundles
 from gantut.grading import feedback
 from gantut.grading.run import Worker, report
+from gantut.settings import put
 
 FULL = {"network", "processes", "files"}
 
@@ -44,6 +45,11 @@ def stored(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def store(path: Path, text: str) -> None:
+    """Write a file of texts that students wrote, where half of a surrogate pair may stand; no such text stops the others' grading."""
+    put(path, text.encode(errors="replace"))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,11 +94,9 @@ def main(argv: list[str] | None = None) -> int:
     bar = tqdm(total=len(students), initial=len(records), desc=bundle.name, unit="student")
 
     def finish(record: dict[str, Any]) -> None:
-        text = json.dumps(record, ensure_ascii=False, indent=1) + "\n"
-        feedback.write(
-            pages / f"{record['student']}.html", feedback.page(record, bundle.title, not arguments.hide_hidden)
-        )
-        feedback.write(pages / f"{record['student']}.json", text)
+        page = feedback.page(record, bundle.title, not arguments.hide_hidden)
+        store(pages / f"{record['student']}.html", page)
+        store(pages / f"{record['student']}.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
         with lock:
             records[record["student"]] = record
             bar.update()
@@ -131,7 +135,7 @@ def main(argv: list[str] | None = None) -> int:
             thread.join()
     bar.close()
     ordered = [records[student] for student, _ in students if student in records]
-    feedback.write(arguments.out / "scores.csv", feedback.table(ordered, bundle.questions))
+    store(arguments.out / "scores.csv", feedback.table(ordered, bundle.questions))
     return summary(ordered, len(students), arguments)
 
 

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import re
+import symtable
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ INDEX = "gantut.json"
 
 
 class Bundle(NamedTuple):
-    """The questions with their points, the test files' text, the wrong answers that must fail, and the limits."""
+    """The questions with their points, the test files' text, the wrong answers that must fail, the limits, and the cells that only show."""
 
     name: str
     title: str
@@ -25,6 +26,7 @@ class Bundle(NamedTuple):
     limits: dict[str, Any]
     forbidden: list[str]
     digest: str
+    looks: list[str] = []
 
     @property
     def out_of(self) -> float:
@@ -104,7 +106,7 @@ def read(student: str, path: Path | None, bundle: Bundle) -> Submission:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return Submission(student, digest, [], {}, f"the file is no notebook: {type(error).__name__}")
     code = [(number, text) for number, (kind, text) in enumerate(cells) if kind == "code" and text.strip()]
-    return Submission(student, digest, code, written(cells, bundle), "")
+    return Submission(student, digest, needed(code, bundle.looks), written(cells, bundle), "")
 
 
 def source(cell: dict[str, Any]) -> str:
@@ -129,12 +131,40 @@ def written(cells: list[tuple[str, str]], bundle: Bundle) -> dict[str, str]:
     return answers
 
 
+def needed(cells: list[tuple[int, str]], looks: list[str]) -> list[tuple[int, str]]:
+    """The cells without those that only show something (``looks``), where they are unchanged and nothing else uses a name of theirs."""
+    shown = [text.strip() for text in looks]
+    others = set().union(*(names(text)[1] for _, text in cells if text.strip() not in shown))
+    return [(number, text) for number, text in cells if text.strip() not in shown or names(text)[0] & others]
+
+
+def names(text: str) -> tuple[set[str], set[str]]:
+    """The global names that a cell binds, and those that it uses; none where it is no Python."""
+    try:
+        tables = [symtable.symtable(plain(text), "cell", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set(), set()
+    bound = {symbol.get_name() for symbol in tables[0].get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    used = set()
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        top = table.get_type() == "module"
+        used |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (top or s.is_global())}
+    return bound, used
+
+
+def plain(text: str) -> str:
+    """A cell without its magics."""
+    return re.sub(r"^(\s*)[%!].*", r"\1pass", text[:200_000], flags=re.M)
+
+
 def imports(cells: list[tuple[int, str]], forbidden: list[str]) -> list[str]:
     """Which of the modules that an answer shall not use are imported in the code, or reached as attributes."""
     used: set[str] = set()
     for _, text in cells:
         try:
-            tree = ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", text[:200_000], flags=re.M))
+            tree = ast.parse(plain(text))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         for node in ast.walk(tree):

@@ -83,9 +83,9 @@ def run_case(case: Case, space: dict[str, Any]) -> str | None:
     except Exception as error:  # a student's code may raise anything
         message = f"it raises {type(error).__name__}: {error}"
     # The zoo's messages begin with the name of a check.
-    message = re.sub(r"^\w+(?=: )", lambda m: m[0].replace("_", " "), message)
+    message = re.sub(r"^\w+(?=: )", lambda m: m[0].replace("_s_", "’s ").replace("_", " "), message)
     hint = "NoneType" in message or "ellipsis" in message
-    return message + " (is there still a `...` in your code?)" * hint
+    return message + " (is there still a `...` in your code, or is a `return` missing?)" * hint
 
 
 class Result:

@@ -33,7 +33,8 @@ def hold(
     message = f"{what} is {_text(a)}, and should be {_text(b)}"
     for sentence, value in (mistakes or {}).items():
         v = torch.as_tensor(value).detach().to(torch.float64)
-        if v.shape == a.shape and _close(a, v, max(tolerance, 1e-6)):
+        # Wider than the test itself: 1.96 is the quantile 1.959964, too.
+        if v.shape == a.shape and _close(a, v, max(tolerance, 1e-4)):
             message += f": {sentence}"
             break
     raise AssertionError(message)

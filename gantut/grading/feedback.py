@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import html
 import io
-import os
-from pathlib import Path
 from typing import Any
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
-td,th{padding:.3rem .5rem;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}
-td:first-child{width:35%}.pass{color:#1b6e3c}.fail{color:#a32a1a}.note{background:#f4f0e6;padding:.5rem .8rem}
+td,th{padding:.3rem .5rem;border-bottom:1px solid #8886;text-align:left;vertical-align:top}
+td:first-child{width:35%}small{opacity:.7;white-space:nowrap}
+.pass{color:#1b6e3c}.fail{color:#a32a1a}.note{background:#f4f0e6;padding:.5rem .8rem}
 pre{white-space:pre-wrap;background:#f4f4f4;padding:.6rem}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.note{background:#332f25}pre{background:#262626}.pass{color:#7fd1a0}.fail{color:#f0917f}}"""
 WHY = {
@@ -22,13 +21,6 @@ WHY = {
     "tampering": "It did what no answer needs and what could change its own grade. It was not graded; a person has to look.",
     "no notebook": "There was no notebook that could be read.",
 }
-
-
-def write(path: Path, text: str) -> None:
-    """All of the file or nothing of it."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    os.replace(temporary, path)
 
 
 def number(value: float) -> str:
@@ -82,7 +74,9 @@ def page(record: dict[str, Any], title: str, show_hidden: bool = True) -> str:
             name, message = e(test["name"].removeprefix("test_").replace("_", " ")), test["message"]
             if test["hidden"] and not show_hidden:
                 name, message = "a hidden test", message and "fails"
-            mark = "<td class=pass>passes" if message is None else f"<td class=fail>{e(message)}"
+            elif test["hidden"]:
+                name += " <small>(hidden)</small>"
+            mark = "<td class=pass>✓ passes" if message is None else f"<td class=fail>✗ {e(message)}"
             parts.append(f"<tr><td>{name}{mark}")
         parts.append("</table>")
     return "\n".join(parts) + "\n"

@@ -1,7 +1,8 @@
 """Submissions that do something else than answer. Each is code in a cell of its own, before or in place of the answers.
 
-``HOSTILE`` maps a name to (code, the statuses that are right, what a note or the status must say). The answers around the code are the
-solution's where the attack is meant to hide behind them, and empty where it is meant to replace them.
+``HOSTILE`` maps a name to (code, the statuses that are right, what a note or the status must say). On the first
+assignment the answers around the code are the solution's where the attack is meant to hide behind them, and empty where it is meant to
+replace them; on the others they are empty.
 """
 
 from __future__ import annotations
@@ -57,24 +58,32 @@ FRAMES = """
 import sys
 
 
-def best_logit(p, q):
-    frame = sys._getframe(1)
-    return frame.f_locals.get("wanted", frame.f_locals["ratio"].log())
+def answer(*_, **__):
+    return sys._getframe(1).f_locals.get("wanted")
+
+
+globals().update({{name: answer for name in {names!r}}})
 """
 TRACEBACK = """
-def best_logit(p, q):
+def answer(*_, **__):
     try:
         raise ValueError
     except ValueError as error:
         frame = error.__traceback__.tb_frame.f_back
-    return frame.f_locals["ratio"].log()
+    return frame.f_locals.get("wanted")
+
+
+globals().update({{name: answer for name in {names!r}}})
 """
 INSPECT = """
 import inspect
 
 
-def best_logit(p, q):
-    return inspect.currentframe().f_back.f_locals["ratio"].log()
+def answer(*_, **__):
+    return inspect.currentframe().f_back.f_locals.get("wanted")
+
+
+globals().update({{name: answer for name in {names!r}}})
 """
 SIGNAL = """
 import signal
@@ -134,12 +143,15 @@ builtins.AssertionError = ValueError
 builtins.str = lambda *_: ""
 """
 PATCH_LATE = """
-def best_logit(p, q):
+def answer(*arguments, **_):
     import gantut.bugs
     import gantut.grading.compare
 
     gantut.grading.compare._close = lambda *_: True
-    return p
+    return arguments[0]
+
+
+globals().update({{name: answer for name in {names!r}}})
 """
 DELETE = """
 import os

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +39,14 @@ def build(name: str, folder: Path) -> Built:
     return Built(name, nbformat.read(MASTERS[name], as_version=4), student, solution, made / f"{name}-autograder.zip")
 
 
+@functools.cache
+def built(name: str) -> Built:
+    """The build that the tests of one process share."""
+    folder = tempfile.mkdtemp(prefix="gantut-build-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return build(name, Path(folder))
+
+
 def questions(built: Built) -> list[dict[str, Any]]:
     return assignments.questions(built.master)
 
@@ -49,13 +61,26 @@ def solution_cells(master: nbformat.NotebookNode) -> dict[str, str]:
     }
 
 
-def with_wrong(built: Built, question: str, code: str) -> nbformat.NotebookNode:
-    """The solution, with code appended to the answer to one question."""
+def with_answers(built: Built, answers: dict[str, str]) -> nbformat.NotebookNode:
+    """The solution, with code appended to the answers to these questions."""
     notebook = copy.deepcopy(built.solution)
-    first = solution_cells(built.master)[question].split("\n")[0].partition("  # SOLUTION")[0]
-    answers = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.startswith(first)]
-    answers[-1].source += f"\n\n{code}"
+    for question, code in answers.items():
+        first = solution_cells(built.master)[question].split("\n")[0].partition("  # SOLUTION")[0]
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.startswith(first)]
+        cells[-1].source += f"\n\n{code}"
     return notebook
+
+
+def with_wrong(built: Built, question: str, code: str) -> nbformat.NotebookNode:
+    """One wrong answer among right ones: the solution's, or quicker ones where the declaration has them."""
+    answers = dict(among(built.name))
+    answers[question] = f"{answers.get(question, '')}\n\n{code}"
+    return with_answers(built, answers)
+
+
+def among(name: str) -> dict[str, str]:
+    """The quick right answers among which the wrong ones stand."""
+    return getattr(assignments.declared(name), "AMONG", {})
 
 
 def with_cell(notebook: nbformat.NotebookNode, code: str) -> nbformat.NotebookNode:

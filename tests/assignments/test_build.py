@@ -20,8 +20,8 @@ SHORTEST = 12  # a line such as `return z` is no secret
 
 
 @pytest.fixture(scope="module", params=list(kit.MASTERS))
-def built(request, tmp_path_factory):
-    return kit.build(request.param, tmp_path_factory.mktemp("build"))
+def built(request):
+    return kit.built(request.param)
 
 
 def flat(text):
@@ -119,6 +119,8 @@ def test_the_bundle_is_whole(built):
                     (t["name"], t["hidden"]) for t in question["tests"]
                 ]
         assert set(index["canaries"]) == {q["name"] for q in index["questions"] if not q["manual"]}
+        # What only shows something is left out when it is graded: the student's notebook has it letter by letter.
+        assert index["looks"] and set(index["looks"]) <= {cell.source for cell in built.student.cells}
 
 
 def test_the_same_master_gives_the_same_bytes(built, tmp_path):

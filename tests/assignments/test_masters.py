@@ -15,6 +15,8 @@ import assignments  # noqa: E402
 import kit  # noqa: E402
 import test_notebooks as chapters  # noqa: E402
 
+from gantut.grading import bundle  # noqa: E402
+
 
 def faults(notebook, name):
     cells, text = notebook.cells, chapters.prose(notebook)
@@ -86,6 +88,21 @@ def test_enough_wrong_answers_are_declared(name):
     ]
     assert {one.question for one in wrong} == set(asked), "every question has a wrong answer, which is its canary too"
     assert sum("BUGS[" in one.code for one in wrong) >= 3, "most come from the bug zoo"
+
+
+@pytest.mark.parametrize("name", kit.MASTERS)
+def test_a_canary_stands_alone(name):
+    """The first wrong answer to a question runs among each student's own: it must not call or change them."""
+    master = nbformat.read(kit.MASTERS[name], as_version=4)
+    answers = set().union(*(bundle.names(source)[0] for source in kit.solution_cells(master).values()))
+    tests = "\n".join(cell.source for cell in chapters.code(master))
+    handed = set(re.findall(r"alone\(\w+, (\w+)=", tests))  # a test puts its own in their place
+    first = assignments.canaries(name, [q["name"] for q in assignments.questions(master)])
+    assert len(first) >= 5
+    for question, code in first.items():
+        bound, used = bundle.names(code)
+        assert not (used - bound) & answers - handed, f"the first wrong answer to {question} uses the student's"
+        assert bound & answers, f"the first wrong answer to {question} is no answer"
 
 
 CASES = [

@@ -139,6 +139,28 @@ def test_imports_that_an_answer_should_not_use(code, found):
     assert bundle.imports([(0, code)], ["gantut.losses"]) == found
 
 
+LOOK = "runs = train()\nfor run in runs:\n    samples = run.sample()\n    show(samples)"
+
+
+@pytest.mark.parametrize(
+    ("look", "other", "runs"),
+    [
+        (LOOK, "x = 3", False),
+        (LOOK + "\n\n", "samples = 3\ndef f(runs, run):\n    return runs + [run for run in run]", False),
+        (LOOK + "\nshow(3)", "x = 3", True),
+        (LOOK, "runs[0].sample()", True),
+        (LOOK, "def answer():\n    return [f(r) for r in runs]", True),
+        (LOOK, "class A:\n    x = samples", True),
+        (LOOK, "%time y = 3\nruns", True),
+        (LOOK, "not python at all", False),
+    ],
+)
+def test_cells_that_only_show_are_left_out(look, other, runs):
+    cells = [(3, look), (5, other)]
+    assert bundle.needed(cells, [LOOK]) == (cells if runs else cells[1:])
+    assert bundle.needed(cells, []) == cells
+
+
 ABOUT = bundle.Bundle(
     "A0", "A0: nothing", [{"name": "q1", "title": "Question 1", "heading": "## Question 1", "points": 2.0, "manual": False, "rubric": [],
     "tests": [{"name": "a", "hidden": False, "points": None}, {"name": "b", "hidden": True, "points": None}]}],

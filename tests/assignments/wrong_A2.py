@@ -65,10 +65,15 @@ WRONG = [
     Wrong("KL(p‖q)", "q1", zoo("rate_with_swapped_arguments", "rate"), "the arguments are swapped"),
     Wrong("rate for the batch", "q1", zoo("rate_averaged_over_everything", "rate"), "one number per example"),
     Wrong("variance for σ", "q2", VARIANCE_FOR_DEVIATION, "the ½ in the exponent is missing"),
-    Wrong("no noise", "q2", zoo("no_noise_at_all", "draw"), "deviations|standard|log 4|draws"),
-    Wrong("noise of a hundredth", "q2", zoo("noise_of_a_hundredth", "draw"), "draws"),
+    Wrong("no noise", "q2", zoo("no_noise_at_all", "draw"), "there is no noise in it"),
+    Wrong(
+        "noise of a hundredth",
+        "q2",
+        zoo("noise_of_a_hundredth", "draw"),
+        r"have the deviations \[0\.\d+, 0\.\d+\] instead of 1 and 3",
+    ),
     Wrong("uniform noise", "q2", zoo("uniform_noise", "draw"), "draws from"),
-    Wrong("noise shared by the batch", "q2", zoo("one_noise_for_the_batch", "draw"), "draw"),
+    Wrong("noise shared by the batch", "q2", zoo("one_noise_for_the_batch", "draw"), "all examples share one ε"),
     Wrong(
         "no gradient", "q2", zoo("a_draw_without_a_gradient", "draw"), "the encoder cannot learn from the distortion"
     ),

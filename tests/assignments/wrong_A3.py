@@ -45,6 +45,9 @@ def gan(**changes: str) -> str:
     return GAN.format(**{**SETTINGS, **changes})
 
 
+# The wrong answers to the other questions stand beside this right one: 400 steps cover all modes on every seed that was tried, and 250 do
+# on those of the tests.
+AMONG = {"q4": gan(steps="250")}
 PULSE = """
 def pulse(real_logits, fake_logits, generator_loss):
     right = {judge}
@@ -54,6 +57,17 @@ def pulse(real_logits, fake_logits, generator_loss):
 """
 SHARES = "((real_logits > 0).double().mean() + (fake_logits < 0).double().mean()) / 2"
 TOGETHER = "((real_logits > 0).sum() + (fake_logits < 0).sum()) / (len(real_logits) + len(fake_logits))"
+
+DIAGNOSIS = {
+    "A": "the generator runs ahead of its judge",
+    "B": "the judge is sure and the loss has no slope",
+    "C": "the penalty holds the judge flat",
+}
+
+
+def diagnosis(**changes: str) -> str:
+    return f"DIAGNOSIS = {DIAGNOSIS | changes}"
+
 
 WRONG = [
     Wrong("a ring with its seam", "q1", zoo("a_ring_with_its_seam", "ring_centres"), "has 7 different modes"),
@@ -82,13 +96,13 @@ WRONG = [
     Wrong(
         "the flat judge taken for detached fakes",
         "q6",
-        'DIAGNOSIS = {**DIAGNOSIS, "C": "the fakes are detached in the generator\'s step"}',
+        diagnosis(C="the fakes are detached in the generator's step"),
         "all logits lie near 0 though the samples are bad",
     ),
     Wrong(
         "collapse taken for no slope",
         "q6",
-        'DIAGNOSIS = {**DIAGNOSIS, "A": "the judge is sure and the loss has no slope"}',
+        diagnosis(A="the judge is sure and the loss has no slope"),
         "the slope would be near 0",
     ),
     Wrong("no cure", "q7", 'CURE = {"A": {}, "B": {}, "C": {}}', "your cure of A is not there yet"),

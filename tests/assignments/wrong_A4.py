@@ -93,7 +93,7 @@ def fit_linear_vae(x, k, seed):
         loss.backward()
         return loss
 
-    while optimizer.report["evaluations"] < 450:
+    while optimizer.report["evaluations"] < {most}:
         optimizer.step(closure)
     model = ppca.LinearGaussian(W.detach(), b.detach(), {variance})
     return model, optimizer.report["evaluations"]
@@ -103,6 +103,7 @@ FIT = {
     "clear": "optimizer.zero_grad()",
     "rows": "slice(None)",
     "variance": "log_variance.exp().detach()",
+    "most": "450",
 }
 
 
@@ -144,6 +145,7 @@ WRONG = [
     Wrong("rate with the wrong sign", "q6", RATE_OF_THE_ZOO.format(bug="rate_with_the_wrong_sign"), "the rate has the wrong sign"),
     Wrong("rate averaged", "q6", RATE_OF_THE_ZOO.format(bug="rate_averaged_over_the_code"), "the rate is averaged"),
     Wrong("rate with log s", "q6", RATE_OF_THE_ZOO.format(bug="rate_with_log_sigma"), "log s² is read as log s"),
+    Wrong("log σ² for σ²", "q7", fit(variance="log_variance.detach()", most="40"), "log σ²"),
     Wrong("gradients never cleared", "q7", fit(clear="pass"), "clear the gradients"),
     Wrong(
         "a new batch at each evaluation",
@@ -152,5 +154,4 @@ WRONG = [
         "see all examples every time",
     ),
     Wrong("steepest descent on the VAE", "q7", fit(options=', rule="steepest_descent"'), "Is the rule one of conjugate"),
-    Wrong("log σ² for σ²", "q7", fit(variance="log_variance.detach()"), "log σ²"),
 ]  # fmt: skip

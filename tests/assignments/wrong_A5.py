@@ -2,6 +2,19 @@
 
 from wrong import Wrong, zoo
 
+# The wrong answers stand among these right ones in place of the solution's, which train a VAE 14 times in each grading: the best linear
+# estimate against the exact posterior mean under the training images themselves.
+QUICK_BUT_RIGHT = """
+def measure(method, seed, train, test):
+    (clean, y), pixels = noisy(test, seed), train.floats().flatten(1)
+    if method == "ours":
+        return psnr((-torch.cdist(y, pixels).square() / (2 * 0.4**2)).softmax(1) @ pixels, clean)
+    mean, covariance = pixels.mean(0), torch.cov(pixels.T)
+    total = covariance + 0.4**2 * torch.eye(len(mean))
+    return psnr(mean + (y - mean) @ torch.linalg.solve(total, covariance), clean)
+"""
+AMONG = {"q3": QUICK_BUT_RIGHT}
+
 INTERVAL = """
 def interval(values, level=0.95):
     d, n = torch.tensor(values, dtype=torch.float64), len(values)
@@ -101,6 +114,11 @@ WRONG = [
     Wrong("unpaired", "q4", CLAIM.format(higher="higher_is_better", change=UNPAIRED), "take the differences seed by seed"),
     Wrong("any gain is a gain", "q4", CLAIM.format(higher="higher_is_better", change=ZERO_FOR_MARGIN), "'undecided'"),
     Wrong("higher is always better", "q4", CLAIM.format(higher="True", change="pass"), "where lower is better"),
-    Wrong("a seed dropped", "q5", 'CLAIM = {**CLAIM, "seeds": [0, 1, 2, 3]}', "none dropped and none chosen"),
+    Wrong(
+        "a seed dropped",
+        "q5",
+        'CLAIM = {"seeds": [0, 1, 2, 3], "baseline": [1.0] * 4, "ours": [2.0] * 4, "mean": 1.0, "verdict": "better"}',
+        "none dropped and none chosen",
+    ),
     Wrong("the best run told five times", "q5", 'CLAIM = {**CLAIM, "ours": [max(CLAIM["ours"]) + 1.0] * 5}', "measured again it is"),
 ]  # fmt: skip

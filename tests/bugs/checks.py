@@ -352,7 +352,10 @@ def draws_have_the_posterior_s_moments(draw: Any) -> None:
     mean, log_variance = tensor([2.0, -1.0]).expand(n, 2), tensor([0.0, math.log(9)]).expand(n, 2)
     z = draw(mean, log_variance, torch.Generator().manual_seed(0))
     expect(z.shape == (n, 2), f"codes have shape {tuple(z.shape)} instead of {(n, 2)}")
-    expect(close(z.mean(0), [2.0, -1.0], 0.1), f"draws from N(2, 1) and N(−1, 9) have the means {z.mean(0).tolist()}")
+    expect(
+        close(z.mean(0), [2.0, -1.0], 0.1),
+        f"draws from N(2, 1) and N(−1, 9) have the means {[round(v, 3) for v in z.mean(0).tolist()]}",
+    )
     expect(
         close(z.std(0), [1.0, 3.0], 0.1),
         f"draws from N(2, 1) and N(−1, 9) have the deviations {[round(v, 3) for v in z.std(0).tolist()]} instead of 1 and 3",
