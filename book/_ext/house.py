@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEYS = re.compile(r"\[([a-z]+\d{4}[a-z]*(?:, [a-z]+\d{4}[a-z]*)*)\]")
 # A bar that would open a substitution, as in |rate − C|; what stands in backticks is left alone.
 BAR = re.compile(r"(``.*?``|:[\w:]+:`[^`]*`)|(?<!\\)\|(?=\S)")
-STAR = re.compile(r"(``.*?``|:[\w:]+:`[^`]*`)|(?<![*\\])\*(?=\w)")
+STAR = re.compile(r"(``.*?``|:[\w:]+:`[^`]*`)|(?<![*\\])\*(?=\w)(?![\w -]+\*)")
 CHINESE = "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
 ROOMS = ("data", "networks", "losses", "likelihoods", "priors", "optim", "training", "metrics", "dynamics", "plots")
 

@@ -95,9 +95,13 @@ def test_functions_lead_to_their_chapters():
 
 
 def test_a_docstring_on_its_way_to_the_page():
-    lines = inspect.cleandoc("γ·|x| of (N, *shape), as |name|. [mescheder2018]").split("\n")
+    lines = inspect.cleandoc("γ·|x| of (N, *shape) and (M, *shape), its *input*, as |name|. [mescheder2018]").split(
+        "\n"
+    )
     house.cite(None, "method", "", None, None, lines)
-    assert lines == [r":math:`\gamma \cdot \lvert x\rvert` of (N, \*shape), as \|name\|. :cite:`mescheder2018`"]
+    assert lines == [
+        r":math:`\gamma \cdot \lvert x\rvert` of (N, \*shape) and (M, \*shape), its *input*, as \|name\|. :cite:`mescheder2018`"
+    ]
 
 
 # -- search --------------------------------------------------------------------------------------------------------------------------------
