@@ -14,7 +14,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
-STATIC = ROOT / "book" / "_static"
 # `.ci/run` says "required" once it has installed Chromium; then nothing here may be skipped.
 REQUIRED = os.environ.get("GANTUT_BROWSER") == "required"
 FLAGS = [
