@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # What has no sense on paper. Widgets and sounds stay in the pages for the browser.
-DROPPED = "script, .headerlink, .sd-btn, .still, .copybtn, .viewcode-link, audio, .gantut-widget, .prev-next-footer"
+DROPPED = "script, .headerlink, .sd-btn, .hero, .copybtn, .viewcode-link, audio, .gantut-widget, .prev-next-footer"
 # Where the landing page may offer the PDF.
 PLACE = re.compile(r'(<span class="pdf">).*?(?=</span>)')
 SEEN_BY = {"a": "href", "img": "src", "source": "srcset"}
