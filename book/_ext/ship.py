@@ -10,6 +10,9 @@ from typing import Any
 ARCHIVE, PDF = "gantut-book.zip", "gantut-book.pdf"
 # An icon in the theme's script: name:[width,height,[other names],"code point","path" or ["path","path"]].
 ICON = re.compile(r"(?:\"([\w-]+)\"|([a-zA-Z][\w$]*)):\[\d+,\d+,(\[[^\]]*\]),\"\w+\",(?:\"[^\"]*\"|\[[^\]]*\])\],?")
+# The same icon in the theme's style, where a page without scripts takes it from a font. The font of brands is loaded for one icon alone.
+RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"[^\"]*\"\}")
+BRANDS = re.compile(r"@font-face\{[^}]*Font Awesome\\ 6 Brands[^}]*\}")
 # Marked parts of the landing page make no sense in the archive itself.
 ONLINE = re.compile(r"<!-- online -->.*?<!-- /online -->", re.S)
 SIZE = re.compile(r'(<span class="archive-size">)[^<]*')
@@ -37,6 +40,15 @@ def only_icons(script: str, wanted: set[str]) -> str:
     return ICON.sub(keep, script)
 
 
+def only_rules(style: str, wanted: set[str]) -> str:
+    """The theme's style with the rules of the wanted icons alone, and without the font of brands."""
+
+    def keep(match: re.Match[str]) -> str:
+        return match[0] if set(re.findall(r"fa-([\w-]+)", match[1])) & wanted else ""
+
+    return BRANDS.sub("", RULE.sub(keep, style))
+
+
 def pack(folder: Path, target: Path) -> int:
     """Put the pages into one zip file, the same bytes for the same pages; return its size."""
     temporary = target.with_suffix(".part")
@@ -61,9 +73,10 @@ def finish(app: Any, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
-    script = out / "_static" / "scripts" / "fontawesome.js"
-    if script.is_file():
-        script.write_text(only_icons(script.read_text(encoding="utf-8"), icons_of(out)), encoding="utf-8")
+    for name, only in (("scripts/fontawesome.js", only_icons), ("styles/pydata-sphinx-theme.css", only_rules)):
+        path = out / "_static" / name
+        if path.is_file():
+            path.write_text(only(path.read_text(encoding="utf-8"), icons_of(out)), encoding="utf-8")
     landing = out / "book" / "index.html"
     if landing.is_file():
         size = pack(out, out / ARCHIVE)

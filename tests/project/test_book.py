@@ -123,6 +123,14 @@ def test_only_the_icons_in_use_are_kept():
     assert kept == 'a={sun:[1,2,["light"],"f1","M1"],"moon-o":[1,2,[],"f2",["M2","M3"]],},b={x:1}'
 
 
+def test_only_the_rules_in_use_are_kept():
+    style = 'a{b:c}.fa-egg:before{content:"\\f1"}.fa-moon:before,.fa-x:before{content:"\\f2"}.fa-2x{font-size:2em}'
+    style += "@font-face{font-family:Font Awesome\\ 6 Brands;src:url(b)}@font-face{font-family:Font Awesome\\ 6 Free;src:url(a)}"
+    kept = 'a{b:c}.fa-moon:before,.fa-x:before{content:"\\f2"}.fa-2x{font-size:2em}'
+    kept += "@font-face{font-family:Font Awesome\\ 6 Free;src:url(a)}"
+    assert ship.only_rules(style, {"moon"}) == kept
+
+
 def test_the_archive(tmp_path):
     out = tmp_path / "html"
     (out / "book").mkdir(parents=True)
