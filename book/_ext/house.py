@@ -109,8 +109,12 @@ def tabulated() -> frozenset[str]:
 
 
 def with_the_chapters(app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """The reference is read anew when a chapter changed, since it says which chapters use what."""
-    return ["book/api"] if any(name.startswith("notebooks/") for name in added | changed | removed) else []
+    """The reference and the contents are read anew when a chapter changed: they say which chapters use what, and their titles."""
+    return (
+        ["book/api", app.config.root_doc]
+        if any(name.startswith("notebooks/") for name in added | changed | removed)
+        else []
+    )
 
 
 class IndexEntries(SphinxTransform):
@@ -143,23 +147,25 @@ class IndexEntries(SphinxTransform):
                 text.parent.replace(text, new)
 
 
-def index_in_contents(app: Any, doctree: nodes.document) -> None:
-    """The index as the last line of the contents at the left."""
-    if app.env.docname == app.config.root_doc:
-        trees = list(doctree.findall(addnodes.toctree))
-        if trees:
-            trees[-1]["entries"].append(("Index", "genindex"))
+def contents(app: Any, doctree: nodes.document) -> None:
+    """In the contents at the left a chapter has the number of its file, 4 · GAN losses, and the index is the last line."""
+    if app.env.docname != app.config.root_doc:
+        return
+    trees = list(doctree.findall(addnodes.toctree))
+    for tree in trees:
+        tree["entries"] = [(numbered(name) or title, name) for title, name in tree["entries"]]
+    if trees:
+        trees[-1]["entries"].append(("Index", "genindex"))
 
 
-def number_chapters(app: Any, env: Any) -> None:
-    """In the contents at the left a chapter has the number of its file: 4 · GAN losses, derived."""
-    for tree in env.tocs[app.config.root_doc].findall(addnodes.toctree):
-        tree["entries"] = [
-            (f"{int(number[1])} · {env.titles[name].astext()}", name)
-            if (number := re.match(r"notebooks/(\d\d)-", name)) and name in env.titles
-            else (title, name)
-            for title, name in tree["entries"]
-        ]
+def numbered(name: str) -> str | None:
+    """A chapter's number and title, from its notebook; nothing for another page."""
+    number = re.match(r"notebooks/(\d\d)-", name)
+    if number is None:
+        return None
+    first = nbformat.read(ROOT / f"{name}.ipynb", as_version=4).cells[0].source
+    title = re.match(r"# (.+)", first)
+    return f"{int(number[1])} · {title[1].strip()}" if title else None
 
 
 class Search(search.SearchEnglish):
@@ -177,7 +183,6 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("html-page-context", drop_doubled_scripts, priority=900)
     app.connect("autodoc-process-docstring", cite)
     app.connect("env-get-outdated", with_the_chapters)
-    app.connect("doctree-read", index_in_contents, priority=900)
-    app.connect("env-updated", number_chapters)
+    app.connect("doctree-read", contents, priority=900)
     app.connect("build-finished", ship.finish)
     return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

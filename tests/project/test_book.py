@@ -104,6 +104,11 @@ def test_a_docstring_on_its_way_to_the_page():
     ]
 
 
+def test_chapters_are_numbered_in_the_contents():
+    assert house.numbered("notebooks/04-gan-losses") == "4 · GAN losses, derived"
+    assert house.numbered("book/glossary") is None
+
+
 # -- search --------------------------------------------------------------------------------------------------------------------------------
 
 
