@@ -117,6 +117,12 @@ def test_chinese_words_are_cut_into_pairs():
     assert {"Adversarial", "loss", "r1", "对抗损失", "对抗", "抗损", "损失", "桥"} == set(words)
 
 
+def test_every_term_of_the_glossary_has_its_chinese_word():
+    terms = re.findall(r"^([A-Z\w].*)\n  \S", (ROOT / "book" / "glossary.md").read_text(encoding="utf-8"), re.M)
+    assert len(terms) == len(set(terms)) > 60
+    assert [term for term in terms if not re.fullmatch(rf".+ \([^()]*{house.CHINESE}\)", term)] == []
+
+
 # -- what is shipped -----------------------------------------------------------------------------------------------------------------------
 
 
