@@ -12,11 +12,6 @@ import sys
 from pathlib import Path
 
 
-def place() -> tuple[int, int]:
-    """Which of how many processes this is, as torchrun says it in the environment."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def parser() -> argparse.ArgumentParser:
     """All commands and their options; those of ``train`` are made from ``Settings``."""
     from gantut.settings import Settings, add_options
@@ -64,9 +59,9 @@ def parser() -> argparse.ArgumentParser:
 
 def act(arguments: argparse.Namespace) -> int:
     """Do what the command says; return the exit code."""
-    from gantut import headless, settings
+    from gantut import headless, processes, settings
 
-    if arguments.command != "train" and place()[1] > 1:
+    if arguments.command != "train" and processes.expected() > 1:
         raise settings.SettingsError(f"{arguments.command} is the work of one process: start it without torchrun")
     if arguments.command == "train":
         options = dict(vars(arguments))
@@ -78,7 +73,7 @@ def act(arguments: argparse.Namespace) -> int:
             config = out / headless.CONFIG
         chosen = settings.Settings(**((settings.read(config) if config else {}) | options))
         trainer = headless.train(chosen, out, resume=resume)
-        if place()[0] == 0:
+        if os.environ.get("RANK", "0") == "0":
             print(f"{'interrupted' if trainer.interrupted else 'done'} at step {trainer.steps}; the run is in {out}")
         return 130 if trainer.interrupted else 0
     if arguments.command == "sample":
@@ -122,8 +117,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def complain(message: object) -> None:
     """One line on stderr, written at once, so that the lines of several processes stay whole."""
-    rank, world = place()
-    where = f" (process {rank} of {world})" if world > 1 else ""
+    from gantut.processes import expected
+
+    where = f" (process {os.environ.get('RANK', '?')} of {expected()})" if expected() > 1 else ""
     sys.stderr.write(f"gantut{where}: {message}\n")
     sys.stderr.flush()
 

@@ -173,6 +173,9 @@ def train(s: Settings, folder: str | Path, *, resume: bool = False) -> training.
         NonFiniteError: a loss became NaN or infinite; the last checkpoint is still there.
         ProcessError: the processes cannot meet, or one of them has died or stands still; the last checkpoint is still there.
     """
+    world = processes.expected()
+    if s.batch % world:
+        raise SettingsError(f"{world} processes cannot share a batch of {s.batch} equally; use a multiple of {world}")
     with processes.started(s.device, s.timeout):
         return _train(s, Path(folder), resume)
 
@@ -181,8 +184,6 @@ def _train(s: Settings, folder: Path, resume: bool) -> training.Trainer:
     if not resume and (folder / CHECKPOINT).exists():
         raise SettingsError(f"{folder} holds a run already; go on with --resume, or choose another --out")
     world, rank = processes.world(), processes.rank()
-    if s.batch % world:
-        raise SettingsError(f"{world} processes cannot share a batch of {s.batch} equally; use a multiple of {world}")
     if s.download:  # one fetches, and the others find the files
         processes.once(lambda: load_data(s))
     data = load_data(s)

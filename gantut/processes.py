@@ -16,6 +16,7 @@ taken after the pass is right for all of these, and costs one message for each p
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -30,6 +31,11 @@ Result = TypeVar("Result")
 
 class ProcessError(RuntimeError):
     """The processes cannot find one another, or one of them has stopped; the message says which waited, and for what."""
+
+
+def expected() -> int:
+    """How many processes torchrun has started, whether they have met yet or not."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def world() -> int:
@@ -51,8 +57,8 @@ def started(device: str = "auto", timeout: float = 600.0) -> Iterator[None]:
     Raises:
         ProcessError: the address is in use, not everyone came, there are too few GPUs; in the block, a process died or stands still.
     """
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count == "1":
+    count = expected()
+    if count == 1:
         yield
         return
     on_gpus = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
@@ -84,7 +90,8 @@ def started(device: str = "auto", timeout: float = 600.0) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0]
+    """The first sentence of a message from below, without the place in the source where it arose."""
+    return re.sub(r"\[[^\]]*\.\w+:\d+\] *", "", str(error).strip().split("\n")[0]).split(". ")[0]
 
 
 def _call(collective: Callable[..., Any], *arguments: Any) -> None:

@@ -261,6 +261,8 @@ def test_a_port_in_use_is_named(tmp_path, capsys, monkeypatch):
         assert str(port) in error and "choose another MASTER_PORT" in error
         assert run("sample", tmp_path / "run") == 2
         assert "sample is the work of one process" in capsys.readouterr().err
+        assert run("train", "--out", tmp_path / "run", *SMALL, "--batch", 33) == 2
+        assert "2 processes cannot share a batch of 33 equally; use a multiple of 2" in capsys.readouterr().err
     monkeypatch.delenv("RANK")
     assert run("train", "--out", tmp_path / "run", *SMALL) == 1
     assert "RANK" in capsys.readouterr().err
