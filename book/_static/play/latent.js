@@ -183,8 +183,8 @@
       element("div", { class: "play-controls" }, map.element, sliders[0].element, sliders[1].element, walk),
       element("div", { class: "play-row" },
         figure(plane, "The plane of codes. Drag the orange point. The circles hold 39 % and 86 % of the prior."),
-        figure(shown.vae, `The VAE's decoder at z. FID of its samples: ${decoders.fid.vae}.`),
-        figure(shown.gan, `The GAN's generator at the same z. FID of its samples: ${decoders.fid.gan}.`),
+        figure(shown.vae, `The VAE's decoder at z. FID of its samples: ${decoders.fid.vae.toFixed(1)}.`),
+        figure(shown.gan, `The GAN's generator at the same z. FID of its samples: ${decoders.fid.gan.toFixed(1)}.`),
       ),
       words,
     );
