@@ -64,9 +64,10 @@ def used_in(thing: Any) -> list[str]:
 
 @cache
 def chapters_that_use() -> dict[str, list[str]]:
-    """Module and name of each function and class of the library, and the chapters whose code cells name it."""
+    """Module and name of each function and class of the library, and the chapters of the contents whose code cells name it."""
     found: dict[str, list[str]] = {}
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    for path in sorted(p for p in (ROOT / "notebooks").glob("*.ipynb") if f"notebooks/{p.stem}\n" in contents):
         cells = nbformat.read(path, as_version=4).cells
         source = "\n".join(re.sub(r"^\s*[%!].*", "", c.source, flags=re.M) for c in cells if c.cell_type == "code")
         for thing in sorted(named_things(ast.parse(source))):
