@@ -31,7 +31,8 @@ def drop_doubled_scripts(app: Any, page: str, template: str, context: dict[str, 
     """Keep the first of equal script entries: sphinx-thebe adds its own once per page that was built before this one."""
     seen, kept = set(), []
     for script in context.get("script_files", []):
-        key = (getattr(script, "filename", script), str(getattr(script, "attributes", "")))
+        # A script in the page has no file, said as None by some and as "" by others.
+        key = (getattr(script, "filename", script) or "", str(getattr(script, "attributes", "")))
         if key not in seen:
             seen.add(key)
             kept.append(script)
