@@ -82,7 +82,9 @@ def test_at_the_pitch_of_a_voice_the_error_is_a_small_share_of_the_pitch():
     error = (formants(sounds.values, RATE) - truth).abs()
     assert error.mean().item() < 20
     low = sounds.factors["pitch"] == 0
-    assert error[low].mean().item() < 8 and error[~low].mean().item() > 10  # the lower the voice, the closer its harmonics
+    assert (
+        error[low].mean().item() < 8 and error[~low].mean().item() > 10
+    )  # the lower the voice, the closer its harmonics
 
 
 def test_resonances_that_are_not_there_are_nan():
