@@ -27,8 +27,11 @@ CHINESE = "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
 ROOMS = ("data", "networks", "losses", "likelihoods", "priors", "optim", "training", "metrics", "dynamics", "plots")
 
 
-def drop_doubled_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Keep the first of equal script entries: sphinx-thebe adds its own once per page that was built before this one."""
+def mend_page(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Keep the first of equal script entries, and call no list what is none.
+
+    sphinx-thebe adds its script once per page that was built before this one.
+    """
     seen, kept = set(), []
     for script in context.get("script_files", []):
         # A script in the page has no file, said as None by some and as "" by others.
@@ -37,6 +40,10 @@ def drop_doubled_scripts(app: Any, page: str, template: str, context: dict[str, 
             seen.add(key)
             kept.append(script)
     context["script_files"] = kept
+    # docutils calls the references a list whose children are no items, which misleads a screen reader.
+    context["body"] = context.get("body", "").replace(
+        '<div role="list" class="citation-list">', '<div class="citation-list">'
+    )
 
 
 def cite(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -182,7 +189,7 @@ class Search(search.SearchEnglish):
 def setup(app: Any) -> dict[str, Any]:
     search.languages["en"] = Search
     app.add_transform(IndexEntries)
-    app.connect("html-page-context", drop_doubled_scripts, priority=900)
+    app.connect("html-page-context", mend_page, priority=900)
     app.connect("autodoc-process-docstring", cite)
     app.connect("env-get-outdated", with_the_chapters)
     app.connect("doctree-read", contents, priority=900)

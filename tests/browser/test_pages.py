@@ -162,6 +162,8 @@ def test_page(name, context, site, axe):
     try:
         begin = time.perf_counter()
         page.goto(f"{site}/{name}", wait_until="load")
+        if name == "index.html":  # leads on to the landing page
+            page.wait_for_url("**/book/index.html", wait_until="load")
         loaded = time.perf_counter() - begin
         seen = page.evaluate(INSPECT)
         ready = time.perf_counter() - begin
