@@ -45,6 +45,7 @@
     let trainer; let source; let z; let real; let history;
     let running = false;
     let problem = "";
+    let rest = [0, 0];
 
     const byData = () => (data.value === "drawn" ? drawn : densities[data.value]);
     const data = choice("data", [...Object.keys(densities), ["drawn", "your own drawing"]], "ring", reset);
@@ -169,6 +170,70 @@
       }
     });
 
+    // The point (loss of D, loss of G) after each step, as a mean over neighbouring steps. The cross is where G has learned the data and D
+    // gives every place its best logit.
+    const portrait = canvas("Phase portrait: the loss of D across and the loss of G upwards, step by step", (context, side) => {
+      const { discriminator, generator } = history;
+      const ratio = discriminator.length / Math.max(generator.length, 1);
+      const bins = Math.min(generator.length, 150);
+      const path = Array.from({ length: bins }, (_, k) => [[discriminator, ratio], [generator, 1]].map(([values, every]) => {
+        const [from, to] = [k, k + 1].map((j) => Math.floor(Math.floor((j * generator.length) / bins) * every));
+        return values.slice(from, to).reduce((a, b) => a + b, 0) / (to - from);
+      })).filter((point) => point.every(Number.isFinite));
+      const shown = [...path, rest];
+      const ranges = [0, 1].map((axis) => {
+        const values = shown.map((point) => point[axis]);
+        const [low, high] = [Math.min(...values), Math.max(...values)];
+        const room = Math.max(0.1 * (high - low), 0.05);
+        return [low - room, high + room];
+      });
+      const [x, y] = [0, 1].map((axis) => (point) => {
+        const part = (point[axis] - ranges[axis][0]) / (ranges[axis][1] - ranges[axis][0]);
+        return axis ? side - 18 - part * (side - 32) : 4 + part * (side - 8);
+      });
+      context.font = "12px sans-serif";
+      context.fillStyle = color("ink");
+      context.textAlign = "left";
+      context.fillText(`G ${ranges[1][1].toPrecision(2)}`, 4, 11);
+      context.fillText(`D ${ranges[0][0].toPrecision(2)}`, 4, side - 4);
+      context.textAlign = "right";
+      context.fillText(`D ${ranges[0][1].toPrecision(2)}`, side - 4, side - 4);
+      context.textAlign = "left";
+      context.lineWidth = 1.5;
+      context.strokeStyle = color("generator");
+      path.slice(1).forEach((point, k) => {
+        context.globalAlpha = 0.15 + (0.85 * (k + 1)) / path.length; // what is long ago is faint
+        context.beginPath();
+        context.moveTo(x(path[k]), y(path[k]));
+        context.lineTo(x(point), y(point));
+        context.stroke();
+      });
+      context.globalAlpha = 1;
+      if (path.length) {
+        const last = path[path.length - 1];
+        context.fillStyle = color("generator");
+        context.beginPath();
+        context.arc(x(last), y(last), 4, 0, 2 * Math.PI);
+        context.fill();
+      }
+      context.strokeStyle = color("ink");
+      context.beginPath();
+      for (const [dx, dy] of [[5, 0], [0, 5]]) {
+        context.moveTo(x(rest) - dx, y(rest) - dy);
+        context.lineTo(x(rest) + dx, y(rest) + dy);
+      }
+      context.stroke();
+    });
+
+    // Both losses where data and samples are alike: D's best constant logit, the one nearest 0 if several are.
+    function equilibrium([forD, forG]) {
+      const ask = (form, v) => window.tf.tidy(() => form(window.tf.tensor([v]), window.tf.tensor([v])).dataSync()[0]);
+      const logits = Array.from({ length: 121 }, (_, k) => 0.05 * (k - 60)).sort((a, b) => Math.abs(a) - Math.abs(b));
+      const values = logits.map((v) => ask(forD, v));
+      const best = logits[values.findIndex((value) => value <= Math.min(...values) + 1e-6)];
+      return [ask(forD, best), ask(forG, best)];
+    }
+
     // -- drawing a distribution ----------------------------------------------------------------------------------------------------------
 
     function dab(place) {
@@ -213,6 +278,7 @@
       z = noise(SHOWN, random(3000 + seed.value));
       real = byData().centres.length ? sample(byData(), SHOWN, random(1)).flat() : [];
       history = { discriminator: [], generator: [] };
+      rest = equilibrium(gan.LOSSES[loss.value]);
       problem = "";
       look();
       tell(false);
@@ -242,6 +308,7 @@
       askField();
       plane.redraw();
       curves.redraw();
+      portrait.redraw();
     }
 
     let drawnAt = 0;
@@ -296,10 +363,11 @@
       element("div", { class: "play-controls" }, start, one, anew, clear, average.element, arrows.element),
       words,
       spoken,
-      element("div", { class: "play-row" },
+      element("div", { class: "play-row play-led" },
         figure(plane, element("span", {}, colored("data", "Blue"), " points are data, ", colored("generator", "orange"),
           " points are samples. The ground is blue where D says real and orange where it says fake. An arrow shows where a sample would be pushed.")),
-        figure(curves, element("span", {}, "The losses of ", colored("discriminator", "the discriminator"), " and ", colored("generator", "the generator"), ".")),
+        figure(curves, element("span", {}, "The losses of ", colored("discriminator", "the discriminator"), " and ", colored("generator", "the generator"), " over the steps.")),
+        figure(portrait, "The phase portrait: D's loss across, G's upwards, old steps faint. The cross is where both would rest."),
       ),
     );
     reset();
