@@ -55,11 +55,12 @@ def examples(seed=0):
 
 
 RUN = """([widths, start, options, real, z, noise]) => {
+    const before = tf.memory().numTensors; // other tests may have left some on this page
     const player = (k) => ({ widths: widths[k], values: start[k].map((array) => Float32Array.from(array)) });
     const trainer = new formulas.GANTrainer(player(0), player(1), options);
     const logs = real.map((rows, k) => trainer.step(rows, z[k], noise && noise[k]));
     const plain = (values) => values.map((array) => Array.from(array));
-    const tensors = tf.memory().numTensors;
+    const tensors = tf.memory().numTensors - before;
     return { G: plain(trainer.G.values), D: plain(trainer.D.values), average: plain(trainer.average), logs, tensors };
 }"""
 
