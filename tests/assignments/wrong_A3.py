@@ -9,6 +9,13 @@ from gantut.bugs import BUGS
 def covered(samples, centres, deviation, least=1):
     return BUGS["every_sample_counts"].faulty(samples, centres, deviation)
 """
+LEAST_IGNORED = """
+enough = covered
+
+
+def covered(samples, centres, deviation, least=1):
+    return enough(samples, centres, deviation, 1)
+"""
 STEP = """
 def gan_step(G, D, real, z, lr):
     sp = F.softplus
@@ -74,6 +81,7 @@ def diagnosis(**changes: str) -> str:
 WRONG = [
     Wrong("a ring with its seam", "q1", zoo("a_ring_with_its_seam", "ring_centres"), "has 7 different modes"),
     Wrong("every sample counts", "q1", EVERY_SAMPLE_COUNTS, "counts for its nearest mode however far"),
+    Wrong("least ignored", "q1", LEAST_IGNORED, "`least` is ignored"),
     Wrong("fakes detached in both steps", "q2", zoo("fakes_detached_in_both_steps", "gan_step"), "the generator did not move"),
     Wrong("wrong gradients cleared", "q2", zoo("the_wrong_gradients_cleared", "gan_step"), "a gradient that was there before your step"),
     Wrong(
@@ -83,6 +91,7 @@ WRONG = [
         "a loss moved the wrong network, or twice",
     ),
     Wrong("saturating loss", "q2", STEP.format(d=FOR_D, g="-sp(D(G(z)))"), "the loss that saturates"),
+    Wrong("real and fake swapped", "q2", STEP.format(d="sp(D(real)) + sp(-D(G(z).detach()))", g=FOR_G), "real and fake are swapped"),
     Wrong("decay swapped", "q3", zoo("average_with_the_decay_swapped", "update_average"), "decay and 1 − decay are swapped"),
     Wrong("buffers left out", "q3", zoo("average_without_buffers", "update_average"), "buffers do not come along"),
     Wrong("hardly trained", "q4", gan(steps="5"), "it has not learned yet"),
@@ -90,8 +99,10 @@ WRONG = [
     Wrong("judge held flat", "q4", gan(gamma="1000.0"), "it has not learned yet"),
     Wrong("the start that fails", "q4", START, "that is mode collapse"),
     Wrong("a seed of its own", "q4", gan(seed="torch.seed() % 1000"), "two different generators"),
+    Wrong("too many steps", "q4", gan(steps="601"), "between 1 and 600 are allowed"),
     Wrong("shares thrown together", "q5", PULSE.format(judge=TOGETHER, total="sum", size=".abs()"), "thrown together"),
     Wrong("slope of the mean", "q5", PULSE.format(judge=SHARES, total="mean", size=".abs()"), "it is the slope of the mean"),
+    Wrong("sign kept", "q5", PULSE.format(judge=SHARES, total="sum", size=""), "the sign is kept"),
     Wrong(
         "the flat judge taken for detached fakes",
         "q6",
@@ -105,6 +116,7 @@ WRONG = [
         "the slope would be near 0",
     ),
     Wrong("no cure", "q7", 'CURE = {"A": {}, "B": {}, "C": {}}', "your cure of A is not there yet"),
+    Wrong("a cure that changes nothing", "q7", 'CURE = {**CURE, "A": {"batch": 64}}', "this does not touch the cause"),
     Wrong("loss without a way to move", "q7", 'CURE = {**CURE, "C": {"lr": 1e-2}}', "this does not touch the cause"),
     Wrong("everything at once", "q7", 'CURE = {**CURE, "B": {"plain": False, "gamma": 0.3, "head_start": 0}}', "at most two are allowed"),
 ]  # fmt: skip
