@@ -55,7 +55,7 @@ def examples(seed=0):
 
 
 RUN = """([widths, start, options, real, z, noise]) => {
-    const before = tf.memory().numTensors; // other tests may have left some on this page
+    const before = tf.memory().numTensors; // the explorer's decoders stay on this page
     const player = (k) => ({ widths: widths[k], values: start[k].map((array) => Float32Array.from(array)) });
     const trainer = new formulas.GANTrainer(player(0), player(1), options);
     const logs = real.map((rows, k) => trainer.step(rows, z[k], noise && noise[k]));
@@ -160,6 +160,20 @@ def test_all_names_are_the_librarys(blank):
     # Consistency needs images.
     known = ["none", *(name for name in losses.PENALTIES if name != "consistency")]
     assert blank.evaluate("Object.keys(formulas.PENALTIES)") == known
+
+
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_the_cross_lies_at_the_equilibrium(blank, loss):
+    """Where real and fake get one and the same logit, and that logit is D's best: found on a far finer grid."""
+    pair = losses.LOSSES[loss]
+    logits = torch.linspace(-8, 8, 16_001, dtype=torch.float64)
+    rows = logits.unsqueeze(1)  # a relativistic average is taken over one example
+    values = torch.stack([pair.discriminator(v, v).mean() for v in rows])
+    least = logits[values <= values.min() + 1e-9]
+    best = least[least.abs().argmin()].view(1)
+    for_d, for_g = blank.evaluate("(name) => formulas.equilibrium(formulas.LOSSES[name])", loss)
+    assert math.isclose(for_d, values.min().item(), abs_tol=1e-3)
+    assert math.isclose(for_g, pair.generator(best, best).mean().item(), abs_tol=0.03)
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "tanh"])

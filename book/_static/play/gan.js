@@ -118,6 +118,17 @@ window.gantut.createGAN = function (tf) {
   };
   for (const [name, pair] of Object.entries(DIVERGENCES)) LOSSES[`f_${name}`] = fGAN(pair);
 
+  // [loss of D, loss of G] where samples are distributed as the data and D gives every place its best logit: searched on a grid from −3 to 3,
+  // and the one nearest 0 if several are best.
+  function equilibrium([forD, forG]) {
+    const at = (form, v) => tf.tidy(() => form(tf.tensor([v]), tf.tensor([v])).dataSync()[0]);
+    const logits = Array.from({ length: 121 }, (_, k) => 0.05 * (k - 60)).sort((a, b) => Math.abs(a) - Math.abs(b));
+    const values = logits.map((v) => at(forD, v));
+    const least = Math.min(...values);
+    const best = values.findIndex((value) => value <= least + 1e-6);
+    return [values[best], at(forG, logits[best])];
+  }
+
   // -- the penalties of `losses.PENALTIES`: weight -> (D, real, fake, noise) -> (N,) ------------------------------------------------------
 
   // ∇D(x) for each example, (N, d). The gradient of the sum holds the gradient of each, since no logit depends on another example.
@@ -342,5 +353,5 @@ window.gantut.createGAN = function (tf) {
     }
   }
 
-  return { ACTIVATIONS, LOSSES, PENALTIES, PENALTY_NOISE, PLAYER_OPTIMIZERS, GAME_OPTIMIZERS, GANTrainer, initialise, mlp };
+  return { ACTIVATIONS, LOSSES, equilibrium, PENALTIES, PENALTY_NOISE, PLAYER_OPTIMIZERS, GAME_OPTIMIZERS, GANTrainer, initialise, mlp };
 };

@@ -45,7 +45,6 @@
     let trainer; let source; let z; let real; let history;
     let running = false;
     let problem = "";
-    let rest = [0, 0];
 
     const byData = () => (data.value === "drawn" ? drawn : densities[data.value]);
     const data = choice("data", [...Object.keys(densities), ["drawn", "your own drawing"]], "ring", reset);
@@ -141,6 +140,14 @@
       }
     });
 
+    // The means of so many equal parts of the values, one after the other.
+    function thinned(values, parts) {
+      return Array.from({ length: parts }, (_, k) => {
+        const [from, to] = [k, k + 1].map((j) => Math.floor((j * values.length) / parts));
+        return values.slice(from, to).reduce((a, b) => a + b, 0) / (to - from);
+      });
+    }
+
     // Both losses over all steps, thinned out to the width of the picture.
     const curves = canvas("Losses of both players over the steps", (context, side) => {
       const names = ["discriminator", "generator"];
@@ -161,78 +168,53 @@
         context.lineWidth = 1.5;
         context.beginPath();
         const bins = Math.min(values.length, Math.floor(side / 2));
-        for (let k = 0; k < bins; k++) {
-          const [from, to] = [k, k + 1].map((j) => Math.floor((j * values.length) / bins));
-          const mean = values.slice(from, to).reduce((a, b) => a + b, 0) / (to - from);
-          context.lineTo(bins > 1 ? (k / (bins - 1)) * side : 0, y(mean));
-        }
+        thinned(values, bins).forEach((mean, k) => context.lineTo(bins > 1 ? (k / (bins - 1)) * side : 0, y(mean)));
         context.stroke();
       }
     });
 
-    // The point (loss of D, loss of G) after each step, as a mean over neighbouring steps. The cross is where G has learned the data and D
-    // gives every place its best logit.
+    // The point (loss of D, loss of G) over the steps, thinned out. The cross is where samples are distributed as the data and D is at its best.
+    const rests = {};
     const portrait = canvas("Phase portrait: the loss of D across and the loss of G upwards, step by step", (context, side) => {
-      const { discriminator, generator } = history;
-      const ratio = discriminator.length / Math.max(generator.length, 1);
-      const bins = Math.min(generator.length, 150);
-      const path = Array.from({ length: bins }, (_, k) => [[discriminator, ratio], [generator, 1]].map(([values, every]) => {
-        const [from, to] = [k, k + 1].map((j) => Math.floor(Math.floor((j * generator.length) / bins) * every));
-        return values.slice(from, to).reduce((a, b) => a + b, 0) / (to - from);
-      })).filter((point) => point.every(Number.isFinite));
-      const shown = [...path, rest];
-      const ranges = [0, 1].map((axis) => {
-        const values = shown.map((point) => point[axis]);
+      const rest = (rests[loss.value] ??= gan.equilibrium(gan.LOSSES[loss.value]));
+      const parts = Math.min(history.generator.length, 150);
+      const [forD, forG] = [history.discriminator, history.generator].map((values) => thinned(values, parts));
+      const path = forD.map((value, k) => [value, forG[k]]);
+      const [[left, right], [bottom, top]] = [0, 1].map((axis) => {
+        const values = [rest, ...path].map((point) => point[axis]);
         const [low, high] = [Math.min(...values), Math.max(...values)];
         const room = Math.max(0.1 * (high - low), 0.05);
         return [low - room, high + room];
       });
-      const [x, y] = [0, 1].map((axis) => (point) => {
-        const part = (point[axis] - ranges[axis][0]) / (ranges[axis][1] - ranges[axis][0]);
-        return axis ? side - 18 - part * (side - 32) : 4 + part * (side - 8);
-      });
+      const place = ([d, g]) => [4 + ((d - left) / (right - left)) * (side - 8), side - 18 - ((g - bottom) / (top - bottom)) * (side - 32)];
       context.font = "12px sans-serif";
       context.fillStyle = color("ink");
-      context.textAlign = "left";
-      context.fillText(`G ${ranges[1][1].toPrecision(2)}`, 4, 11);
-      context.fillText(`D ${ranges[0][0].toPrecision(2)}`, 4, side - 4);
-      context.textAlign = "right";
-      context.fillText(`D ${ranges[0][1].toPrecision(2)}`, side - 4, side - 4);
-      context.textAlign = "left";
+      context.fillText(`G ${top.toPrecision(2)}`, 4, 11);
+      context.fillText(`D ${left.toPrecision(2)}`, 4, side - 4);
+      const label = `D ${right.toPrecision(2)}`;
+      context.fillText(label, side - 4 - context.measureText(label).width, side - 4);
       context.lineWidth = 1.5;
-      context.strokeStyle = color("generator");
+      context.strokeStyle = context.fillStyle = color("generator");
       path.slice(1).forEach((point, k) => {
         context.globalAlpha = 0.15 + (0.85 * (k + 1)) / path.length; // what is long ago is faint
         context.beginPath();
-        context.moveTo(x(path[k]), y(path[k]));
-        context.lineTo(x(point), y(point));
+        context.moveTo(...place(path[k]));
+        context.lineTo(...place(point));
         context.stroke();
       });
       context.globalAlpha = 1;
-      if (path.length) {
-        const last = path[path.length - 1];
-        context.fillStyle = color("generator");
-        context.beginPath();
-        context.arc(x(last), y(last), 4, 0, 2 * Math.PI);
-        context.fill();
-      }
+      context.beginPath();
+      path.slice(-1).forEach((last) => context.arc(...place(last), 4, 0, 2 * Math.PI));
+      context.fill();
+      const [x, y] = place(rest);
       context.strokeStyle = color("ink");
       context.beginPath();
-      for (const [dx, dy] of [[5, 0], [0, 5]]) {
-        context.moveTo(x(rest) - dx, y(rest) - dy);
-        context.lineTo(x(rest) + dx, y(rest) + dy);
-      }
+      context.moveTo(x - 5, y);
+      context.lineTo(x + 5, y);
+      context.moveTo(x, y - 5);
+      context.lineTo(x, y + 5);
       context.stroke();
     });
-
-    // Both losses where data and samples are alike: D's best constant logit, the one nearest 0 if several are.
-    function equilibrium([forD, forG]) {
-      const ask = (form, v) => window.tf.tidy(() => form(window.tf.tensor([v]), window.tf.tensor([v])).dataSync()[0]);
-      const logits = Array.from({ length: 121 }, (_, k) => 0.05 * (k - 60)).sort((a, b) => Math.abs(a) - Math.abs(b));
-      const values = logits.map((v) => ask(forD, v));
-      const best = logits[values.findIndex((value) => value <= Math.min(...values) + 1e-6)];
-      return [ask(forD, best), ask(forG, best)];
-    }
 
     // -- drawing a distribution ----------------------------------------------------------------------------------------------------------
 
@@ -278,7 +260,6 @@
       z = noise(SHOWN, random(3000 + seed.value));
       real = byData().centres.length ? sample(byData(), SHOWN, random(1)).flat() : [];
       history = { discriminator: [], generator: [] };
-      rest = equilibrium(gan.LOSSES[loss.value]);
       problem = "";
       look();
       tell(false);
