@@ -46,13 +46,44 @@ class BernoulliLikelihood(nn.Module):
         return OnUnitInterval(Bernoulli(logits=parameters, validate_args=False), parameters.ndim - batch_dims)
 
 
+class _LogSinhc(torch.autograd.Function):
+    """log(sinh(u) / u), with the slope coth(u) − 1/u; near 0 both from their series, since the formulas are 0/0 and ∞ − ∞ there."""
+
+    @staticmethod
+    def forward(ctx, u: Tensor) -> Tensor:
+        ctx.save_for_backward(u)
+        size, square = u.abs(), u * u
+        far = size + torch.log1p(-torch.exp(-2 * size)) - torch.log(2 * size)
+        return torch.where(size < 0.1, square / 6 * (1 - square / 30 * (1 - square * (4 / 63))), far)
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> Tensor:
+        (u,) = ctx.saved_tensors
+        near, square = u.abs() < 0.1, u * u
+        far = torch.where(near, 1.0, u)
+        series = u / 3 * (1 - square / 15 * (1 - square * (2 / 21)))
+        return slope * torch.where(near, series, 1 / torch.tanh(far) - 1 / far)
+
+
+class _ContinuousBernoulli(ContinuousBernoulli):
+    """PyTorch's distribution, with log p(x) = (x − ½) r − log(sinh(r/2) / (r/2)) straight from the logit r.
+
+    PyTorch goes over the probability, clamps it and tells cases apart: up to a nat off for a pixel with a logit of ±60, at twice the time.
+    """
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return (value - 0.5) * self.logits - _LogSinhc.apply(0.5 * self.logits)
+
+
 class ContinuousBernoulliLikelihood(nn.Module):
     """The density on [0, 1] proportional to p̂ˣ(1 − p̂)¹⁻ˣ, with its normalising constant. [loaiza2019]"""
 
     outputs = 1
 
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
-        return OnUnitInterval(ContinuousBernoulli(logits=parameters, validate_args=False), parameters.ndim - batch_dims)
+        return OnUnitInterval(
+            _ContinuousBernoulli(logits=parameters, validate_args=False), parameters.ndim - batch_dims
+        )
 
 
 class GaussianLikelihood(nn.Module):

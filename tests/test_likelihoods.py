@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import pytest
 import scipy.stats
 import torch
@@ -13,6 +14,7 @@ from gantut.likelihoods import (
     DiscretisedLogisticLikelihood,
     GaussianLikelihood,
     GaussianPerPixelLikelihood,
+    _LogSinhc,
     bits_per_dimension,
     decoder_shape,
     likelihood,
@@ -82,6 +84,24 @@ def test_categorical_probabilities(levels):
     # The layout: level k of channel c is plane k·C + c, as for the other likelihoods with several numbers per value.
     expected = logits.view(3, levels, 2, 1, 2).log_softmax(1)[:, 1]
     assert torch.allclose(each.log_prob(torch.full((3, 2, 1, 2), 1 / (levels - 1)).double()), expected)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 5e-6), (torch.float64, 1e-10)])
+def test_the_continuous_bernoulli_is_exact_for_all_logits_and_so_is_its_slope(dtype, tolerance):
+    size = torch.cat([torch.logspace(-8, 1.8, 400), torch.tensor([0.1, 0.2])])  # 0.2 is where the series ends: u = r/2
+    logits = torch.cat([size, -size, torch.zeros(1)]).to(dtype).requires_grad_()
+    x = torch.rand(len(logits), generator=torch.Generator().manual_seed(0)).to(dtype)
+    found = likelihood("continuous_bernoulli")(logits.view(-1, 1)).log_prob(x.view(-1, 1))
+    (slopes,) = torch.autograd.grad(found.sum(), logits)
+    with mpmath.workdps(40):
+        for value, slope, at, r in zip(found.tolist(), slopes.tolist(), x.tolist(), logits.tolist(), strict=True):
+            r, at = mpmath.mpf(r), mpmath.mpf(at)
+            constant = mpmath.log(mpmath.sinh(r / 2) / (r / 2)) if r else 0
+            pull = mpmath.coth(r / 2) / 2 - 1 / r if r else 0
+            assert abs(value - ((at - 0.5) * r - constant)) < tolerance
+            assert abs(slope - (at - 0.5 - pull)) < tolerance
+    u = torch.linspace(-3, 3, 31, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(_LogSinhc.apply, u)
 
 
 @pytest.mark.parametrize("name", ["continuous_bernoulli", "gaussian_learned", "gaussian_per_pixel"])
