@@ -9,8 +9,8 @@ TORCH_INDEX ?=
 NB ?= $(wildcard notebooks/*.ipynb notebooks/assignments/*.ipynb)
 WORKERS ?= 2
 OUT ?= grades
-# Two workers on two cores: one thread each, or the threads of one spin while the other works.
-ENV := OMP_NUM_THREADS=1 TQDM_DISABLE=1
+# Two workers on two cores: one thread and one process each, or those of one would stand in the way of the other.
+ENV := OMP_NUM_THREADS=1 GANTUT_WORKERS=1 TQDM_DISABLE=1
 CACHE := GANTUT_CACHE="$(CURDIR)/.gantut"
 PYTEST := $(ENV) $(CACHE) $(BIN)/python -m pytest -q -n $(WORKERS)
 SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*/*.py) _config.yml _toc.yml

@@ -78,9 +78,10 @@ def _side_by_side(function: Callable[..., Any], runs: list[tuple[Any, dict[str, 
         except (pickle.PicklingError, TypeError, AttributeError, RuntimeError) as error:
             if not _about_pickling(error):
                 raise
+            name, why = getattr(function, "__name__", function), " ".join(str(error).split()).rstrip(".")
             raise TypeError(
-                f"{getattr(function, '__name__', function)} runs in processes of its own, and something it needs or returns cannot "
-                f"be sent there: {error}. Return tensors and numbers, or set GANTUT_WORKERS=1"
+                f"{name} runs in processes of its own, and something it needs or returns cannot be sent there: {why}. "
+                "Return tensors and numbers, or set GANTUT_WORKERS=1"
             ) from error
 
 

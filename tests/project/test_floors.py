@@ -14,6 +14,7 @@ FLOORS = {
     "gantut.restoration": 0,
     "gantut.data": 0,
     "gantut.networks": 0,
+    "gantut.experiments": 1,
     "gantut.losses.divergences": 0,
     "gantut.losses.augmentation": 0,
     "gantut.losses.packing": 0,

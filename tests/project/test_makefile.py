@@ -57,7 +57,7 @@ def test_make_test_runs_every_kind_of_check(project):
         assert any(re.search(pattern, line) for line in lines), f"{pattern} in\n" + "\n".join(lines)
     for line in lines:
         if "-m pytest" in line:
-            assert "OMP_NUM_THREADS=1" in line and "TQDM_DISABLE=1" in line
+            assert all(f"{name}=1" in line for name in ("OMP_NUM_THREADS", "GANTUT_WORKERS", "TQDM_DISABLE"))
 
 
 def test_make_check_leaves_the_slow_part_out(project):
