@@ -104,10 +104,21 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
+def listed(numbers: list[int]) -> str:
+    """1, 2 and 4, 5, 6 as "1, 2, 4–6": three or more in a row are a range, so that the line of a card stays one line."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{p[0]}–{p[-1]}" if len(p) > 2 else ", ".join(map(str, p)) for p in parts)
+
+
 def card(chapter: Chapter, highest: int) -> str:
     """A card of the landing page."""
     dots = "●" * chapter.level + "○" * (highest - chapter.level)
-    after = f"after {', '.join(map(str, chapter.needs))}" if chapter.needs else "start here"
+    after = f"after {listed(chapter.needs)}" if chapter.needs else "start here"
     holds = [
         count(number, noun)
         for number, noun in ((chapter.statements, "checked statement"), (chapter.exercises, "exercise"))

@@ -67,6 +67,7 @@ def test_what_the_card_says():
     one = chapters.Chapter("04-x", "Title", "Line.", "under a minute", [1, 2], 3, 1, 4)
     text = chapters.card(one, 4)
     assert "●●●○</span> after 1, 2 · runs in under a minute<br>1 checked statement, 4 exercises" in text
+    assert chapters.listed([1, 2, 4, 5, 6]) == "1, 2, 4–6" and chapters.listed([3]) == "3"
 
 
 def test_the_moving_picture():
