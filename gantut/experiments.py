@@ -35,7 +35,7 @@ def workers() -> int:
 
 
 def repeat(function: Callable[..., Result], seeds: Iterable[Any], **options: Any) -> list[Result]:
-    """[function(seed, **options) for each seed], in this order, with a progress bar.
+    """``[function(seed, **options) for seed in seeds]``, in this order, with a progress bar.
 
     With two cores or more the runs go on in processes of their own, one thread each. So a run has to *return* what it found: what it
     writes into a variable outside is lost, and what it returns has to be picklable (tensors, numbers and samples are; a trainer of
@@ -50,7 +50,7 @@ def repeat(function: Callable[..., Result], seeds: Iterable[Any], **options: Any
 def compare(
     function: Callable[..., Result], seeds: Iterable[Any], cases: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[Result]]:
-    """{name: [function(seed, **options) for each seed] for each case}: ``repeat`` for several cases at once.
+    """``{name: [function(seed, **options) for seed in seeds]}`` for each name and its options in ``cases``: ``repeat`` for several at once.
 
     Raises:
         TypeError: as in ``repeat``.
