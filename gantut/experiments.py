@@ -37,7 +37,7 @@ def workers() -> int:
 def repeat(function: Callable[..., Result], seeds: Iterable[Any], **options: Any) -> list[Result]:
     """``[function(seed, **options) for seed in seeds]``, in this order, with a progress bar.
 
-    With two cores or more the runs go on in processes of their own, one thread each. So a run has to *return* what it found: what it
+    Each run has one thread; with two cores or more they go on in processes of their own. So a run has to *return* what it found: what it
     writes into a variable outside is lost, and what it returns has to be picklable (tensors, numbers and samples are; a trainer of
     networks with spectral normalisation is not). The results do not depend on the number of processes. An error in a run is raised here.
 
@@ -63,7 +63,12 @@ def compare(
 
 
 def _one_by_one(function: Callable[..., Any], runs: list[tuple[Any, dict[str, Any]]]) -> list[Any]:
-    return [function(seed, **options) for seed, options in bar(runs)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in a worker, so that sums are rounded alike
+    try:
+        return [function(seed, **options) for seed, options in bar(runs)]
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _side_by_side(function: Callable[..., Any], runs: list[tuple[Any, dict[str, Any]]], at_once: int) -> list[Any]:

@@ -28,12 +28,17 @@ def test_cases_and_seeds_keep_their_order_and_their_numbers(at_once):
             assert torch.equal(numbers, drawn(seed, width=width)[0])
     runs = [run for case in found.values() for run in case]
     assert ({process for _, process, _ in runs} == {os.getpid()}) == (at_once == 1)
-    if at_once > 1:
-        assert {threads for _, _, threads in runs} == {1}
+    assert {threads for _, _, threads in runs} == {1}
 
 
 def test_one_seed_or_none_needs_no_process(at_once):
-    assert repeat(drawn, [5])[0][1] == os.getpid()
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        _, process, threads = repeat(drawn, [5])[0]
+        assert (process, threads, torch.get_num_threads()) == (os.getpid(), 1, 2)
+    finally:
+        torch.set_num_threads(before)
     assert repeat(drawn, []) == [] and compare(drawn, range(2), {}) == {}
 
 
