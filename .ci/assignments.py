@@ -82,7 +82,12 @@ def questions(master: nbformat.NotebookNode) -> list[dict[str, Any]]:
                 settings = dict(re.findall(r"^(\w+): *(\S+)$", cell.source, re.M))
                 manual = settings.get("manual") == "true"
                 found.append(
-                    {"name": settings["name"], "points": float(settings["points"]), "manual": manual, "tests": []}
+                    {
+                        "name": settings["name"],
+                        "points": float(settings["points"]),
+                        "manual": manual,
+                        "tests": [],
+                    }
                 )
                 state = "prompt"
             elif first in ("# BEGIN SOLUTION", "# BEGIN TESTS"):
@@ -95,12 +100,22 @@ def questions(master: nbformat.NotebookNode) -> list[dict[str, Any]]:
                 raise ValueError(
                     f"{found[-1]['name']} wants '## Question N: title ({found[-1]['points']:g} points, M minutes)'"
                 )
-            rubric = [(float(p), text) for p, text in RUBRIC.findall(cell.source.partition("**Rubric**")[2])]
-            found[-1] |= {"title": title[1], "heading": title[0], "minutes": int(title[3]), "rubric": rubric}
+            rubric = [
+                (float(p), text)
+                for p, text in RUBRIC.findall(cell.source.partition("**Rubric**")[2])
+            ]
+            found[-1] |= {
+                "title": title[1],
+                "heading": title[0],
+                "minutes": int(title[3]),
+                "rubric": rubric,
+            }
             state = "question"
         elif state == "# BEGIN TESTS":
             (function,) = [n for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef)]
-            found[-1]["tests"].append({"name": function.name, "hidden": first.startswith("# HIDDEN"), "points": None})
+            found[-1]["tests"].append(
+                {"name": function.name, "hidden": first.startswith("# HIDDEN"), "points": None}
+            )
     return found
 
 
@@ -114,7 +129,10 @@ def comment(master: nbformat.NotebookNode, name: str) -> str:
 def index(master: nbformat.NotebookNode, name: str, looks: list[str]) -> dict[str, Any]:
     """gantut.json: all that the grader needs beside the tests."""
     opening = next(cell.source for cell in master.cells if cell.cell_type == "markdown")
-    given = {key: float(value) for key, value in re.findall(r"(\w+)=([\d.e]+)", comment(master, "limits"))}
+    given = {
+        key: float(value)
+        for key, value in re.findall(r"(\w+)=([\d.e]+)", comment(master, "limits"))
+    }
     limits = {**LIMITS, **{key: int(value) for key, value in given.items()}}
     asked = questions(master)
     return {
@@ -157,11 +175,20 @@ def canaries(name: str, asked: list[str]) -> dict[str, str]:
 def links(text: str) -> str:
     """The book's roles as plain links, for a notebook that stands alone."""
     here = address.address()
-    text = DOC.sub(lambda m: f"[{m[1] or f'chapter {int(m[3])}'}]({here}/blob/main/notebooks/{m[2]}.ipynb)", text)
-    return re.sub(r"\{cite(?::\w+)?\}`([^`]+)`", lambda m: f"[{m[1]}]({here}/blob/main/book/references.bib)", text)
+    text = DOC.sub(
+        lambda m: f"[{m[1] or f'chapter {int(m[3])}'}]({here}/blob/main/notebooks/{m[2]}.ipynb)",
+        text,
+    )
+    return re.sub(
+        r"\{cite(?::\w+)?\}`([^`]+)`",
+        lambda m: f"[{m[1]}]({here}/blob/main/book/references.bib)",
+        text,
+    )
 
 
-def finish(path: Path, tests: dict[str, str], name: str, *, keep_outputs: bool) -> nbformat.NotebookNode:
+def finish(
+    path: Path, tests: dict[str, str], name: str, *, keep_outputs: bool
+) -> nbformat.NotebookNode:
     """The notebook as it is handed out: the visible tests inside, plain links, steady ids."""
     notebook = nbformat.read(path, as_version=4)
     lines = "\n".join(f"    {json.dumps(key)}: {quoted(value)}," for key, value in tests.items())
@@ -216,7 +243,9 @@ def pack(folder: Path, target: Path, extra: dict[str, str]) -> None:
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
             info = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
-            info.external_attr = 0o755 << 16 if name in ("run_autograder", "setup.sh") else 0o644 << 16
+            info.external_attr = (
+                0o755 << 16 if name in ("run_autograder", "setup.sh") else 0o644 << 16
+            )
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, files[name])
     temporary.replace(target)
@@ -228,13 +257,22 @@ def build(master: Path, out: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         cut_folder, new = Path(scratch) / "cut", Path(scratch) / name
         cut(master, cut_folder)
-        hidden_too = {key: with_header(text) for key, text in texts(cut_folder / "autograder" / "tests")}
-        visible = {key: text.replace(OTTER, HEADER.strip()) for key, text in texts(cut_folder / "student" / "tests")}
+        hidden_too = {
+            key: with_header(text) for key, text in texts(cut_folder / "autograder" / "tests")
+        }
+        visible = {
+            key: text.replace(OTTER, HEADER.strip())
+            for key, text in texts(cut_folder / "student" / "tests")
+        }
         (new / "student").mkdir(parents=True)
         (new / "solution").mkdir()
         for kind, source in (("student", "student"), ("solution", "autograder")):
-            notebook = finish(cut_folder / source / master.name, visible, name, keep_outputs=kind == "solution")
-            (new / kind / master.name).write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+            notebook = finish(
+                cut_folder / source / master.name, visible, name, keep_outputs=kind == "solution"
+            )
+            (new / kind / master.name).write_text(
+                nbformat.writes(notebook) + "\n", encoding="utf-8"
+            )
         # What only shows something need not run when it is graded.
         looks = [cell.source for cell in notebook.cells if "look" in cell.metadata.get("tags", [])]
         about = index(nbformat.read(master, as_version=4), name, looks)
@@ -257,9 +295,13 @@ def main() -> int:
     arguments = parser.parse_args()
     for master in arguments.masters or sorted(MASTERS.glob("A*.ipynb")):
         folder = build(master.resolve(), arguments.out.resolve())
-        about = json.loads(zipfile.ZipFile(folder / f"{folder.name}-autograder.zip").read("gantut.json"))
+        about = json.loads(
+            zipfile.ZipFile(folder / f"{folder.name}-autograder.zip").read("gantut.json")
+        )
         points, minutes = (sum(q[key] for q in about["questions"]) for key in ("points", "minutes"))
-        print(f"{folder.name}: {len(about['questions'])} questions, {points:g} points, {minutes} minutes")
+        print(
+            f"{folder.name}: {len(about['questions'])} questions, {points:g} points, {minutes} minutes"
+        )
     return 0
 
 

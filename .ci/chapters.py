@@ -84,7 +84,9 @@ def chapters() -> list[Chapter]:
         cells = nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4).cells
         prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         if stem[:2] not in lines:
-            raise ValueError(f'{stem} has no line in {LINES.name}: expected {stem[:2]} = "what it does"')
+            raise ValueError(
+                f'{stem} has no line in {LINES.name}: expected {stem[:2]} = "what it does"'
+            )
         counts = len(STATEMENT.findall(prose)), len(re.findall(r"\{exercise(?:-start)?\}", prose))
         read[int(stem[:2])] = (stem, *opening(stem, cells[0].source), *counts)
 
@@ -121,7 +123,10 @@ def card(chapter: Chapter, highest: int) -> str:
     after = f"after {listed(chapter.needs)}" if chapter.needs else "start here"
     holds = [
         count(number, noun)
-        for number, noun in ((chapter.statements, "checked statement"), (chapter.exercises, "exercise"))
+        for number, noun in (
+            (chapter.statements, "checked statement"),
+            (chapter.exercises, "exercise"),
+        )
         if number
     ]
     return f"""\

@@ -12,7 +12,9 @@ from pages import settle
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "checks.md"
-STATEMENT = re.compile(r"^:::\{prf:(theorem|proposition|lemma|corollary)\} *(.*)\n:label: (\S+)", re.M)
+STATEMENT = re.compile(
+    r"^:::\{prf:(theorem|proposition|lemma|corollary)\} *(.*)\n:label: (\S+)", re.M
+)
 REPORTED = re.compile(r"^(.+): (below \S+|\S+) \(allowed (\S+)\)$", re.M)
 HEAD = """\
 % Written by .ci/checks.py from the chapters' stored outputs: run that script after a chapter has changed.
@@ -47,20 +49,26 @@ def statements() -> list[Checked]:
         for cell in notebook.cells:
             for tag in cell.metadata.get("tags", []):
                 if tag.startswith("check-"):
-                    printed[tag.removeprefix("check-")] = "".join(o.get("text", "") for o in cell.outputs)
+                    printed[tag.removeprefix("check-")] = "".join(
+                        o.get("text", "") for o in cell.outputs
+                    )
         for cell in notebook.cells:
             if cell.cell_type != "markdown":
                 continue
             for kind, title, label in STATEMENT.findall(cell.source):
                 if label in printed:
-                    found.append(Checked(kind, title, label, path.stem, REPORTED.findall(printed[label])))
+                    found.append(
+                        Checked(kind, title, label, path.stem, REPORTED.findall(printed[label]))
+                    )
     return found
 
 
 def row(one: Checked) -> str:
     """A line of the table."""
     several = len(one.reports) > 1
-    deviations = "<br>".join(f"{what}: {value}" if several else value for what, value, _ in one.reports)
+    deviations = "<br>".join(
+        f"{what}: {value}" if several else value for what, value, _ in one.reports
+    )
     allowed = "<br>".join(limit for *_, limit in one.reports)
     chapter = f"{{doc}}`{int(one.chapter[:2])} <../notebooks/{one.chapter}>`"
     title = one.title.replace("$", "")  # a link holds no formula

@@ -34,7 +34,9 @@ def figures(path: Path) -> list[Figure]:
     """All PNGs that the notebook stores, in order."""
     found = []
     for cell in nbformat.read(path, as_version=4).cells:
-        pictures = [o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+        pictures = [
+            o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})
+        ]
         settings = cell.metadata.get("mystnb", {})
         for number, picture in enumerate(pictures):
             name = cell.id if number == 0 else f"{cell.id}-{number + 1}"
@@ -54,7 +56,9 @@ def write(paths: list[Path], out: Path) -> int:
         page += [f"## {path.stem}\n"] if drawn else []
         for figure in drawn:
             (out / f"{figure.name}.png").write_bytes(figure.png)
-            page.append(f"![{figure.alt}]({figure.name}.png)\n\n{figure.caption}\n\n*{figure.name}.png: {licence}*\n")
+            page.append(
+                f"![{figure.alt}]({figure.name}.png)\n\n{figure.caption}\n\n*{figure.name}.png: {licence}*\n"
+            )
         count += len(drawn)
     (out / "figures.md").write_text("\n".join(page), encoding="utf-8")
     return count
@@ -62,7 +66,9 @@ def write(paths: list[Path], out: Path) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted((ROOT / "notebooks").glob("*.ipynb")))
+    parser.add_argument(
+        "notebooks", nargs="*", type=Path, default=sorted((ROOT / "notebooks").glob("*.ipynb"))
+    )
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "_build" / "figures")
     arguments = parser.parse_args(argv)
     count = write(arguments.notebooks, arguments.out)

@@ -52,9 +52,12 @@ def faults(notebook: nbformat.NotebookNode) -> list[str]:
             found.append(f"code cell {number} was not run")
         for output in cell.outputs:
             if output.output_type == "error" or output.get("name") == "stderr":
-                found.append(f"code cell {number} stores {output.get('name', 'an error')}: {str(output)[:300]}")
+                found.append(
+                    f"code cell {number} stores {output.get('name', 'an error')}: {str(output)[:300]}"
+                )
             if MACHINE_PATH.search(
-                "".join(str(v) for k, v in output.get("data", {}).items() if "image" not in k) + output.get("text", "")
+                "".join(str(v) for k, v in output.get("data", {}).items() if "image" not in k)
+                + output.get("text", "")
             ):
                 found.append(f"code cell {number} prints a path of this machine")
     return found
@@ -76,7 +79,10 @@ def main() -> int:
             start = time.perf_counter()
             with tempfile.TemporaryDirectory() as folder:
                 NotebookClient(
-                    notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
+                    notebook,
+                    timeout=600,
+                    kernel_name="python3",
+                    resources={"metadata": {"path": folder}},
                 ).execute()
             print(f"{path}: {time.perf_counter() - start:.0f} s", flush=True)
         after = nbformat.writes(clean(notebook)) + "\n"

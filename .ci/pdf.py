@@ -88,7 +88,9 @@ def article(document: str, known: set[str]) -> Tag:
     for folded in found.find_all("details"):
         folded["open"] = ""
     for folded in found.select(".toggle, .dropdown"):
-        folded["class"] = [c for c in folded["class"] if c not in ("toggle", "dropdown", "toggle-hidden")]
+        folded["class"] = [
+            c for c in folded["class"] if c not in ("toggle", "dropdown", "toggle-hidden")
+        ]
     found.name, found["class"], found["id"] = "section", "bd-article part-of-book", anchor(document)
     return found
 

@@ -19,7 +19,32 @@ from gantut import data, losses, metrics, networks, plots, training
 
 STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
 # The rounds that are shown: closely at first, when most happens.
-ROUNDS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 120, 140, 160, 180, 200, 225, 250, 275, 300, 350, 400, 450, 500)
+ROUNDS = (
+    0,
+    10,
+    20,
+    30,
+    40,
+    50,
+    60,
+    70,
+    80,
+    90,
+    100,
+    120,
+    140,
+    160,
+    180,
+    200,
+    225,
+    250,
+    275,
+    300,
+    350,
+    400,
+    450,
+    500,
+)
 ROUNDS += (600, 700, 800, 1000, 1250, 1500, 2000, 2500, 3000)
 SIDE, REACH, PIXELS, POINTS = 4.0, 2.9, 400, 160
 
@@ -29,7 +54,9 @@ def field(trainer: training.GANTrainer) -> np.ndarray:
     line = torch.linspace(-REACH, REACH, 64)
     with torch.no_grad():
         logit = trainer.D(torch.cartesian_prod(line, line)).view(64, 64).T.clamp(-3, 3) / 3
-    colours = [torch.tensor(mpl.colors.to_rgb(plots.COLORS[name])) for name in ("generator", "data")]
+    colours = [
+        torch.tensor(mpl.colors.to_rgb(plots.COLORS[name])) for name in ("generator", "data")
+    ]
     picture = torch.where(logit[..., None] < 0, colours[0], colours[1])
     return torch.cat([picture, 0.6 * logit.abs()[..., None]], dim=2).numpy()
 
@@ -38,7 +65,12 @@ def frame(trainer: training.GANTrainer, real: torch.Tensor, round_: int) -> Imag
     """The discriminator's field, data and samples on a transparent ground."""
     figure = plt.figure(figsize=(SIDE, SIDE), dpi=PIXELS / SIDE)
     ax = figure.add_axes((0, 0, 1, 1))
-    ax.imshow(field(trainer), origin="lower", extent=(-REACH, REACH, -REACH, REACH), interpolation="bilinear")
+    ax.imshow(
+        field(trainer),
+        origin="lower",
+        extent=(-REACH, REACH, -REACH, REACH),
+        interpolation="bilinear",
+    )
     for points, name in ((real, "data"), (trainer.sample(POINTS, seed=3), "generator")):
         ax.plot(*points.T, ".", color=plots.COLORS[name], markersize=7, markeredgewidth=0)
     ax.text(0.15 - REACH, REACH - 0.15, f"round {round_}", va="top", color=plots.INK)
@@ -74,7 +106,12 @@ def learning() -> None:
     durations = [160] * (len(frames) - 1) + [2500]
     settings = {"quality": 30, "alpha_quality": 50, "method": 6}
     frames[0].save(
-        STATIC / "learning.webp", save_all=True, append_images=frames[1:], duration=durations, loop=0, **settings
+        STATIC / "learning.webp",
+        save_all=True,
+        append_images=frames[1:],
+        duration=durations,
+        loop=0,
+        **settings,
     )
     frames[-1].save(STATIC / "learning-still.webp", **settings)
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from gantut import data, losses, metrics, networks, training
-from gantut.settings import put
-from gantut.vae import VAE
+from gantut.cli.settings import put
+from gantut.models.vae import VAE
 
 PLAY = Path(__file__).resolve().parent.parent / "book" / "_static" / "play"
 HIDDEN, CODES = (64, 128), 600
@@ -45,7 +45,10 @@ def densities() -> None:
 
     script(
         "densities",
-        {name: {"centres": points(d.centres), "std": d.std, "modes": points(d.modes)} for name, d in DENSITIES.items()},
+        {
+            name: {"centres": points(d.centres), "std": d.std, "modes": points(d.modes)}
+            for name, d in DENSITIES.items()
+        },
     )
 
 
@@ -89,7 +92,11 @@ def decoders() -> None:
     torch.manual_seed(0)
     glyphs, held_out = data.glyphs(20_000), data.glyphs(10_000, split="test")
     with torch.enable_grad():
-        vae, generator, eye = train_vae(glyphs), train_generator(glyphs), metrics.feature_network(glyphs)
+        vae, generator, eye = (
+            train_vae(glyphs),
+            train_generator(glyphs),
+            metrics.feature_network(glyphs),
+        )
     decoder, generator = halved(vae.decoder), halved(generator)
     x, labels = held_out.floats(torch.arange(CODES)), held_out.labels[:CODES]
     codes = vae.encode(x).mean.half().float()

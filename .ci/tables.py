@@ -13,8 +13,10 @@ import torch
 from pages import settle
 
 import gantut.losses
-from gantut import likelihoods, metrics, networks, priors
-from gantut.losses import LOSSES, AdversarialLoss, adversarial, f_gan
+from gantut import metrics, networks
+from gantut.losses import LOSSES, AdversarialLoss, f_gan
+from gantut.losses import gan as adversarial
+from gantut.models import likelihoods, priors
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, DATA = ROOT / "book" / "losses.md", ROOT / "book" / "losses.toml"
@@ -76,7 +78,10 @@ def slope_cell(name: str) -> str:
     """The verdict and the numbers; for a game of an f-divergence both sides that a generator may take."""
     sides = {"": LOSSES[name]}
     if name.startswith("f_"):
-        sides = {side: f_gan(name[2:], saturating=side == "saturating: ") for side in ("trick: ", "saturating: ")}
+        sides = {
+            side: f_gan(name[2:], saturating=side == "saturating: ")
+            for side in ("trick: ", "saturating: ")
+        }
     cells = []
     for side, loss in sides.items():
         values = slopes(loss)
@@ -93,13 +98,13 @@ def reference(family: str, name: str) -> str:
             stems.append(stems[-1].rpartition("_")[0])
         wanted = [f"{name}_generator", f"{name}_discriminator", *stems]
         chosen = next(w for w in wanted if hasattr(adversarial, w))
-        return f"gantut.losses.adversarial.{chosen}"
+        return f"gantut.losses.gan.{chosen}"
     if family == "penalties":
         return f"gantut.losses.penalties.{name.removesuffix('_one_sided')}"
     if family == "schedules":
         return f"gantut.losses.schedules.{name}"
     if family == "likelihoods":
-        return f"gantut.likelihoods.{type(likelihoods.LIKELIHOODS[name]()).__name__}"
+        return f"gantut.models.likelihoods.{type(likelihoods.LIKELIHOODS[name]()).__name__}"
     if name == "normalise_spectrally":
         return "gantut.networks.MLPDiscriminator"
     if hasattr(networks, name):
@@ -110,7 +115,11 @@ def reference(family: str, name: str) -> str:
 
 
 def row(family: str, name: str, entry: dict[str, str]) -> str:
-    formula = f"${entry['formula']}$" if "formula" in entry else f"$D$: ${entry['d']}$<br>$G$: ${entry['g']}$"
+    formula = (
+        f"${entry['formula']}$"
+        if "formula" in entry
+        else f"$D$: ${entry['d']}$<br>$G$: ${entry['g']}$"
+    )
     cells = [f"{{py:obj}}`{name} <{reference(family, name)}>`", formula, entry["stands"]]
     if family == "adversarial":
         cells[2] += f"<br>{entry['optimum']}"
@@ -134,13 +143,16 @@ def page() -> str:
         header = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
         opening = [":::{table}", ":class: losses" + " slopes" * (family == "adversarial"), ""]
         parts.append(
-            f"## {table['title']}\n\n{table['intro'].strip()}\n\n" + "\n".join([*opening, *header, *rows, ":::\n"])
+            f"## {table['title']}\n\n{table['intro'].strip()}\n\n"
+            + "\n".join([*opening, *header, *rows, ":::\n"])
         )
     return "\n".join(parts)
 
 
 def main() -> int:
-    complaint = "book/losses.md is not what book/losses.toml and the library give: run .ci/tables.py"
+    complaint = (
+        "book/losses.md is not what book/losses.toml and the library give: run .ci/tables.py"
+    )
     return settle(PAGE, page(), complaint)
 
 

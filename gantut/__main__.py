@@ -14,7 +14,7 @@ from pathlib import Path
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options; those of ``train`` are made from ``Settings``."""
-    from gantut.settings import Settings, add_options
+    from gantut.cli.settings import Settings, add_options
 
     top = argparse.ArgumentParser(
         prog="python -m gantut", description="Train and use generative models without a notebook."
@@ -25,26 +25,46 @@ def parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a model in a folder")
     train.add_argument("model", nargs="?", choices=kinds, help="what to train (default: gan)")
     train.add_argument(
-        "--out", type=Path, default=Path("run"), metavar="FOLDER", help="the run's folder (default: run)"
+        "--out",
+        type=Path,
+        default=Path("run"),
+        metavar="FOLDER",
+        help="the run's folder (default: run)",
     )
-    train.add_argument("--config", type=Path, metavar="FILE", help="a config.toml; options given beside it win")
-    train.add_argument("--resume", action="store_true", help="go on with the run in the folder, with its settings")
+    train.add_argument(
+        "--config", type=Path, metavar="FILE", help="a config.toml; options given beside it win"
+    )
+    train.add_argument(
+        "--resume", action="store_true", help="go on with the run in the folder, with its settings"
+    )
     add_options(train)
 
     sample = commands.add_parser("sample", help="draw a grid of samples of a run")
     sample.add_argument("-n", type=int, default=100, help="how many (default: 100)")
     sample.add_argument("--seed", type=int, default=0)
-    sample.add_argument("--to", type=Path, metavar="FILE", help="a PNG file (default: samples.png in the folder)")
+    sample.add_argument(
+        "--to", type=Path, metavar="FILE", help="a PNG file (default: samples.png in the folder)"
+    )
 
     evaluate = commands.add_parser("evaluate", help="measure the samples of a run")
     evaluate.add_argument("-n", type=int, default=2000, help="how many samples (default: 2000)")
     evaluate.add_argument("--seed", type=int, default=1)
 
-    export = commands.add_parser("export", help="write the decoder or generator as a file that needs no gantut")
-    export.add_argument(
-        "--to", type=Path, metavar="FILE", help="the file (default: model.pt2 or model.onnx in the folder)"
+    export = commands.add_parser(
+        "export", help="write the decoder or generator as a file that needs no gantut"
     )
-    export.add_argument("--format", choices=("torch", "onnx"), default="torch", help="what reads it (default: torch)")
+    export.add_argument(
+        "--to",
+        type=Path,
+        metavar="FILE",
+        help="the file (default: model.pt2 or model.onnx in the folder)",
+    )
+    export.add_argument(
+        "--format",
+        choices=("torch", "onnx"),
+        default="torch",
+        help="what reads it (default: torch)",
+    )
     export.add_argument(
         "--weights",
         choices=("float32", "float16", "int8"),
@@ -59,10 +79,13 @@ def parser() -> argparse.ArgumentParser:
 
 def act(arguments: argparse.Namespace) -> int:
     """Do what the command says; return the exit code."""
-    from gantut import headless, processes, settings
+    from gantut import processes
+    from gantut.cli import runs, settings
 
     if arguments.command != "train" and processes.expected() > 1:
-        raise settings.SettingsError(f"{arguments.command} is the work of one process: start it without torchrun")
+        raise settings.SettingsError(
+            f"{arguments.command} is the work of one process: start it without torchrun"
+        )
     if arguments.command == "train":
         options = dict(vars(arguments))
         out, config, resume = options.pop("out"), options.pop("config"), options.pop("resume")
@@ -70,28 +93,32 @@ def act(arguments: argparse.Namespace) -> int:
         if options["model"] is None:  # a config file may name it
             del options["model"]
         if resume and config is None:
-            config = out / headless.CONFIG
+            config = out / runs.CONFIG
         chosen = settings.Settings(**((settings.read(config) if config else {}) | options))
-        trainer = headless.train(chosen, out, resume=resume)
+        trainer = runs.train(chosen, out, resume=resume)
         if os.environ.get("RANK", "0") == "0":
-            print(f"{'interrupted' if trainer.interrupted else 'done'} at step {trainer.steps}; the run is in {out}")
+            print(
+                f"{'interrupted' if trainer.interrupted else 'done'} at step {trainer.steps}; the run is in {out}"
+            )
         return 130 if trainer.interrupted else 0
     if arguments.command == "sample":
         if arguments.n < 1:
             raise settings.SettingsError(f"n must be at least 1, got {arguments.n}")
-        _, trainer, _ = headless.opened(arguments.folder)
+        _, trainer, _ = runs.opened(arguments.folder)
         path = arguments.to or arguments.folder / "samples.png"
-        headless.picture(trainer, path, arguments.n, arguments.seed)
+        runs.picture(trainer, path, arguments.n, arguments.seed)
         print(path)
     elif arguments.command == "evaluate":
-        for name, value in headless.evaluate(arguments.folder, n=arguments.n, seed=arguments.seed).items():
+        for name, value in runs.evaluate(
+            arguments.folder, n=arguments.n, seed=arguments.seed
+        ).items():
             print(f"{name:16s} {value:.4g}")
     else:
         onnx = arguments.format == "onnx"
         if arguments.weights != "float32" and not onnx:
             raise settings.SettingsError(f"weights {arguments.weights} are for --format onnx")
         path = arguments.to or arguments.folder / ("model.onnx" if onnx else "model.pt2")
-        deviation = headless.export(arguments.folder, path, arguments.format, arguments.weights)
+        deviation = runs.export(arguments.folder, path, arguments.format, arguments.weights)
         print(f"{path}: largest deviation {deviation:.0e}")
     return 0
 

@@ -49,7 +49,11 @@ def minimise(loss: Callable[[], Tensor], *parameters: Tensor, steps: int = 500) 
     if not parameters:
         raise ValueError("nothing to minimise over: no parameter requires a gradient")
     optimizer = torch.optim.LBFGS(
-        parameters, max_iter=steps, tolerance_grad=1e-12, tolerance_change=0, line_search_fn="strong_wolfe"
+        parameters,
+        max_iter=steps,
+        tolerance_grad=1e-12,
+        tolerance_change=0,
+        line_search_fn="strong_wolfe",
     )
 
     def closure() -> Tensor:

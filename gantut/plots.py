@@ -105,7 +105,9 @@ def _bare(ax: Axes) -> None:
     ax.spines[:].set_visible(False)
 
 
-def image_grid(images: Tensor, *, columns: int | None = None, title: str | None = None, ax: Axes | None = None) -> Axes:
+def image_grid(
+    images: Tensor, *, columns: int | None = None, title: str | None = None, ax: Axes | None = None
+) -> Axes:
     """Show images (N, C, H, W) in [0, 1] as a grid."""
     picture = tile(images, columns)
     if ax is None:
@@ -123,7 +125,9 @@ def comparison(rows: dict[str, Tensor]) -> Figure:
     if len(set(counts.values())) != 1:
         raise ValueError(f"expected rows of one length, got {counts}")
     n = next(iter(counts.values()))
-    figure, axes = plt.subplots(len(rows), 1, figsize=(7, 0.4 + len(rows) * (7 / n + 0.25)), squeeze=False)
+    figure, axes = plt.subplots(
+        len(rows), 1, figsize=(7, 0.4 + len(rows) * (7 / n + 0.25)), squeeze=False
+    )
     for ax, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
         image_grid(images, columns=n, ax=ax)
         ax.set_title(name, loc="left", pad=3)
@@ -183,7 +187,14 @@ def scatter2d(real: Tensor | None, fake: Tensor | None = None, *, ax: Axes | Non
         _, ax = plt.subplots(figsize=(4, 4))
     for points, kind in ((real, "data"), (fake, "generator")):
         if points is not None:
-            ax.plot(*points.detach().cpu().numpy().T, ".", color=COLORS[kind], markersize=2.5, alpha=0.6, label=kind)
+            ax.plot(
+                *points.detach().cpu().numpy().T,
+                ".",
+                color=COLORS[kind],
+                markersize=2.5,
+                alpha=0.6,
+                label=kind,
+            )
     ax.set_aspect("equal")
     return ax
 
@@ -216,7 +227,7 @@ def phase_portrait(
     ax: Axes | None = None,
 ) -> Axes:
     """The directions of a field of two numbers, such as ``Game.field``, as arrows of one length; the stronger, the darker."""
-    from gantut.dynamics import portrait
+    from gantut.games.dynamics import portrait
 
     places, arrows = portrait(field, limits, points)
     strength = arrows.norm(dim=-1)
@@ -242,14 +253,22 @@ def phase_portrait(
 def latent_map(codes: Tensor, labels: Tensor, *, ax: Axes | None = None) -> Axes:
     """Two-dimensional codes (N, 2), each point drawn as its label's digit, so that colour is never the only sign."""
     if codes.ndim != 2 or codes.shape[1] != 2 or len(codes) != len(labels):
-        raise ValueError(f"expected codes (N, 2) and N labels, got {tuple(codes.shape)} and {tuple(labels.shape)}")
+        raise ValueError(
+            f"expected codes (N, 2) and N labels, got {tuple(codes.shape)} and {tuple(labels.shape)}"
+        )
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 5))
     points = codes.detach().cpu().numpy()
     for kind in labels.unique().tolist():
         x, y = points[(labels == kind).cpu().numpy()].T
         ax.scatter(
-            x, y, marker=f"${kind}$", s=28, linewidths=0.3, color=CLASS_COLORS[kind % len(CLASS_COLORS)], alpha=0.8
+            x,
+            y,
+            marker=f"${kind}$",
+            s=28,
+            linewidths=0.3,
+            color=CLASS_COLORS[kind % len(CLASS_COLORS)],
+            alpha=0.8,
         )
     ax.set_xlabel("$z_1$")
     ax.set_ylabel("$z_2$")
@@ -264,16 +283,19 @@ class Animation:
 
     def _repr_html_(self) -> str:
         code = base64.b64encode(self.data).decode()
-        return (
-            f'<img src="data:image/gif;base64,{code}" alt="{html.escape(self.alt, quote=True)}" style="max-width:100%">'
-        )
+        return f'<img src="data:image/gif;base64,{code}" alt="{html.escape(self.alt, quote=True)}" style="max-width:100%">'
 
     def save(self, path: str | Path) -> None:
         Path(path).write_bytes(self.data)
 
 
 def animate(
-    frames: Sequence[Tensor | Figure], *, alt: str, fps: float = 8, columns: int | None = None, zoom: int = 2
+    frames: Sequence[Tensor | Figure],
+    *,
+    alt: str,
+    fps: float = 8,
+    columns: int | None = None,
+    zoom: int = 2,
 ) -> Animation:
     """Make a looping GIF from image batches (each drawn as a grid) or from figures; the last frame stays for a second and a half.
 
@@ -283,12 +305,16 @@ def animate(
     from PIL import Image
 
     if not frames or not alt:
-        raise ValueError(f"expected at least one frame and an alt text, got {len(frames)} frames and alt={alt!r}")
+        raise ValueError(
+            f"expected at least one frame and an alt text, got {len(frames)} frames and alt={alt!r}"
+        )
     pictures = []
     for frame in frames:
         if isinstance(frame, Tensor):
             picture = Image.fromarray((255 * tile(frame, columns)).round().astype(np.uint8))
-            picture = picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST)
+            picture = picture.resize(
+                (picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST
+            )
         else:
             buffer = io.BytesIO()
             # A GIF has no soft transparency, so figures get a light ground.
@@ -299,7 +325,13 @@ def animate(
     durations = [round(1000 / fps)] * (len(pictures) - 1) + [1500]
     out = io.BytesIO()
     pictures[0].save(
-        out, format="GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True
+        out,
+        format="GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=durations,
+        loop=0,
+        optimize=True,
     )
     return Animation(out.getvalue(), alt, len(pictures))
 
@@ -321,5 +353,6 @@ with contextlib.suppress(ImportError):
 
     if (shell := get_ipython()) is not None and shell.has_trait("kernel"):
         shell.run_line_magic(
-            "config", "InlineBackend.print_figure_kwargs = {'bbox_inches': 'tight', 'facecolor': 'none'}"
+            "config",
+            "InlineBackend.print_figure_kwargs = {'bbox_inches': 'tight', 'facecolor': 'none'}",
         )

@@ -75,7 +75,9 @@ def started(device: str = "auto", timeout: float = 600.0) -> Iterator[None]:
     except (RuntimeError, ValueError) as error:
         taken = "EADDRINUSE" in str(error) or "address already in use" in str(error).lower()
         hint = (
-            "the port is in use: choose another MASTER_PORT, or torchrun --standalone" if taken else _first_line(error)
+            "the port is in use: choose another MASTER_PORT, or torchrun --standalone"
+            if taken
+            else _first_line(error)
         )
         raise ProcessError(f"{count} processes cannot meet at {address}: {hint}") from error
     broken = False
@@ -177,9 +179,15 @@ def average_gradients(parameters: Iterable[Tensor], loss: Tensor) -> Tensor:
     if world() == 1:
         return loss
     slopes = [p.grad for p in parameters if p.grad is not None]
-    mean = averaged(torch.cat([*(slope.reshape(-1) for slope in slopes), loss.detach().reshape(1).to(slopes[0].dtype)]))
+    mean = averaged(
+        torch.cat(
+            [*(slope.reshape(-1) for slope in slopes), loss.detach().reshape(1).to(slopes[0].dtype)]
+        )
+    )
     pieces = mean.split([*(slope.numel() for slope in slopes), 1])
-    torch._foreach_copy_(slopes, [piece.view(slope.shape) for piece, slope in zip(pieces, slopes, strict=False)])
+    torch._foreach_copy_(
+        slopes, [piece.view(slope.shape) for piece, slope in zip(pieces, slopes, strict=False)]
+    )
     return mean[-1]
 
 
@@ -188,7 +196,9 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        slices = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(world())]
+        slices = [
+            torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(world())
+        ]
         _call(dist.all_gather, slices, x.contiguous())
         return torch.cat(slices)
 
@@ -233,7 +243,9 @@ def once(action: Callable[[], Result]) -> Result | None:
     if failure is not None:
         raise failure
     if failed:
-        raise ProcessError(f"process {rank()} of {world()} stops, for process 0 failed; its own message says why")
+        raise ProcessError(
+            f"process {rank()} of {world()} stops, for process 0 failed; its own message says why"
+        )
     return result
 
 
@@ -253,9 +265,13 @@ def joined(network: nn.Module) -> nn.Module:
             raise ValueError(
                 "several processes cannot draw one mask for dropout; leave dropout out, or use one process"
             )
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(module, _JointBatchNorm):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(
+            module, _JointBatchNorm
+        ):
             # The layer stays what it is, with its names in a state dict; only its forward pass is another.
-            module.__class__ = type(f"Joint{type(module).__name__}", (_JointBatchNorm, type(module)), {})
+            module.__class__ = type(
+                f"Joint{type(module).__name__}", (_JointBatchNorm, type(module)), {}
+            )
     for tensor in network.state_dict().values():
         first = tensor.contiguous()
         _call(dist.broadcast, first, 0)
@@ -276,10 +292,14 @@ class _JointBatchNorm(nn.modules.batchnorm._BatchNorm):
         variance = gathered(centred.square().mean(dims)[None]).mean(0)
         if self.track_running_stats:
             assert (
-                self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+                self.running_mean is not None
+                and self.running_var is not None
+                and self.num_batches_tracked is not None
             )
             self.num_batches_tracked.add_(1)
-            speed = self.momentum if self.momentum is not None else 1 / self.num_batches_tracked.item()
+            speed = (
+                self.momentum if self.momentum is not None else 1 / self.num_batches_tracked.item()
+            )
             count = world() * x.numel() / x.shape[1]
             self.running_mean.lerp_(mean.detach(), speed)
             self.running_var.lerp_(variance.detach() * count / (count - 1), speed)

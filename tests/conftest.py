@@ -3,5 +3,7 @@
 import os
 import tempfile
 
-os.environ.setdefault("GANTUT_CACHE", os.path.join(tempfile.gettempdir(), f"gantut-tests-{os.getuid()}"))
+os.environ.setdefault(
+    "GANTUT_CACHE", os.path.join(tempfile.gettempdir(), f"gantut-tests-{os.getuid()}")
+)
 os.environ.setdefault("MPLBACKEND", "agg")

@@ -44,13 +44,26 @@ def conv(a, b, k, bias=True):
 
 def test_the_networks_have_the_published_sizes(peers):
     """The layers' formulas, added up by hand; BatchNorm has two numbers a channel."""
-    mlp = (chain(100, 128, 256, 512, 1024, 784, extra=2 * (256 + 512 + 1024)), chain(784, 512, 256, 1))
-    dcgan = (
-        chain(100, 128 * 64) + conv(128, 128, 3) + conv(128, 64, 3) + conv(64, 1, 3) + 2 * (128 + 128 + 64),
-        sum(conv(a, b, 3) for a, b in ((1, 16), (16, 32), (32, 64), (64, 128))) + 2 * (32 + 64 + 128) + chain(512, 1),
+    mlp = (
+        chain(100, 128, 256, 512, 1024, 784, extra=2 * (256 + 512 + 1024)),
+        chain(784, 512, 256, 1),
     )
-    up = sum(conv(a, b, 4, bias=False) for a, b in ((100, 128), (128, 64), (64, 32))) + 2 * (128 + 64 + 32)
-    down = sum(conv(a, b, 4, bias=False) for a, b in ((32, 64), (64, 128), (128, 1))) + 2 * (64 + 128)
+    dcgan = (
+        chain(100, 128 * 64)
+        + conv(128, 128, 3)
+        + conv(128, 64, 3)
+        + conv(64, 1, 3)
+        + 2 * (128 + 128 + 64),
+        sum(conv(a, b, 3) for a, b in ((1, 16), (16, 32), (32, 64), (64, 128)))
+        + 2 * (32 + 64 + 128)
+        + chain(512, 1),
+    )
+    up = sum(conv(a, b, 4, bias=False) for a, b in ((100, 128), (128, 64), (64, 32))) + 2 * (
+        128 + 64 + 32
+    )
+    down = sum(conv(a, b, 4, bias=False) for a, b in ((32, 64), (64, 128), (128, 1))) + 2 * (
+        64 + 128
+    )
     vae = (chain(784, 400) + chain(400, 20) + chain(400, 20), chain(20, 400, 784))
     expected = {"gan": mlp, "wgan_gp": mlp, "dcgan": dcgan, "vae": vae}
     expected["torchgan"] = (up + conv(32, 1, 4), conv(1, 32, 4) + down)
@@ -77,7 +90,12 @@ def test_each_peer_moves_the_players_that_its_script_moves(peers):
             losses = next(steps)
             assert all(math.isfinite(value) for value in losses)
             pairs = zip(before, (first, second), strict=True)
-            moved.append([any(not torch.equal(a, b) for a, b in zip(old, net.parameters())) for old, net in pairs])  # noqa: B905
+            moved.append(
+                [
+                    any(not torch.equal(a, b) for a, b in zip(old, net.parameters(), strict=True))
+                    for old, net in pairs
+                ]
+            )
         if name == "wgan_gp":
             assert moved == [[number % 5 == 0, True] for number in range(6)]
         else:
@@ -87,7 +105,10 @@ def test_each_peer_moves_the_players_that_its_script_moves(peers):
 def test_the_quirks_of_the_peers(peers):
     """wgan_gp.py sends the critic's loss back into G; torchgan clears the gradients that it measured."""
     torch.manual_seed(0)
-    pairs = {name: peers.PEERS[name].networks(peers.PEERS[name].settings) for name in ("wgan_gp", "torchgan")}
+    pairs = {
+        name: peers.PEERS[name].networks(peers.PEERS[name].settings)
+        for name in ("wgan_gp", "torchgan")
+    }
     for name, (G, D) in pairs.items():
         steps = peers.PEERS[name].loop(G, D, peers.PEERS[name].settings)
         next(steps)
@@ -108,7 +129,10 @@ def test_a_first_loss_of_each_kind_is_what_it_should_be(peers):
             torch.nn.init.zeros_(p)
         return network
 
-    for name, expected in (("gan", (math.log(2), math.log(2))), ("torchgan", (2 * math.log(2), math.log(2)))):
+    for name, expected in (
+        ("gan", (math.log(2), math.log(2))),
+        ("torchgan", (2 * math.log(2), math.log(2))),
+    ):
         G, D = peers.PEERS[name].networks(peers.PEERS[name].settings)
         if name == "gan":  # G moves first, and D's weights stay
             losses = next(peers.PEERS[name].loop(G, silent(D), peers.PEERS[name].settings))
@@ -116,13 +140,23 @@ def test_a_first_loss_of_each_kind_is_what_it_should_be(peers):
             losses = next(peers.PEERS[name].loop(silent(G), silent(D), peers.PEERS[name].settings))
         assert losses == pytest.approx(expected, abs=1e-5), name
     encoder, decoder = peers.PEERS["vae"].networks(peers.PEERS["vae"].settings)
-    (loss,) = next(peers.PEERS["vae"].loop(silent(encoder), silent(decoder), peers.PEERS["vae"].settings))
+    (loss,) = next(
+        peers.PEERS["vae"].loop(silent(encoder), silent(decoder), peers.PEERS["vae"].settings)
+    )
     assert loss == pytest.approx(784 * math.log(2), rel=1e-5)
 
 
 @pytest.mark.slow
 def test_the_script_measures_and_writes(tmp_path):
-    command = [sys.executable, str(FOLDER / "run.py"), "--rounds", "1", "--seconds", "0.1", "--speed-alone"]
+    command = [
+        sys.executable,
+        str(FOLDER / "run.py"),
+        "--rounds",
+        "1",
+        "--seconds",
+        "0.1",
+        "--speed-alone",
+    ]
     command += ["--only", "gan", "vae", "--json", str(tmp_path / "b.json"), "--cpu-time"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "torch " in said and "1 thread(s)" in said and said.count("\n| ") == 2 + 1

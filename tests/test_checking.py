@@ -38,7 +38,9 @@ def test_it_asserts():
 def test_minimise_finds_the_bottom_of_a_valley():
     at = torch.tensor([-1.2, 1.0], dtype=torch.float64, requires_grad=True)
     found = minimise(lambda: 100 * (at[1] - at[0] ** 2) ** 2 + (1 - at[0]) ** 2, at)
-    assert found < 1e-18 and torch.allclose(at.detach(), torch.ones(2, dtype=torch.float64), atol=1e-9)
+    assert found < 1e-18 and torch.allclose(
+        at.detach(), torch.ones(2, dtype=torch.float64), atol=1e-9
+    )
     assert at.grad is None or not at.grad.any()
 
 

@@ -48,7 +48,11 @@ def test_tiles_lie_where_they_should():
     images = torch.tensor([0.0, 0.25, 1.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2)
     picture = plots.tile(images, columns=2)
     assert picture.shape == (5, 5, 3)
-    assert (picture[:2, :2] == 0).all() and (picture[:2, 3:] == 0.25).all() and (picture[3:, :2] == 1).all()
+    assert (
+        (picture[:2, :2] == 0).all()
+        and (picture[:2, 3:] == 0.25).all()
+        and (picture[3:, :2] == 1).all()
+    )
     assert (picture[2] == 0.5).all() and (picture[:, 2] == 0.5).all()  # gaps
     assert (picture[3:, 3:] == 0.5).all()  # an empty place
 
@@ -64,7 +68,10 @@ def test_colours_of_images_are_kept():
         (torch.zeros(2, 8, 8), r"expected images \(N, 1 or 3, H, W\) with N ≥ 1, got \(2, 8, 8\)"),
         (torch.zeros(0, 1, 8, 8), r"got \(0, 1, 8, 8\)"),
         (torch.zeros(1, 2, 8, 8), r"got \(1, 2, 8, 8\)"),
-        (torch.full((1, 1, 2, 2), -1.0), r"expected finite images in \[0, 1\], got values from -1 to -1"),
+        (
+            torch.full((1, 1, 2, 2), -1.0),
+            r"expected finite images in \[0, 1\], got values from -1 to -1",
+        ),
         (torch.full((1, 1, 2, 2), float("nan")), r"expected finite images in \[0, 1\]"),
     ],
 )
@@ -90,7 +97,12 @@ def test_curves_are_named_and_coloured():
     history = {"discriminator": [1.0, 2.0, 3.0, 4.0], "penalty": [5.0, 7.0]}
     ax = plots.curves(history, window=2)
     trace, mean = ax.lines[:2]
-    assert trace.get_ydata().tolist() == [1, 2, 3, 4] and mean.get_ydata().tolist() == [1, 1.5, 2.5, 3.5]
+    assert trace.get_ydata().tolist() == [1, 2, 3, 4] and mean.get_ydata().tolist() == [
+        1,
+        1.5,
+        2.5,
+        3.5,
+    ]
     assert mean.get_color() == plots.COLORS["discriminator"]
     assert ax.lines[3].get_xdata().tolist() == [2, 4]  # logged every other step
     assert [text.get_text() for text in ax.texts] == ["discriminator", "penalty"]
@@ -100,7 +112,10 @@ def test_curves_are_named_and_coloured():
 
 def test_points_and_fields():
     ax = plots.scatter2d(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]))
-    assert [line.get_color() for line in ax.lines] == [plots.COLORS["data"], plots.COLORS["generator"]]
+    assert [line.get_color() for line in ax.lines] == [
+        plots.COLORS["data"],
+        plots.COLORS["generator"],
+    ]
     assert ax.lines[1].get_xdata().tolist() == [3]
     seen = []
     plots.field(lambda x: seen.append(x) or x[:, 0], (-1, 1), resolution=5)
@@ -108,10 +123,14 @@ def test_points_and_fields():
 
 
 def test_a_latent_map_draws_each_label():
-    ax = plots.latent_map(torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), torch.tensor([7, 1, 7]))
+    ax = plots.latent_map(
+        torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), torch.tensor([7, 1, 7])
+    )
     assert [len(c.get_offsets()) for c in ax.collections] == [1, 2]
     assert ax.collections[1].get_offsets().tolist() == [[0, 1], [4, 5]]
-    with pytest.raises(ValueError, match=r"expected codes \(N, 2\) and N labels, got \(3, 3\) and \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"expected codes \(N, 2\) and N labels, got \(3, 3\) and \(3,\)"
+    ):
         plots.latent_map(torch.zeros(3, 3), torch.zeros(3))
 
 
@@ -138,11 +157,15 @@ def test_an_animation_needs_frames_and_words(frames, alt):
 
 def test_sources_are_shown_as_markdown():
     shown = plots.show_source(plots.smooth, plots.tile).data
-    assert shown.startswith("```python\ndef smooth(") and "\n\ndef tile(" in shown and shown.endswith("\n```")
+    assert (
+        shown.startswith("```python\ndef smooth(")
+        and "\n\ndef tile(" in shown
+        and shown.endswith("\n```")
+    )
 
 
 def test_a_phase_portrait_has_arrows_of_one_length_in_the_field_s_direction():
-    from gantut.dynamics import bilinear
+    from gantut.games.dynamics import bilinear
 
     ax = plots.phase_portrait(bilinear().field, limits=(-1, 1), points=5)
     (arrows,) = (c for c in ax.collections if hasattr(c, "U"))
@@ -150,4 +173,6 @@ def test_a_phase_portrait_has_arrows_of_one_length_in_the_field_s_direction():
     places = arrows.XY
     length = np.hypot(arrows.U, arrows.V)
     assert np.allclose(length[np.hypot(*places.T) > 0], 1.0)
-    assert np.allclose(arrows.U * places[:, 0] + arrows.V * places[:, 1], 0.0, atol=1e-9)  # a rotation
+    assert np.allclose(
+        arrows.U * places[:, 0] + arrows.V * places[:, 1], 0.0, atol=1e-9
+    )  # a rotation

@@ -10,26 +10,112 @@ import re
 import unicodedata
 
 GREEK = {
-    **{"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta", "θ": "theta"},
-    **{"κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau"},
-    **{"φ": "varphi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda"},
+    **{
+        "α": "alpha",
+        "β": "beta",
+        "γ": "gamma",
+        "δ": "delta",
+        "ε": "varepsilon",
+        "ζ": "zeta",
+        "η": "eta",
+        "θ": "theta",
+    },
+    **{
+        "κ": "kappa",
+        "λ": "lambda",
+        "μ": "mu",
+        "ν": "nu",
+        "ξ": "xi",
+        "π": "pi",
+        "ρ": "rho",
+        "σ": "sigma",
+        "τ": "tau",
+    },
+    **{
+        "φ": "varphi",
+        "χ": "chi",
+        "ψ": "psi",
+        "ω": "omega",
+        "Γ": "Gamma",
+        "Δ": "Delta",
+        "Θ": "Theta",
+        "Λ": "Lambda",
+    },
     **{"Π": "Pi", "Σ": "Sigma", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega"},
 }
 SIGNS = {
-    **{"∇": r"\nabla", "∂": r"\partial", "∏": r"\textstyle\prod", "∫": r"\textstyle\int", "∈": r"\in", "∞": r"\infty"},
-    **{"≤": r"\le", "≥": r"\ge", "≈": r"\approx", "≠": r"\ne", "→": r"\to", "←": r"\leftarrow", "↦": r"\mapsto"},
-    **{"·": r"\cdot", "×": r"\times", "⊙": r"\odot", "±": r"\pm", "∼": r"\sim", "~": r"\sim", "∝": r"\propto"},
-    **{"½": r"\tfrac12", "¼": r"\tfrac14", "…": r"\dots", "ℓ": r"\ell", "ℝ": r"\mathbb R", "−": "-", "′": "'"},
-    **{"∘": r"\circ", "∗": r"\ast", "*": r"\ast", "<": r"\lt", ">": r"\gt", "%": r"\%", "√": r"\surd"},
+    **{
+        "∇": r"\nabla",
+        "∂": r"\partial",
+        "∏": r"\textstyle\prod",
+        "∫": r"\textstyle\int",
+        "∈": r"\in",
+        "∞": r"\infty",
+    },
+    **{
+        "≤": r"\le",
+        "≥": r"\ge",
+        "≈": r"\approx",
+        "≠": r"\ne",
+        "→": r"\to",
+        "←": r"\leftarrow",
+        "↦": r"\mapsto",
+    },
+    **{
+        "·": r"\cdot",
+        "×": r"\times",
+        "⊙": r"\odot",
+        "±": r"\pm",
+        "∼": r"\sim",
+        "~": r"\sim",
+        "∝": r"\propto",
+    },
+    **{
+        "½": r"\tfrac12",
+        "¼": r"\tfrac14",
+        "…": r"\dots",
+        "ℓ": r"\ell",
+        "ℝ": r"\mathbb R",
+        "−": "-",
+        "′": "'",
+    },
+    **{
+        "∘": r"\circ",
+        "∗": r"\ast",
+        "*": r"\ast",
+        "<": r"\lt",
+        ">": r"\gt",
+        "%": r"\%",
+        "√": r"\surd",
+    },
 }
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵀⁿᵏᵗᵈˣᵛʳ", "0123456789-+Tnktdxvr", strict=True))
-LOWERED = {**dict(zip("₀₁₂₃₄₅₆₇₈₉₋₊ₓᵢⱼₖₙₜₘ", "0123456789-+xijkntm", strict=True)), "ᵧ": "y", "ᵩ": r"\varphi"}
+LOWERED = {
+    **dict(zip("₀₁₂₃₄₅₆₇₈₉₋₊ₓᵢⱼₖₙₜₘ", "0123456789-+xijkntm", strict=True)),
+    "ᵧ": "y",
+    "ᵩ": r"\varphi",
+}
 ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0303": "tilde"}
 ACCENT = "[\u0302-\u0304]"
 PLAIN = ("log", "ln", "exp", "min", "max", "sup", "inf", "det", "cos", "sin", "tanh")
 FUNCTIONS = {name: rf"\{name} " for name in PLAIN} | {
     name: rf"\operatorname{{{name}}}"
-    for name in ("KL", "TV", "JS", "JSD", "MMD", "sg", "sp", "tr", "Var", "diag", "softplus", "sigmoid", "logit", "Re")
+    for name in (
+        "KL",
+        "TV",
+        "JS",
+        "JSD",
+        "MMD",
+        "sg",
+        "sp",
+        "tr",
+        "Var",
+        "diag",
+        "softplus",
+        "sigmoid",
+        "logit",
+        "Re",
+    )
 }
 # Letters side by side that are a product, and words that are quantities; elsewhere a word ends a formula.
 PRODUCTS, QUANTITIES = (
@@ -59,7 +145,9 @@ class Token:
         one = kind == "word" and (len(text) == 1 or text in PRODUCTS | QUANTITIES)
         self.strong = kind in ("index", "letter") or (kind == "sign" and text in STRONG)
         signs = set("=+/|,;→…~′*<>%()[]{}")
-        self.math = self.strong or self.function or one or kind in ("number", "space") or text in signs
+        self.math = (
+            self.strong or self.function or one or kind in ("number", "space") or text in signs
+        )
 
     def operator(self) -> bool:
         return self.kind == "sign" and self.text in OPERATORS
@@ -88,7 +176,9 @@ def tokens(text: str) -> list[Token]:
             token.strong = True  # p(x)
         if token.kind == "sign" and token.text in OPEN:
             depth += 1
-            calls = (before.kind == "word" and (len(before.text) == 1 or before.function)) or before.text in (
+            calls = (
+                before.kind == "word" and (len(before.text) == 1 or before.function)
+            ) or before.text in (
                 "^",
                 "Φ",
                 "φ",
@@ -96,7 +186,11 @@ def tokens(text: str) -> list[Token]:
                 "√",
             )
             lowered = before.text in LOWERED
-            if token.text == "(" and (calls or lowered or inside) and closes(text_after(found, token)):
+            if (
+                token.text == "("
+                and (calls or lowered or inside)
+                and closes(text_after(found, token))
+            ):
                 inside.append(depth)
         elif token.kind == "sign" and token.text in CLOSED:
             inside = [at for at in inside if at < depth]
@@ -117,7 +211,10 @@ def closes(text: str) -> bool:
         depth += (letter in OPEN) - (letter in CLOSED)
         if depth == 0:
             content = text[:number]
-            return not re.search(r"``|\. |:|[A-Za-z]{2,} [A-Za-z]{2,} [A-Za-z]{2,}|[A-Za-z]{3,}, [A-Za-z]{3,}", content)
+            return not re.search(
+                r"``|\. |:|[A-Za-z]{2,} [A-Za-z]{2,} [A-Za-z]{2,}|[A-Za-z]{3,}, [A-Za-z]{3,}",
+                content,
+            )
     return False
 
 
@@ -164,7 +261,9 @@ def trimmed(found: list[Token], start: int, end: int) -> list[tuple[int, int]]:
         else:
             break
     part = found[start:end]
-    whole = any(token.strong for token in part) and not all(token.operator() or token.kind == "space" for token in part)
+    whole = any(token.strong for token in part) and not all(
+        token.operator() or token.kind == "space" for token in part
+    )
     return [(start, end)] if whole else []
 
 
@@ -189,7 +288,12 @@ def loose_end(part: list[Token]) -> bool:
         return True
     if last.function and not any(token.strong for token in part[:-1]):
         return True
-    if len(part) > 2 and part[-2].kind == "space" and last.kind in ("word", "number") and not last.function:
+    if (
+        len(part) > 2
+        and part[-2].kind == "space"
+        and last.kind in ("word", "number")
+        and not last.function
+    ):
         near = part[-3]
         factor = near.function or near.kind == "index" or near.text in GREEK or near.text in LOWERED
         follows = near.operator() or near.text in (",", ";", "…", "|")

@@ -24,7 +24,18 @@ KEYS = re.compile(r"\[([a-z]+\d{4}[a-z]*(?:, [a-z]+\d{4}[a-z]*)*)\]")
 BAR = re.compile(r"(``.*?``|:[\w:]+:`[^`]*`)|(?<!\\)\|(?=\S)")
 STAR = re.compile(r"(``.*?``|:[\w:]+:`[^`]*`)|(?<![*\\])\*(?=\w)(?![\w -]+\*)")
 CHINESE = "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-ROOMS = ("data", "networks", "losses", "likelihoods", "priors", "optim", "training", "metrics", "dynamics", "plots")
+ROOMS = (
+    "data",
+    "networks",
+    "losses",
+    "likelihoods",
+    "priors",
+    "optim",
+    "training",
+    "metrics",
+    "dynamics",
+    "plots",
+)
 
 
 def mend_page(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -75,9 +86,13 @@ def chapters_that_use() -> dict[str, list[str]]:
     """Module and name of each function and class of the library, and the chapters of the contents whose code cells name it."""
     found: dict[str, list[str]] = {}
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    for path in sorted(p for p in (ROOT / "notebooks").glob("*.ipynb") if f"notebooks/{p.stem}\n" in contents):
+    for path in sorted(
+        p for p in (ROOT / "notebooks").glob("*.ipynb") if f"notebooks/{p.stem}\n" in contents
+    ):
         cells = nbformat.read(path, as_version=4).cells
-        source = "\n".join(re.sub(r"^\s*[%!].*", "", c.source, flags=re.M) for c in cells if c.cell_type == "code")
+        source = "\n".join(
+            re.sub(r"^\s*[%!].*", "", c.source, flags=re.M) for c in cells if c.cell_type == "code"
+        )
         for thing in sorted(named_things(ast.parse(source))):
             found.setdefault(thing, []).append(path.stem)
     return found
@@ -92,7 +107,11 @@ def named_things(tree: ast.AST) -> set[str]:
                 rooms[alias.asname or alias.name] = (str(node.module), alias.name)
     taken = set(rooms.values())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in rooms:
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in rooms
+        ):
             module, name = rooms[node.value.id]
             taken.add((f"{module}.{name}", node.attr))
     for module, name in taken:
@@ -114,10 +133,14 @@ def tabulated() -> frozenset[str]:
     finally:
         sys.path.remove(str(ROOT / ".ci"))
     rows = tables.tomllib.loads(tables.DATA.read_text(encoding="utf-8"))
-    return frozenset(tables.reference(family, name) for family, table in rows.items() for name in table["rows"])
+    return frozenset(
+        tables.reference(family, name) for family, table in rows.items() for name in table["rows"]
+    )
 
 
-def with_the_chapters(app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+def with_the_chapters(
+    app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
     """The reference and the contents are read anew when a chapter changed: they say which chapters use what, and their titles."""
     return (
         ["book/api", app.config.root_doc]
@@ -134,9 +157,13 @@ class IndexEntries(SphinxTransform):
     def apply(self, **kwargs: Any) -> None:
         for term in self.document.findall(nodes.term):
             self.chinese(term)
-        for node in list(self.document.findall(lambda n: isinstance(n, nodes.Element) and "realtype" in n)):
+        for node in list(
+            self.document.findall(lambda n: isinstance(n, nodes.Element) and "realtype" in n)
+        ):
             if node.get("title") and not node["label"].startswith(node["realtype"] + "-"):
-                title = re.sub(r"[$`]", "", node["title"]).strip().removeprefix("(").removesuffix(")")
+                title = (
+                    re.sub(r"[$`]", "", node["title"]).strip().removeprefix("(").removesuffix(")")
+                )
                 entry = ("single", f"{title} ({node['realtype']})", node["label"], "", None)
                 node.parent.insert(node.parent.index(node), addnodes.index(entries=[entry]))
 

@@ -9,7 +9,9 @@ from typing import Any
 
 ARCHIVE, PDF = "gantut-book.zip", "gantut-book.pdf"
 # An icon in the theme's script: name:[width,height,[other names],"code point","path" or ["path","path"]].
-ICON = re.compile(r"(?:\"([\w-]+)\"|([a-zA-Z][\w$]*)):\[\d+,\d+,(\[[^\]]*\]),\"\w+\",(?:\"[^\"]*\"|\[[^\]]*\])\],?")
+ICON = re.compile(
+    r"(?:\"([\w-]+)\"|([a-zA-Z][\w$]*)):\[\d+,\d+,(\[[^\]]*\]),\"\w+\",(?:\"[^\"]*\"|\[[^\]]*\])\],?"
+)
 # The same icon in the theme's style, where a page without scripts takes it from a font. The font of brands is loaded for one icon alone.
 RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"[^\"]*\"\}")
 BRANDS = re.compile(r"@font-face\{[^}]*Font Awesome\\ 6 Brands[^}]*\}")
@@ -26,7 +28,11 @@ def icons_of(folder: Path) -> set[str]:
     found: set[str] = set()
     for path in folder.rglob("*"):
         if path.suffix in (".html", ".js") and path.name != "fontawesome.js":
-            found |= set(re.findall(r"\bfa-([a-z][a-z0-9-]*)", path.read_text(encoding="utf-8", errors="ignore")))
+            found |= set(
+                re.findall(
+                    r"\bfa-([a-z][a-z0-9-]*)", path.read_text(encoding="utf-8", errors="ignore")
+                )
+            )
     return found
 
 
@@ -55,7 +61,12 @@ def pack(folder: Path, target: Path) -> int:
     with zipfile.ZipFile(temporary, "w") as archive:
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
-            if not path.is_file() or path in (target, temporary) or name.endswith(UNUSED) or name == PDF:
+            if (
+                not path.is_file()
+                or path in (target, temporary)
+                or name.endswith(UNUSED)
+                or name == PDF
+            ):
                 continue
             content = path.read_bytes()
             if name == "book/index.html":
@@ -63,7 +74,9 @@ def pack(folder: Path, target: Path) -> int:
             entry = zipfile.ZipInfo(f"gantut-book/{name}")
             entry.external_attr = 0o644 << 16
             pressed = path.suffix in PRESSED
-            archive.writestr(entry, content, zipfile.ZIP_STORED if pressed else zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                entry, content, zipfile.ZIP_STORED if pressed else zipfile.ZIP_DEFLATED
+            )
     temporary.replace(target)
     return target.stat().st_size
 
@@ -73,7 +86,10 @@ def finish(app: Any, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
-    for name, only in (("scripts/fontawesome.js", only_icons), ("styles/pydata-sphinx-theme.css", only_rules)):
+    for name, only in (
+        ("scripts/fontawesome.js", only_icons),
+        ("styles/pydata-sphinx-theme.css", only_rules),
+    ):
         path = out / "_static" / name
         if path.is_file():
             path.write_text(only(path.read_text(encoding="utf-8"), icons_of(out)), encoding="utf-8")

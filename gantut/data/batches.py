@@ -96,5 +96,7 @@ class Batches:
 
     def __len__(self) -> int:
         if self.epochs is None:
-            raise TypeError("these batches are endless; give epochs=… for a length, or use per_epoch")
+            raise TypeError(
+                "these batches are endless; give epochs=… for a length, or use per_epoch"
+            )
         return self.epochs * self.per_epoch

@@ -31,7 +31,9 @@ def cached(key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]
     # Whatever is wrong with a cached file, making it anew is right.
     with contextlib.suppress(Exception):
         content = torch.load(path, weights_only=True)
-        if isinstance(content, dict) and all(isinstance(value, Tensor) for value in content.values()):
+        if isinstance(content, dict) and all(
+            isinstance(value, Tensor) for value in content.values()
+        ):
             return content
     content = make()
     temporary = None

@@ -120,7 +120,9 @@ def spirals(arms: int = 2, turns: float = 1.25, std: float = 0.08, points: int =
     length = (curve[1:] - curve[:-1]).norm(dim=1).cumsum(0)
     even = torch.searchsorted(length, torch.linspace(0, float(length[-1]) * 0.9999, points))
     arm = curve[even]
-    return Density("spirals", torch.cat([arm @ _rotation(2 * math.pi * k / arms) for k in range(arms)]), std)
+    return Density(
+        "spirals", torch.cat([arm @ _rotation(2 * math.pi * k / arms) for k in range(arms)]), std
+    )
 
 
 def pinwheel(blades: int = 5, std: float = 0.07, points: int = 100) -> Density:
@@ -128,7 +130,11 @@ def pinwheel(blades: int = 5, std: float = 0.07, points: int = 100) -> Density:
     _at_least("blades", blades, 1)
     radius = torch.linspace(0.3, 2.0, points, dtype=torch.float64)
     blade = _polar(radius, 0.9 * radius)
-    return Density("pinwheel", torch.cat([blade @ _rotation(2 * math.pi * k / blades) for k in range(blades)]), std)
+    return Density(
+        "pinwheel",
+        torch.cat([blade @ _rotation(2 * math.pi * k / blades) for k in range(blades)]),
+        std,
+    )
 
 
 def _rotation(angle: float) -> Tensor:

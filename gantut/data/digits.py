@@ -31,4 +31,6 @@ def digits(split: str = "train") -> ImageData:
         train, test = train_test_split(index, test_size=TEST_SIZE, stratify=labels, random_state=0)
         index = sorted(train if split == "train" else test)
     images = torch.from_numpy(pixels[index]).to(torch.uint8).view(-1, 1, 8, 8)
-    return ImageData(images, torch.from_numpy(labels[index]).long(), maximum=16, name="digits", classes=10)
+    return ImageData(
+        images, torch.from_numpy(labels[index]).long(), maximum=16, name="digits", classes=10
+    )

@@ -34,7 +34,13 @@ _MASK, _VERSION = 112, 1
 
 
 def glyphs(
-    n: int = 20_000, *, size: int = 28, hard: bool = False, seed: int = 0, split: str = "train", cache: bool = True
+    n: int = 20_000,
+    *,
+    size: int = 28,
+    hard: bool = False,
+    seed: int = 0,
+    split: str = "train",
+    cache: bool = True,
 ) -> ImageData:
     """``n`` printed digits of ``size``×``size`` pixels, white on black, with labels and the factors that made them.
 
@@ -78,7 +84,10 @@ def _masks() -> Tensor:
             picture = Image.new("L", (_MASK, _MASK))
             place = ((_MASK - left - right) / 2, (_MASK - top - bottom) / 2)
             ImageDraw.Draw(picture).text(place, str(digit), fill=255, font=font)
-            masks[f, digit] = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(_MASK, _MASK) / 255
+            masks[f, digit] = (
+                torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(_MASK, _MASK)
+                / 255
+            )
     return masks
 
 

@@ -36,7 +36,9 @@ class ImageData:
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise ValueError(f"expected uint8 images (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}")
+            raise ValueError(
+                f"expected uint8 images (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}"
+            )
         _check_lengths(len(self.images), {"labels": self.labels, **self.factors})
 
     def __len__(self) -> int:
@@ -78,7 +80,9 @@ class TensorData:
 
     def __post_init__(self) -> None:
         if not self.values.is_floating_point() or self.values.ndim < 2:
-            raise ValueError(f"expected float values (N, …), got {self.values.dtype} {tuple(self.values.shape)}")
+            raise ValueError(
+                f"expected float values (N, …), got {self.values.dtype} {tuple(self.values.shape)}"
+            )
         bad = ~torch.isfinite(self.values)
         if bad.any():
             first = int(bad.flatten(1).any(1).nonzero()[0])

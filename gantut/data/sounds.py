@@ -36,9 +36,13 @@ class SoundData(TensorData):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.values.ndim != 3 or self.values.shape[1] != 1 or self.rate < 1:
-            raise ValueError(f"expected frames (N, 1, T) at a rate ≥ 1, got {tuple(self.values.shape)} at {self.rate}")
+            raise ValueError(
+                f"expected frames (N, 1, T) at a rate ≥ 1, got {tuple(self.values.shape)} at {self.rate}"
+            )
         if len(self.values) and float(self.values.abs().max()) > 1:
-            raise ValueError(f"expected sound in [-1, 1], got values up to {float(self.values.abs().max()):g}")
+            raise ValueError(
+                f"expected sound in [-1, 1], got values up to {float(self.values.abs().max()):g}"
+            )
         _check_lengths(len(self.values), {**self.factors})
 
     @property
@@ -54,7 +58,9 @@ class SoundData(TensorData):
         """The frames at ``index`` with their labels and factors."""
         labels = None if self.labels is None else self.labels[index]
         factors = {name: values[index] for name, values in self.factors.items()}
-        return SoundData(self.values[index], labels, self.name, self.rate, self.kinds, factors, self.skipped)
+        return SoundData(
+            self.values[index], labels, self.name, self.rate, self.kinds, factors, self.skipped
+        )
 
 
 def scaled(frames: Tensor) -> Tensor:
@@ -117,7 +123,9 @@ def recordings(
             f"got {length}, {rate}, {faulty!r}, {quietest}"
         )
     root = Path(path)
-    files = sorted(p for p in root.rglob("*") if p.suffix.lower() == ".wav") if root.is_dir() else []
+    files = (
+        sorted(p for p in root.rglob("*") if p.suffix.lower() == ".wav") if root.is_dir() else []
+    )
     if not files:
         raise FileNotFoundError(f"no sound in {root}; expected files that end in .wav")
     read: dict[Path, Tensor] = {}
@@ -130,13 +138,22 @@ def recordings(
                 raise
             reasons.append(str(error))
     if not read:
-        raise ValueError(f"none of the {len(files)} sounds in {root} can be used; the first: {reasons[0]}")
+        raise ValueError(
+            f"none of the {len(files)} sounds in {root} can be used; the first: {reasons[0]}"
+        )
     if reasons:
-        warnings.warn(f"{len(reasons)} of {len(files)} sounds were left out: {'; '.join(reasons)}", stacklevel=2)
+        warnings.warn(
+            f"{len(reasons)} of {len(files)} sounds were left out: {'; '.join(reasons)}",
+            stacklevel=2,
+        )
     parts = [file.relative_to(root).parts for file in read]
     kinds = sorted({p[0] for p in parts}) if all(len(p) > 1 for p in parts) else []
     counts = torch.tensor([len(frames) for frames in read.values()])
-    labels = torch.tensor([kinds.index(p[0]) for p in parts]).repeat_interleave(counts) if kinds else None
+    labels = (
+        torch.tensor([kinds.index(p[0]) for p in parts]).repeat_interleave(counts)
+        if kinds
+        else None
+    )
     return SoundData(
         torch.cat(list(read.values()))[:, None],
         labels,
@@ -161,7 +178,9 @@ def _frames(file: Path, length: int, rate: int, resample: bool, quietest: float)
         divisor = math.gcd(found, rate)
         wave = torch.from_numpy(resample_poly(wave.numpy(), rate // divisor, found // divisor))
     if len(wave) < length:
-        raise ValueError(f"{file} has {len(wave)} samples at {rate} a second; expected at least one frame of {length}")
+        raise ValueError(
+            f"{file} has {len(wave)} samples at {rate} a second; expected at least one frame of {length}"
+        )
     frames = wave.float().unfold(0, length, max(1, length // 2))
     power = frames.square().mean(1)
     if not float(power.max()) > 0:

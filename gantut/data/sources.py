@@ -33,7 +33,9 @@ def _torchvision(name: str, root: str | PathLike | None, split: str, download: b
     return ImageData(images, torch.as_tensor(data.targets).long(), name=name, classes=10)
 
 
-def mnist(root: str | PathLike | None = None, split: str = "train", download: bool = False) -> ImageData:
+def mnist(
+    root: str | PathLike | None = None, split: str = "train", download: bool = False
+) -> ImageData:
     """Handwritten digits, 28×28 grey. [lecun1998]
 
     Raises:
@@ -42,17 +44,23 @@ def mnist(root: str | PathLike | None = None, split: str = "train", download: bo
     return _torchvision("MNIST", root, split, download)
 
 
-def fashion_mnist(root: str | PathLike | None = None, split: str = "train", download: bool = False) -> ImageData:
+def fashion_mnist(
+    root: str | PathLike | None = None, split: str = "train", download: bool = False
+) -> ImageData:
     """Pieces of clothing, 28×28 grey. Raises as ``mnist``. [xiao2017]"""
     return _torchvision("FashionMNIST", root, split, download)
 
 
-def cifar10(root: str | PathLike | None = None, split: str = "train", download: bool = False) -> ImageData:
+def cifar10(
+    root: str | PathLike | None = None, split: str = "train", download: bool = False
+) -> ImageData:
     """Small photographs of ten kinds of things, 32×32 in colour. Raises as ``mnist``. [krizhevsky2009]"""
     return _torchvision("CIFAR10", root, split, download)
 
 
-def folder(path: str | PathLike, *, size: int, channels: int = 3, unreadable: str = "refuse") -> ImageData:
+def folder(
+    path: str | PathLike, *, size: int, channels: int = 3, unreadable: str = "refuse"
+) -> ImageData:
     """All images below a folder, turned as the camera was held, scaled and cropped at their centre to ``size``×``size``.
 
     Where each image lies in a sub-folder, the sub-folders' names in alphabetical order are the classes. A file that ends like an image and
@@ -69,7 +77,9 @@ def folder(path: str | PathLike, *, size: int, channels: int = 3, unreadable: st
     if unreadable not in ("refuse", "skip"):
         raise ValueError(f"unreadable must be refuse or skip, got {unreadable!r}")
     root = Path(path)
-    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES) if root.is_dir() else []
+    files = (
+        sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES) if root.is_dir() else []
+    )
     images, names, skipped = [], [], []
     for file in files:
         name = file.relative_to(root)
@@ -79,14 +89,19 @@ def folder(path: str | PathLike, *, size: int, channels: int = 3, unreadable: st
                 fitted = ImageOps.fit(upright, (size, size))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             if unreadable == "refuse":
-                raise ValueError(f"cannot read the image {file}: {error}; unreadable='skip' leaves it out") from error
+                raise ValueError(
+                    f"cannot read the image {file}: {error}; unreadable='skip' leaves it out"
+                ) from error
             skipped.append(str(name))
             continue
         pixels = torch.frombuffer(bytearray(fitted.tobytes()), dtype=torch.uint8)
         images.append(pixels.view(size, size, channels).permute(2, 0, 1))
         names.append(name.parts)
     if skipped:
-        warnings.warn(f"left out {len(skipped)} of {len(files)} images, unreadable: {', '.join(skipped)}", stacklevel=2)
+        warnings.warn(
+            f"left out {len(skipped)} of {len(files)} images, unreadable: {', '.join(skipped)}",
+            stacklevel=2,
+        )
     if not images:
         raise FileNotFoundError(
             f"no image in {root} that can be read; expected files that end in {', '.join(sorted(SUFFIXES))}"

@@ -28,5 +28,9 @@ def stacked(data: ImageData, n: int, *, channels: int = 3, seed: int = 0) -> Ima
     for column in data.labels[index].T:
         labels = labels * data.classes + column
     return ImageData(
-        data.images[index, 0], labels, data.maximum, f"stacked {data.name}", classes=data.classes**channels
+        data.images[index, 0],
+        labels,
+        data.maximum,
+        f"stacked {data.name}",
+        classes=data.classes**channels,
     )

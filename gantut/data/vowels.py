@@ -45,7 +45,11 @@ def response(frequency: Tensor, formants: Tensor, bandwidths: Tensor, rate: int 
     Raises:
         ValueError: a resonance outside (0, rate/2), or a bandwidth that is not positive.
     """
-    if not (bool((formants > 0).all()) and bool((formants < rate / 2).all()) and bool((bandwidths > 0).all())):
+    if not (
+        bool((formants > 0).all())
+        and bool((formants < rate / 2).all())
+        and bool((bandwidths > 0).all())
+    ):
         raise ValueError(
             f"expected formants in (0, {rate / 2:g}) Hz and bandwidths > 0, got {formants.min().item():g} … "
             f"{formants.max().item():g} and {bandwidths.min().item():g}"
@@ -77,14 +81,20 @@ def synthesise(
         ValueError: f0 that is not in (0, rate/2), or as ``response``.
     """
     if not (bool((f0 > 0).all()) and bool((f0 < rate / 2).all())):
-        raise ValueError(f"expected f0 in (0, {rate / 2:g}) Hz, got {f0.min().item():g} … {f0.max().item():g}")
+        raise ValueError(
+            f"expected f0 in (0, {rate / 2:g}) Hz, got {f0.min().item():g} … {f0.max().item():g}"
+        )
     f0, formants, bandwidths = f0.double(), formants.double(), bandwidths.double()
     start = torch.zeros_like(f0) if start is None else start.double()
-    frequency = f0[:, None] * torch.arange(1, math.ceil(rate / 2 / float(f0.min())) + 1, dtype=torch.float64)
+    frequency = f0[:, None] * torch.arange(
+        1, math.ceil(rate / 2 / float(f0.min())) + 1, dtype=torch.float64
+    )
     strength = response(frequency, formants, bandwidths, rate) * (frequency < rate / 2)
     parts = []
     time = torch.arange(length, dtype=torch.float64) / rate
-    for some, f, begin in zip(strength.split(16), f0.split(16), start.split(16), strict=True):  # few, for the cache
+    for some, f, begin in zip(
+        strength.split(16), f0.split(16), start.split(16), strict=True
+    ):  # few, for the cache
         turn = 2 * math.pi * (f[:, None] * time + begin[:, None])
         w = torch.polar(torch.ones_like(turn), turn)
         total = torch.zeros_like(w)
@@ -128,7 +138,9 @@ def vowels(
     off = 2 * torch.rand(n, 4, generator=g, dtype=torch.float64) - 1
     begin = torch.rand(n, generator=g, dtype=torch.float64) * (not aligned)
     f0 = torch.tensor(pitches, dtype=torch.float64)[pitch] * 2 ** (detune * off[:, 0] / 1200)
-    three = torch.tensor(list(VOWELS.values()), dtype=torch.float64)[vowel] * (1 + shift * off[:, 1:])
+    three = torch.tensor(list(VOWELS.values()), dtype=torch.float64)[vowel] * (
+        1 + shift * off[:, 1:]
+    )
     resonances = torch.cat([three, torch.full((n, 1), FOURTH, dtype=torch.float64)], 1)
     widths = torch.tensor(BANDWIDTHS, dtype=torch.float64).expand(n, -1)
     waves = synthesise(f0, resonances, widths, length, start=begin)

@@ -18,10 +18,10 @@ from typing import Any
 from tqdm import tqdm
 
 import gantut
+from gantut.cli.settings import put
 from gantut.grading import bundle as bundles
 from gantut.grading import feedback
 from gantut.grading.run import Worker, report
-from gantut.settings import put
 
 FULL = {"network", "processes", "files"}
 
@@ -30,7 +30,9 @@ def hidden_folders(arguments: argparse.Namespace) -> list[Path]:
     """What a submission must not see: the bundle, the other submissions, the grades, and a checkout's masters and tests."""
     root = Path(gantut.__file__).resolve().parent.parent
     checkout = (
-        ["notebooks", "_build", "tests/assignments", ".git"] if (root / "notebooks" / "assignments").is_dir() else []
+        ["notebooks", "_build", "tests/assignments", ".git"]
+        if (root / "notebooks" / "assignments").is_dir()
+        else []
     )
     return [
         arguments.bundle,
@@ -53,22 +55,42 @@ def store(path: Path, text: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m gantut.grading", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m gantut.grading", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("bundle", type=Path, help="A1-autograder.zip from `make assignments`")
     parser.add_argument(
-        "submissions", type=Path, help="a folder of NAME.ipynb files, or of folders NAME with one notebook each"
+        "submissions",
+        type=Path,
+        help="a folder of NAME.ipynb files, or of folders NAME with one notebook each",
     )
     parser.add_argument(
-        "-o", "--out", type=Path, default=Path("grades"), help="where scores.csv and feedback/ go (default: grades)"
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("grades"),
+        help="where scores.csv and feedback/ go (default: grades)",
     )
     parser.add_argument(
-        "-j", "--jobs", type=int, default=os.cpu_count() or 1, help="how many at the same time (default: all cores)"
+        "-j",
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="how many at the same time (default: all cores)",
     )
     parser.add_argument(
-        "--hide-hidden", action="store_true", help="feedback pages do not tell what a hidden test found"
+        "--hide-hidden",
+        action="store_true",
+        help="feedback pages do not tell what a hidden test found",
     )
-    parser.add_argument("--again", action="store_true", help="grade all anew, also what has not changed")
-    parser.add_argument("--isolated", action="store_true", help="refuse to grade where the system grants no namespaces")
+    parser.add_argument(
+        "--again", action="store_true", help="grade all anew, also what has not changed"
+    )
+    parser.add_argument(
+        "--isolated",
+        action="store_true",
+        help="refuse to grade where the system grants no namespaces",
+    )
     arguments = parser.parse_args(argv)
     try:
         bundle = bundles.load(arguments.bundle)
@@ -96,7 +118,10 @@ def main(argv: list[str] | None = None) -> int:
     def finish(record: dict[str, Any]) -> None:
         page = feedback.page(record, bundle.title, not arguments.hide_hidden)
         store(pages / f"{record['student']}.html", page)
-        store(pages / f"{record['student']}.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+        store(
+            pages / f"{record['student']}.json",
+            json.dumps(record, ensure_ascii=False, indent=1) + "\n",
+        )
         with lock:
             records[record["student"]] = record
             bar.update()
@@ -110,7 +135,11 @@ def main(argv: list[str] | None = None) -> int:
                     return
                 try:
                     record = worker.grade(submission, bundle)
-                    if arguments.isolated and record["isolation"] is not None and not set(record["isolation"]) >= FULL:
+                    if (
+                        arguments.isolated
+                        and record["isolation"] is not None
+                        and not set(record["isolation"]) >= FULL
+                    ):
                         stop.set()
                         return
                 except Exception as error:  # one submission must not cost the others
@@ -123,7 +152,10 @@ def main(argv: list[str] | None = None) -> int:
                     )
                 finish(record)
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(max(1, min(arguments.jobs, open_.qsize())))]
+    threads = [
+        threading.Thread(target=work, args=(n,))
+        for n in range(max(1, min(arguments.jobs, open_.qsize())))
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -143,7 +175,10 @@ def summary(records: list[dict[str, Any]], total: int, arguments: argparse.Names
     kinds: dict[str, int] = {}
     for record in records:
         kinds[record["status"]] = kinds.get(record["status"], 0) + 1
-    print(f"{len(records)} of {total}: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
+    print(
+        f"{len(records)} of {total}: "
+        + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    )
     graded = [r["isolation"] for r in records if r["isolation"] is not None]
     missing = sorted(FULL - set.intersection(*map(set, graded))) if graded else []
     if missing:
@@ -153,7 +188,8 @@ def summary(records: list[dict[str, Any]], total: int, arguments: argparse.Names
     print(f"{arguments.out / 'scores.csv'} and {arguments.out / 'feedback'}")
     if len(records) < total:
         print(
-            f"not done{': the system grants no namespaces, as --isolated asks' * arguments.isolated}", file=sys.stderr
+            f"not done{': the system grants no namespaces, as --isolated asks' * arguments.isolated}",
+            file=sys.stderr,
         )
         return 1
     return 0

@@ -44,7 +44,11 @@ def load(path: str | Path) -> Bundle:
     try:
         with zipfile.ZipFile(path) as archive:
             index = json.loads(archive.read(INDEX))
-            tests = [archive.read(name).decode() for name in sorted(archive.namelist()) if name.startswith("tests/")]
+            tests = [
+                archive.read(name).decode()
+                for name in sorted(archive.namelist())
+                if name.startswith("tests/")
+            ]
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no bundle of `make assignments`: {error}") from None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -75,7 +79,9 @@ def find(folder: str | Path) -> list[tuple[str, Path | None]]:
         if path.name.startswith((".", "_")):
             continue
         if path.is_dir():
-            inner = [p for p in sorted(path.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+            inner = [
+                p for p in sorted(path.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts
+            ]
             found.append((path.name, inner[0] if len(inner) == 1 else None))
         elif path.suffix == ".ipynb":
             found.append((path.stem, path))
@@ -96,7 +102,9 @@ def read(student: str, path: Path | None, bundle: Bundle) -> Submission:
         return Submission(student, "", [], {}, "the folder does not hold exactly one notebook")
     try:
         if path.stat().st_size > LARGEST:
-            return Submission(student, "", [], {}, f"the file is larger than {LARGEST // 1_000_000} MB")
+            return Submission(
+                student, "", [], {}, f"the file is larger than {LARGEST // 1_000_000} MB"
+            )
         raw = path.read_bytes()
         digest = hashlib.sha256(raw).hexdigest()[:16]
         notebook = json.loads(raw)
@@ -104,8 +112,14 @@ def read(student: str, path: Path | None, bundle: Bundle) -> Submission:
     except OSError as error:
         return Submission(student, "", [], {}, f"the file cannot be read: {error}")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        return Submission(student, digest, [], {}, f"the file is no notebook: {type(error).__name__}")
-    code = [(number, text) for number, (kind, text) in enumerate(cells) if kind == "code" and text.strip()]
+        return Submission(
+            student, digest, [], {}, f"the file is no notebook: {type(error).__name__}"
+        )
+    code = [
+        (number, text)
+        for number, (kind, text) in enumerate(cells)
+        if kind == "code" and text.strip()
+    ]
     return Submission(student, digest, needed(code, bundle.looks), written(cells, bundle), "")
 
 
@@ -126,7 +140,9 @@ def written(cells: list[tuple[str, str]], bundle: Bundle) -> dict[str, str]:
             elif taken and (re.search(r"^## ", text, re.M) or "END QUESTION" in text):
                 break
             elif taken and kind == "markdown":
-                parts.append(text.replace("_Type your answer here, replacing this text._", "").strip())
+                parts.append(
+                    text.replace("_Type your answer here, replacing this text._", "").strip()
+                )
         answers[question["name"]] = "\n\n".join(part for part in parts if part)
     return answers
 
@@ -135,7 +151,11 @@ def needed(cells: list[tuple[int, str]], looks: list[str]) -> list[tuple[int, st
     """The cells without those that only show something (``looks``), where they are unchanged and nothing else uses a name of theirs."""
     shown = [text.strip() for text in looks]
     others = set().union(*(names(text)[1] for _, text in cells if text.strip() not in shown))
-    return [(number, text) for number, text in cells if text.strip() not in shown or names(text)[0] & others]
+    return [
+        (number, text)
+        for number, text in cells
+        if text.strip() not in shown or names(text)[0] & others
+    ]
 
 
 def names(text: str) -> tuple[set[str], set[str]]:
@@ -144,13 +164,21 @@ def names(text: str) -> tuple[set[str], set[str]]:
         tables = [symtable.symtable(plain(text), "cell", "exec")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set(), set()
-    bound = {symbol.get_name() for symbol in tables[0].get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    bound = {
+        symbol.get_name()
+        for symbol in tables[0].get_symbols()
+        if symbol.is_assigned() or symbol.is_imported()
+    }
     used = set()
     while tables:
         table = tables.pop()
         tables += table.get_children()
         top = table.get_type() == "module"
-        used |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (top or s.is_global())}
+        used |= {
+            s.get_name()
+            for s in table.get_symbols()
+            if s.is_referenced() and (top or s.is_global())
+        }
     return bound, used
 
 
@@ -174,4 +202,6 @@ def imports(cells: list[tuple[int, str]], forbidden: list[str]) -> list[str]:
                 used |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
             elif isinstance(node, ast.Attribute):
                 used.add(ast.unparse(node)[:100])
-    return [module for module in forbidden if any(f"{name}.".startswith(f"{module}.") for name in used)]
+    return [
+        module for module in forbidden if any(f"{name}.".startswith(f"{module}.") for name in used)
+    ]

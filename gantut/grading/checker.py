@@ -47,7 +47,9 @@ def read_tests(source: str) -> Question:
     """
     cases: list[Case] = []
 
-    def test_case(points: float | None = None, hidden: bool = False, **_: Any) -> Callable[[Any], Any]:
+    def test_case(
+        points: float | None = None, hidden: bool = False, **_: Any
+    ) -> Callable[[Any], Any]:
         def register(function: Callable[..., None]) -> Callable[..., None]:
             cases.append(Case(function.__name__, hidden, points, function))
             return function
@@ -57,7 +59,9 @@ def read_tests(source: str) -> Question:
     space: dict[str, Any] = {"test_case": test_case, "__name__": "tests"}
     exec(compile(source.replace(OTTER, ""), "<tests>", "exec"), space)
     if not isinstance(space.get("name"), str) or space.get("OK_FORMAT", True):
-        raise ValueError("not a test file of the exception-based format: it wants name and OK_FORMAT = False")
+        raise ValueError(
+            "not a test file of the exception-based format: it wants name and OK_FORMAT = False"
+        )
     return Question(space["name"], float(space.get("points") or 0), cases)
 
 

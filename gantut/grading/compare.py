@@ -8,7 +8,12 @@ from typing import Any
 
 
 def hold(
-    found: Any, wanted: Any, what: str, mistakes: dict[str, Any] | None = None, *, tolerance: float = 1e-6
+    found: Any,
+    wanted: Any,
+    what: str,
+    mistakes: dict[str, Any] | None = None,
+    *,
+    tolerance: float = 1e-6,
 ) -> None:
     """Assert that ``found`` has the shape and the values of ``wanted``; else say what was found, and which known mistake gives it.
 
@@ -24,10 +29,14 @@ def hold(
         raise AssertionError(f"{what} is not there yet: your code gives {found}")
     # type() and not isinstance(): a subclass may redefine what equality means.
     if type(found) not in (torch.Tensor, torch.nn.Parameter, bool, int, float):
-        raise AssertionError(f"{what} is a {type(found).__name__}; a tensor or a number is expected")
+        raise AssertionError(
+            f"{what} is a {type(found).__name__}; a tensor or a number is expected"
+        )
     a, b = (torch.as_tensor(v).detach().to(torch.float64) for v in (found, wanted))
     if a.shape != b.shape:
-        raise AssertionError(f"{what} has the shape {tuple(a.shape)}, and should have {tuple(b.shape)}")
+        raise AssertionError(
+            f"{what} has the shape {tuple(a.shape)}, and should have {tuple(b.shape)}"
+        )
     if _close(a, b, tolerance):
         return
     message = f"{what} is {_text(a)}, and should be {_text(b)}"
@@ -45,7 +54,9 @@ def alone(function: Any, **parts: Any) -> Any:
     if not isinstance(function, types.FunctionType):
         return function
     space = {**function.__globals__, **parts}
-    copy = types.FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
+    copy = types.FunctionType(
+        function.__code__, space, function.__name__, function.__defaults__, function.__closure__
+    )
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
 

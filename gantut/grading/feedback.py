@@ -31,14 +31,27 @@ def table(records: list[dict[str, Any]], questions: list[dict[str, Any]]) -> str
     """scores.csv: one line a student; the columns of written questions are empty, for a person to fill."""
     out = io.StringIO()
     names = [q["name"] for q in questions]
-    head = [f"{q['name']} (of {number(q['points'])}{', by hand' if q['manual'] else ''})" for q in questions]
+    head = [
+        f"{q['name']} (of {number(q['points'])}{', by hand' if q['manual'] else ''})"
+        for q in questions
+    ]
     writer = csv.writer(out)
     writer.writerow(["student", "status", "score", "out of", "percent", *head, "seconds", "notes"])
     for record in records:
         earned = {q["name"]: number(q["earned"]) for q in record["questions"] if "earned" in q}
         percent = 100 * record["score"] / record["out_of"] if record["out_of"] else 0
-        row = [record["student"], record["status"], number(record["score"]), number(record["out_of"]), number(percent)]
-        row += [*(earned.get(name, "") for name in names), record["seconds"], "; ".join(record["notes"])]
+        row = [
+            record["student"],
+            record["status"],
+            number(record["score"]),
+            number(record["out_of"]),
+            number(percent),
+        ]
+        row += [
+            *(earned.get(name, "") for name in names),
+            record["seconds"],
+            "; ".join(record["notes"]),
+        ]
         writer.writerow([safe(value) for value in row])
     return out.getvalue()
 
@@ -57,26 +70,38 @@ def page(record: dict[str, Any], title: str, show_hidden: bool = True) -> str:
         f"{number(record['out_of'])} points</strong> from the tests. Written answers are read by a person.</p>",
     ]
     if record["status"] in WHY:
-        parts.append(f"<p class=note><strong>{e(record['status'])}.</strong> {WHY[record['status']]}</p>")
+        parts.append(
+            f"<p class=note><strong>{e(record['status'])}.</strong> {WHY[record['status']]}</p>"
+        )
     if record["notes"]:
-        parts.append("<ul class=note>" + "".join(f"<li>{e(note)}</li>" for note in record["notes"]) + "</ul>")
+        parts.append(
+            "<ul class=note>" + "".join(f"<li>{e(note)}</li>" for note in record["notes"]) + "</ul>"
+        )
     if record["errors"]:
-        parts.append("<h2>Cells that raised an error</h2><pre>" + e("\n".join(record["errors"])) + "</pre>")
+        parts.append(
+            "<h2>Cells that raised an error</h2><pre>" + e("\n".join(record["errors"])) + "</pre>"
+        )
     for question in record["questions"]:
         parts.append(f"<h2>{e(question['title'])}</h2>")
         if question["manual"]:
-            parts.append(f"<p>Your answer:</p><pre>{e(question['answer'] or '(nothing)')}</pre><table>")
+            parts.append(
+                f"<p>Your answer:</p><pre>{e(question['answer'] or '(nothing)')}</pre><table>"
+            )
             parts += [f"<tr><td>☐<td>of {number(p)}<td>{e(text)}" for p, text in question["rubric"]]
             parts.append("</table>")
             continue
-        parts.append(f"<p>{number(question['earned'])} of {number(question['points'])} points</p><table>")
+        parts.append(
+            f"<p>{number(question['earned'])} of {number(question['points'])} points</p><table>"
+        )
         for test in question["tests"]:
             name, message = e(test["name"].removeprefix("test_").replace("_", " ")), test["message"]
             if test["hidden"] and not show_hidden:
                 name, message = "a hidden test", message and "fails"
             elif test["hidden"]:
                 name += " <small>(hidden)</small>"
-            mark = "<td class=pass>✓ passes" if message is None else f"<td class=fail>✗ {e(message)}"
+            mark = (
+                "<td class=pass>✓ passes" if message is None else f"<td class=fail>✗ {e(message)}"
+            )
             parts.append(f"<tr><td>{name}{mark}")
         parts.append("</table>")
     return "\n".join(parts) + "\n"

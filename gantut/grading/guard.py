@@ -70,14 +70,18 @@ def parts(value: Any) -> tuple[Any, ...]:
 
 
 def counts(value: Any) -> bool:
-    return callable(value) or isinstance(value, (staticmethod, classmethod, property, types.ModuleType))
+    return callable(value) or isinstance(
+        value, (staticmethod, classmethod, property, types.ModuleType)
+    )
 
 
 class Snapshot:
     """The functions and classes of the library, of PyTorch and of Python, as they were before a submission ran."""
 
     def __init__(self) -> None:
-        self.modules = {n: m for n, m in sys.modules.items() if n in SINGLE or n.startswith(WATCHED)}
+        self.modules = {
+            n: m for n, m in sys.modules.items() if n in SINGLE or n.startswith(WATCHED)
+        }
         self.builtins = dict(vars(builtins))
         self.handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
         self.collections = [*gc.callbacks]
@@ -119,7 +123,9 @@ class Snapshot:
         if [*sys.meta_path, *sys.path_hooks] != self.finders:
             yield "the import system was changed"
         if (
-            any(signal.getsignal(number) is not handler for number, handler in self.handlers.items())
+            any(
+                signal.getsignal(number) is not handler for number, handler in self.handlers.items()
+            )
             or gc.callbacks != self.collections
         ):
             yield "code was left that runs at a signal or at a collection"
@@ -160,7 +166,9 @@ class Guard:
             return False
 
         def inside(path: Any, *folders: str) -> bool:
-            path = real(fspath(path) if not isinstance(path, bytes) else path.decode(errors="replace"))
+            path = real(
+                fspath(path) if not isinstance(path, bytes) else path.decode(errors="replace")
+            )
             return any(path == f or path.startswith(f.rstrip("/") + "/") for f in folders)
 
         busy = [False]
@@ -192,7 +200,11 @@ class Guard:
             if event in ("object.__getattr__", "object.__setattr__", "object.__delattr__"):
                 if event == "object.__getattr__":
                     return arguments[1] in ("tb_frame", "gi_frame", "cr_frame", "ag_frame")
-                return arguments[1] in ("__code__", "__defaults__", "__kwdefaults__") and not getattr(
+                return arguments[1] in (
+                    "__code__",
+                    "__defaults__",
+                    "__kwdefaults__",
+                ) and not getattr(
                     getattr(arguments[0], "__code__", None), "co_filename", ""
                 ).startswith(STUDENT)
             return True

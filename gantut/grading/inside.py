@@ -30,7 +30,11 @@ def work(sock: socket.socket, folder: str, secrets: list[str], isolation: list[s
 
     guard = Guard(folder, secrets, tell)
     Checker.silent = True
-    space: dict[str, Any] = {"__name__": "__main__", "grader": Checker({}, {}), "display": lambda *_, **__: None}
+    space: dict[str, Any] = {
+        "__name__": "__main__",
+        "grader": Checker({}, {}),
+        "display": lambda *_, **__: None,
+    }
     errors, begin = [], time.perf_counter()
     guard.watching = True
     try:
@@ -40,7 +44,10 @@ def work(sock: socket.socket, folder: str, secrets: list[str], isolation: list[s
                 errors.append(error)
         guard.watching = False
         findings = guard.findings()
-        link.send(sock, {"token": token, "errors": errors[:30], "isolation": isolation, "findings": findings})
+        link.send(
+            sock,
+            {"token": token, "errors": errors[:30], "isolation": isolation, "findings": findings},
+        )
         order = link.receive(sock)
         token = order["token"]
         guard.watching = True
@@ -51,7 +58,9 @@ def work(sock: socket.socket, folder: str, secrets: list[str], isolation: list[s
         space.clear()
         link.send(sock, {"token": token, "stopped": "memory"})
         os._exit(0)
-    findings = guard.findings() + [f"a wrong answer to {name} passes all tests" for name in survivors]
+    findings = guard.findings() + [
+        f"a wrong answer to {name} passes all tests" for name in survivors
+    ]
     seconds = time.perf_counter() - begin
     link.send(sock, {"token": token, "results": results, "findings": findings, "seconds": seconds})
 
@@ -73,12 +82,16 @@ def run_cell(number: int, source: str, space: dict[str, Any]) -> str | None:
         if out_of_memory(error):
             raise MemoryError from None
         line = last_line(error)
-        return f"cell {number}{f', line {line}' if line else ''}: {type(error).__name__}: {error}"[:LONGEST]
+        return f"cell {number}{f', line {line}' if line else ''}: {type(error).__name__}: {error}"[
+            :LONGEST
+        ]
     return None
 
 
 def out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    )
 
 
 def last_line(error: BaseException) -> int | None:

@@ -38,7 +38,9 @@ class Worker:
     def start(self) -> None:
         self.sock, other = socket.socketpair()
         command = [sys.executable, "-m", "gantut.grading.server", str(other.fileno())]
-        self.process = subprocess.Popen(command, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL
+        )
         other.close()
         self.lines = self.sock.makefile("rb")
         self.sock.settimeout(START)
@@ -60,12 +62,17 @@ class Worker:
             return report(submission, bundle, status="no notebook", notes=[submission.fault])
         if self.process is None or self.process.poll() is not None:
             self.start()
-        with tempfile.TemporaryDirectory(prefix="gantut-") as folder, tempfile.TemporaryFile() as out:
+        with (
+            tempfile.TemporaryDirectory(prefix="gantut-") as folder,
+            tempfile.TemporaryFile() as out,
+        ):
             ours, theirs = socket.socketpair()
             order = {
                 "folder": folder, "hide": self.hide, "secrets": self.hide, "limits": bundle.limits, "number": self.number,
             }  # fmt: skip
-            socket.send_fds(self.sock, [json.dumps(order).encode()], [theirs.fileno(), out.fileno()])
+            socket.send_fds(
+                self.sock, [json.dumps(order).encode()], [theirs.fileno(), out.fileno()]
+            )
             theirs.close()
             with ours:
                 told = converse(ours, submission, bundle)
@@ -140,7 +147,11 @@ def tail(out: Any) -> str:
 
 
 def judge(
-    submission: Submission, bundle: Bundle, told: dict[str, Any], ended: dict[str, Any], printed: str
+    submission: Submission,
+    bundle: Bundle,
+    told: dict[str, Any],
+    ended: dict[str, Any],
+    printed: str,
 ) -> dict[str, Any]:
     """From what was said and how it ended to a status and a score."""
     first, second = told.get("first", {}), told.get("second", {})
@@ -155,7 +166,10 @@ def judge(
         status, notes = "tampering", list(dict.fromkeys(tampering))[:5] + notes
     elif told["over"] == "timeout" or killed:
         status = "timeout"
-        notes.insert(0, f"stopped: not done after {limits['wall']} s of time or {limits['cpu']} s of computing")
+        notes.insert(
+            0,
+            f"stopped: not done after {limits['wall']} s of time or {limits['cpu']} s of computing",
+        )
     elif "stopped" in first or "stopped" in second or "MemoryError" in printed:
         status = "memory"
         notes.insert(0, f"stopped: more than {limits['memory'] / 1e9:.1f} GB of memory")
@@ -181,7 +195,10 @@ def report(
     for question in bundle.questions:
         entry = {key: question[key] for key in ("name", "title", "points", "manual")}
         if question["manual"]:
-            entry |= {"answer": submission.answers.get(question["name"], ""), "rubric": question["rubric"]}
+            entry |= {
+                "answer": submission.answers.get(question["name"], ""),
+                "rubric": question["rubric"],
+            }
         else:
             heard = dict(results.get(question["name"], [])) if results else {}
             each = shares(question["points"], [t["points"] for t in question["tests"]])
@@ -192,7 +209,9 @@ def report(
                 tests.append({**test, "points": worth, "message": message})
             # An integer where all tests pass, whatever the shares' rounding.
             passed = [t["points"] for t in tests if t["message"] is None]
-            entry["earned"] = question["points"] if len(passed) == len(tests) else round(sum(passed), 2)
+            entry["earned"] = (
+                question["points"] if len(passed) == len(tests) else round(sum(passed), 2)
+            )
             entry["tests"] = tests
             score += entry["earned"]
         questions.append(entry)

@@ -100,17 +100,38 @@ def _files(folder: str, hide: list[str], user: int) -> bool:
         _call("mount", None, b"/", None, PRIVATE, None)
         if user != os.geteuid():
             for prefix in dict.fromkeys(
-                (sys.base_prefix, sys.prefix, os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+                (
+                    sys.base_prefix,
+                    sys.prefix,
+                    os.path.dirname(os.path.dirname(os.path.dirname(__file__))),
+                )
             ):
                 _within_reach(prefix)
         for path in _outermost(folder, hide):
             if os.path.isdir(path):
-                _call("mount", b"none", os.fsencode(path), b"tmpfs", NO_SUID_NO_DEV, b"size=4k,mode=755")
+                _call(
+                    "mount",
+                    b"none",
+                    os.fsencode(path),
+                    b"tmpfs",
+                    NO_SUID_NO_DEV,
+                    b"size=4k,mode=755",
+                )
             else:
                 _call("mount", os.devnull.encode(), os.fsencode(path), None, BIND, None)
         wanted = _Attributes(READ_ONLY, 0, 0, 0)
-        _call("syscall", MOUNT_SETATTR, -100, b"/", RECURSIVE, ctypes.byref(wanted), ctypes.sizeof(wanted))
-        options = f"size=64m,mode=700,uid={user},gid={user}" if os.geteuid() == 0 else "size=64m,mode=700"
+        _call(
+            "syscall",
+            MOUNT_SETATTR,
+            -100,
+            b"/",
+            RECURSIVE,
+            ctypes.byref(wanted),
+            ctypes.sizeof(wanted),
+        )
+        options = (
+            f"size=64m,mode=700,uid={user},gid={user}" if os.geteuid() == 0 else "size=64m,mode=700"
+        )
         _call("mount", b"none", os.fsencode(folder), b"tmpfs", NO_SUID_NO_DEV, options.encode())
     except (OSError, AttributeError):
         return False
@@ -126,9 +147,13 @@ def _within_reach(prefix: str) -> None:
         return
     fd = os.open(prefix, os.O_RDONLY)
     try:
-        _call("mount", b"none", os.fsencode(closed[0]), b"tmpfs", NO_SUID_NO_DEV, b"size=64k,mode=755")
+        _call(
+            "mount", b"none", os.fsencode(closed[0]), b"tmpfs", NO_SUID_NO_DEV, b"size=64k,mode=755"
+        )
         os.makedirs(prefix)
-        _call("mount", f"/proc/self/fd/{fd}".encode(), os.fsencode(prefix), None, BIND | 0x4000, None)
+        _call(
+            "mount", f"/proc/self/fd/{fd}".encode(), os.fsencode(prefix), None, BIND | 0x4000, None
+        )
     finally:
         os.close(fd)
 
@@ -136,7 +161,11 @@ def _within_reach(prefix: str) -> None:
 def _outermost(folder: str, hide: list[str]) -> list[str]:
     """Those that exist, lie in no other, and do not hold the work folder itself."""
     there = [p for p in hide if os.path.exists(p) and not folder.startswith(f"{p.rstrip('/')}/")]
-    return [p for p in dict.fromkeys(there) if not any(p != q and p.startswith(f"{q.rstrip('/')}/") for q in there)]
+    return [
+        p
+        for p in dict.fromkeys(there)
+        if not any(p != q and p.startswith(f"{q.rstrip('/')}/") for q in there)
+    ]
 
 
 def _born_again(needed: bool) -> None:

@@ -43,7 +43,9 @@ POLL, KILL = 0.02, b"\0"
 
 def preload() -> None:
     """Import what submissions use, and let PyTorch do its one-time patching, so that a later change is the submission's."""
-    os.environ.update(CUDA_VISIBLE_DEVICES="", MPLBACKEND="agg", TQDM_DISABLE="1", OMP_NUM_THREADS="1")
+    os.environ.update(
+        CUDA_VISIBLE_DEVICES="", MPLBACKEND="agg", TQDM_DISABLE="1", OMP_NUM_THREADS="1"
+    )
     for name in LOADED:
         importlib.import_module(name)
     import torch

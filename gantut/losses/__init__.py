@@ -1,18 +1,8 @@
 """Losses: one number per example, shape (N,), in nats, minimised. The trainer alone takes the mean."""
 
-from gantut.losses.adversarial import (
-    LOSSES,
-    AdversarialLoss,
-    adversarial_loss,
-    f_gan,
-    label_smoothing,
-    least_squares,
-    relativistic,
-    relativistic_average,
-)
 from gantut.losses.augmentation import CHANGES, Augment, augmentation
 from gantut.losses.conditional import auxiliary
-from gantut.losses.divergences import DIVERGENCES, Divergence, divergence, f_divergence, softplus
+from gantut.losses.divergences import DIVERGENCES, Divergence, divergence, f_divergence
 from gantut.losses.elbo import (
     GECO,
     distortion,
@@ -24,7 +14,17 @@ from gantut.losses.elbo import (
     target_rate,
 )
 from gantut.losses.features import feature_distance
-from gantut.losses.iwae import iwae, log_mean_exp, log_weights, negative_iwae, negative_iwae_dreg
+from gantut.losses.gan import (
+    LOSSES,
+    AdversarialLoss,
+    adversarial_loss,
+    f_gan,
+    label_smoothing,
+    least_squares,
+    relativistic,
+    relativistic_average,
+)
+from gantut.losses.iwae import iwae, log_weights, negative_iwae, negative_iwae_dreg
 from gantut.losses.mmd import info_vae, mmd, mmd_to_prior
 from gantut.losses.packing import pack, packed_shape
 from gantut.losses.penalties import (
@@ -41,6 +41,7 @@ from gantut.losses.penalties import (
 from gantut.losses.quantisation import codebook, commitment, vector_quantisation
 from gantut.losses.schedules import SCHEDULES, Schedule, constant, cyclical, linear, sigmoid
 from gantut.losses.total_correlation import RateSplit, beta_tcvae, log_average_posterior, split_rate
+from gantut.numerics import log_mean_exp, softplus
 
 __all__ = [
     "CHANGES",

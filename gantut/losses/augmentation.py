@@ -26,11 +26,15 @@ class Augment(Protocol):
 
 def _uniform(x: Tensor, low: float, high: float, generator: torch.Generator | None) -> Tensor:
     """One draw per image, (N, 1, 1, 1)."""
-    draws = drawn(torch.rand, (len(x), 1, 1, 1), generator=generator, device=x.device, dtype=x.dtype)
+    draws = drawn(
+        torch.rand, (len(x), 1, 1, 1), generator=generator, device=x.device, dtype=x.dtype
+    )
     return low + (high - low) * draws
 
 
-def _integers(below: int, size: tuple[int, ...], x: Tensor, generator: torch.Generator | None) -> Tensor:
+def _integers(
+    below: int, size: tuple[int, ...], x: Tensor, generator: torch.Generator | None
+) -> Tensor:
     """Draws from 0 … ``below`` − 1."""
     return drawn(partial(torch.randint, below), size, generator=generator, device=x.device)
 
@@ -71,7 +75,9 @@ def cutout(x: Tensor, generator: torch.Generator | None) -> Tensor:
     height, width = x.shape[2:]
     rows, columns = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
     centre = [_integers(side, (len(x), 1, 1, 1), x, generator) for side in (height, width)]
-    inside = ((rows[:, None] - centre[0]).abs() <= height // 4) & ((columns - centre[1]).abs() <= width // 4)
+    inside = ((rows[:, None] - centre[0]).abs() <= height // 4) & (
+        (columns - centre[1]).abs() <= width // 4
+    )
     return x * ~inside
 
 
@@ -103,7 +109,10 @@ def augmentation(*names: str, probability: float = 1.0) -> Augment:
             raise ValueError(f"augmentation needs images (N, C, H, W), got {tuple(x.shape)}")
         for name in names or CHANGES:
             changed = CHANGES[name](x, generator)
-            chosen = drawn(torch.rand, (len(x), 1, 1, 1), generator=generator, device=x.device) < probability
+            chosen = (
+                drawn(torch.rand, (len(x), 1, 1, 1), generator=generator, device=x.device)
+                < probability
+            )
             x = torch.where(chosen, changed, x)
         return x
 

@@ -12,17 +12,11 @@ import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
+from gantut.numerics import check_weight
 from gantut.processes import averaged, gathered
 
 if TYPE_CHECKING:
-    from gantut.vae import VAEOutput
-
-
-def check_weight(name: str, value: float) -> float:
-    """Return a coefficient that may be 0, or raise ``ValueError`` when it is negative or not finite."""
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be a finite number ≥ 0, got {value}")
-    return value
+    from gantut.models.vae import VAEOutput
 
 
 def _check_one_draw(output: VAEOutput) -> None:
@@ -68,7 +62,9 @@ def rate_per_dimension(output: VAEOutput) -> Tensor:
     """
     posterior, prior = output.posterior, output.prior
     if not (hasattr(posterior, "base_dist") and hasattr(prior, "base_dist")):
-        raise ValueError(f"the rate splits over dimensions for diagonal normals only, got {type(prior).__name__}")
+        raise ValueError(
+            f"the rate splits over dimensions for diagonal normals only, got {type(prior).__name__}"
+        )
     return kl_divergence(posterior.base_dist, prior.base_dist)
 
 
@@ -131,7 +127,11 @@ class GECO(torch.nn.Module):
 
     def __init__(self, target: float, *, speed: float = 0.1, decay: float = 0.99) -> None:
         super().__init__()
-        if not math.isfinite(target) or not (math.isfinite(speed) and speed > 0) or not 0 <= decay < 1:
+        if (
+            not math.isfinite(target)
+            or not (math.isfinite(speed) and speed > 0)
+            or not 0 <= decay < 1
+        ):
             raise ValueError(
                 f"GECO needs a finite target, a speed > 0 and a decay in [0, 1), got {target}, {speed}, {decay}"
             )
@@ -145,6 +145,8 @@ class GECO(torch.nn.Module):
         if self.training:
             now = averaged(violation.detach().mean()) / x[0].numel()
             # Out of place: the loss above still holds the old multiplier in its graph.
-            self.average = torch.where(self.average.isnan(), now, self.decay * self.average + (1 - self.decay) * now)
+            self.average = torch.where(
+                self.average.isnan(), now, self.decay * self.average + (1 - self.decay) * now
+            )
             self.multiplier = (self.multiplier * (self.speed * self.average).exp()).clamp(1e-4, 1e4)
         return loss

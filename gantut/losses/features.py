@@ -16,5 +16,7 @@ def feature_distance(features: Callable[[Tensor], Tensor], x: Tensor, other: Ten
         ValueError: x and x̂ differ in shape.
     """
     if x.shape != other.shape:
-        raise ValueError(f"expected two batches of one shape, got {tuple(x.shape)} and {tuple(other.shape)}")
+        raise ValueError(
+            f"expected two batches of one shape, got {tuple(x.shape)} and {tuple(other.shape)}"
+        )
     return 0.5 * (features(x).detach() - features(other)).flatten(1).square().sum(1)

@@ -6,15 +6,15 @@ with K draws, ``vae(x, samples=K)``.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from gantut.priors import diagonal_normal
+from gantut.models.priors import diagonal_normal
+from gantut.numerics import log_mean_exp
 
 if TYPE_CHECKING:
-    from gantut.vae import VAEOutput
+    from gantut.models.vae import VAEOutput
 
 
 def log_weights(output: VAEOutput, x: Tensor) -> Tensor:
@@ -36,11 +36,6 @@ def _log_joint(output: VAEOutput, x: Tensor) -> Tensor:
     if x.shape != expected:
         raise ValueError(f"expected examples of shape {tuple(expected)}, got {tuple(x.shape)}")
     return output.likelihood.log_prob(x) + output.prior.log_prob(output.z)
-
-
-def log_mean_exp(log_w: Tensor) -> Tensor:
-    """log 1/K Σ_k exp(log w_k) over the first dimension, without overflow: the logsumexp, and then − log K."""
-    return log_w.logsumexp(0) - math.log(len(log_w))
 
 
 def iwae(output: VAEOutput, x: Tensor) -> Tensor:

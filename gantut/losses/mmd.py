@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gantut.losses.elbo import check_weight, distortion, rate
+from gantut.losses.elbo import distortion, rate
+from gantut.numerics import check_weight
 from gantut.processes import gathered, own
 
 if TYPE_CHECKING:
-    from gantut.vae import VAEOutput
+    from gantut.models.vae import VAEOutput
 
 SCALES = (0.5, 1.0, 2.0)
 
@@ -50,9 +51,13 @@ def mmd(x: Tensor, y: Tensor, bandwidths: Sequence[float] = SCALES) -> Tensor:
     """
     _check(x, bandwidths)
     if x.shape != y.shape:
-        raise ValueError(f"expected two clouds of one shape, got {tuple(x.shape)} and {tuple(y.shape)}")
+        raise ValueError(
+            f"expected two clouds of one shape, got {tuple(x.shape)} and {tuple(y.shape)}"
+        )
     x, y = gathered(x), gathered(y)
-    within = _off_diagonal_means(_kernel(x, x, bandwidths)) + _off_diagonal_means(_kernel(y, y, bandwidths))
+    within = _off_diagonal_means(_kernel(x, x, bandwidths)) + _off_diagonal_means(
+        _kernel(y, y, bandwidths)
+    )
     return own(within - 2 * _kernel(x, y, bandwidths).mean(1))
 
 
@@ -70,14 +75,21 @@ def mmd_to_prior(z: Tensor, bandwidths: Sequence[float] = SCALES) -> Tensor:
     across = torch.zeros_like(z[:, 0])
     within_prior = 0.0
     for h in scaled:
-        across = across + (h * h / (1 + h * h)) ** (dimension / 2) * torch.exp(z.square().sum(1) / (-2 * (1 + h * h)))
+        across = across + (h * h / (1 + h * h)) ** (dimension / 2) * torch.exp(
+            z.square().sum(1) / (-2 * (1 + h * h))
+        )
         within_prior += (h * h / (2 + h * h)) ** (dimension / 2)
     codes = _off_diagonal_means(_kernel(z, z, scaled))
     return own(codes - 2 * across / len(scaled) + within_prior / len(scaled))
 
 
 def info_vae(
-    output: VAEOutput, x: Tensor, *, alpha: float = 1.0, weight: float = 100.0, bandwidths: Sequence[float] = SCALES
+    output: VAEOutput,
+    x: Tensor,
+    *,
+    alpha: float = 1.0,
+    weight: float = 100.0,
+    bandwidths: Sequence[float] = SCALES,
 ) -> Tensor:
     """distortion + (1 − α) · rate + (α + λ − 1) · MMD²(q(z), p(z)), (N,), with λ = ``weight``. [zhao2019]
 
@@ -89,6 +101,8 @@ def info_vae(
     """
     check_weight("weight", weight)
     if not (math.isfinite(alpha) and alpha <= 1) or alpha + weight < 1:
-        raise ValueError(f"InfoVAE needs a finite alpha ≤ 1 with alpha + weight ≥ 1, got {alpha} and {weight}")
+        raise ValueError(
+            f"InfoVAE needs a finite alpha ≤ 1 with alpha + weight ≥ 1, got {alpha} and {weight}"
+        )
     penalty = (alpha + weight - 1) * mmd_to_prior(output.z, bandwidths)
     return distortion(output, x) + (1 - alpha) * rate(output) + penalty

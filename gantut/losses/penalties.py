@@ -24,7 +24,12 @@ class Penalty(Protocol):
     """``penalty(D, real, fake, generator=None) -> (N,)``; ``generator`` is the source of randomness where one is used."""
 
     def __call__(
-        self, D: Discriminator, real: Tensor, fake: Tensor, *, generator: torch.Generator | None = None
+        self,
+        D: Discriminator,
+        real: Tensor,
+        fake: Tensor,
+        *,
+        generator: torch.Generator | None = None,
     ) -> Tensor: ...
 
 
@@ -37,7 +42,9 @@ def input_gradient(D: Discriminator, x: Tensor) -> Tensor:
     x = x.detach().requires_grad_(True)
     logits = D(x)
     if logits.shape != (len(x),):
-        raise ValueError(f"expected one logit per example, shape ({len(x)},), got {tuple(logits.shape)}")
+        raise ValueError(
+            f"expected one logit per example, shape ({len(x)},), got {tuple(logits.shape)}"
+        )
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.flatten(1)
 
@@ -108,14 +115,18 @@ def dragan(weight: float = 10.0, *, spread: float = 0.5) -> Penalty:
     _check_coefficient("spread", spread)
 
     def penalty(D, real, fake, *, generator=None):
-        noise = drawn(torch.rand, real.shape, generator=generator, device=real.device, dtype=real.dtype)
+        noise = drawn(
+            torch.rand, real.shape, generator=generator, device=real.device, dtype=real.dtype
+        )
         x = real + spread * gathered(real.detach()).std(correction=0) * noise
         return weight * _excess_slope(D, x).square()
 
     return penalty
 
 
-def consistency(weight: float = 10.0, augment: Augment | None = None, *, fake_weight: float | None = None) -> Penalty:
+def consistency(
+    weight: float = 10.0, augment: Augment | None = None, *, fake_weight: float | None = None
+) -> Penalty:
     """λ · (D(x) − D(T(x)))²: a change T that leaves an image what it is shall leave its logit what it is. [zhang2020]
 
     ``augment`` is T, ``augmentation()`` unless given. With ``fake_weight`` the same is asked of fake examples and added, the balanced form

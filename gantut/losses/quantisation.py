@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gantut.losses.elbo import check_weight
+from gantut.numerics import check_weight
 
 
 def _squared_distance(a: Tensor, b: Tensor) -> Tensor:
     if a.shape != b.shape or a.ndim < 2:
-        raise ValueError(f"expected two tensors of one shape (N, …), got {tuple(a.shape)} and {tuple(b.shape)}")
+        raise ValueError(
+            f"expected two tensors of one shape (N, …), got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
     return (a - b).square().flatten(1).sum(1)
 
 

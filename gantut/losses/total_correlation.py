@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from gantut.losses.elbo import check_weight, distortion
+from gantut.losses.elbo import distortion
+from gantut.numerics import check_weight
 from gantut.processes import gathered, own
 
 if TYPE_CHECKING:
-    from gantut.vae import VAEOutput
+    from gantut.models.vae import VAEOutput
 
 
 class RateSplit(NamedTuple):
@@ -39,7 +40,9 @@ def log_average_posterior(pairs: Tensor, dataset_size: int) -> Tensor:
     """
     n = len(pairs)
     if not 2 <= n <= dataset_size:
-        raise ValueError(f"expected a batch of 2 … dataset_size examples, got {n} of {dataset_size}")
+        raise ValueError(
+            f"expected a batch of 2 … dataset_size examples, got {n} of {dataset_size}"
+        )
     log_share = pairs.new_full((n, n), math.log1p(-1 / dataset_size) - math.log(n - 1))
     log_share.fill_diagonal_(-math.log(dataset_size))
     return (log_share.view(n, n, *[1] * (pairs.ndim - 2)) + pairs).logsumexp(1)
@@ -54,7 +57,9 @@ def split_rate(output: VAEOutput, dataset_size: int) -> RateSplit:
         ValueError: fewer than 2 examples in the batch, or more than in the data; K draws per example; a mixture for a prior.
     """
     if output.z.ndim != 2:
-        raise ValueError(f"expected one draw per example, z of shape (N, latent_dim), got {tuple(output.z.shape)}")
+        raise ValueError(
+            f"expected one draw per example, z of shape (N, latent_dim), got {tuple(output.z.shape)}"
+        )
     if not (isinstance(output.posterior, Independent) and isinstance(output.prior, Independent)):
         raise ValueError("the split needs a diagonal normal posterior and prior")
     normal, prior = cast(Normal, output.posterior.base_dist), output.prior.base_dist
@@ -69,12 +74,24 @@ def split_rate(output: VAEOutput, dataset_size: int) -> RateSplit:
 
 
 def beta_tcvae(
-    output: VAEOutput, x: Tensor, dataset_size: int, *, alpha: float = 1.0, beta: float = 6.0, gamma: float = 1.0
+    output: VAEOutput,
+    x: Tensor,
+    dataset_size: int,
+    *,
+    alpha: float = 1.0,
+    beta: float = 6.0,
+    gamma: float = 1.0,
 ) -> Tensor:
     """distortion + α · mutual information + β · total correlation + γ · dimension-wise KL, (N,), in nats. [chen2018]
 
     With α = β = γ = 1 it is the negative ELBO with the rate taken at the draw. Raises as ``split_rate``.
     """
     parts = split_rate(output, dataset_size)
-    weights = (check_weight("alpha", alpha), check_weight("beta", beta), check_weight("gamma", gamma))
-    return distortion(output, x) + sum(weight * part for weight, part in zip(weights, parts, strict=True))
+    weights = (
+        check_weight("alpha", alpha),
+        check_weight("beta", beta),
+        check_weight("gamma", gamma),
+    )
+    return distortion(output, x) + sum(
+        weight * part for weight, part in zip(weights, parts, strict=True)
+    )

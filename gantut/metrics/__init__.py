@@ -1,6 +1,5 @@
 """How good is a model? Distances between samples, coverage, and bounds on the likelihood."""
 
-from gantut.likelihoods import bits_per_dimension
 from gantut.metrics.disentanglement import Gap, mutual_information_gap
 from gantut.metrics.likelihood import (
     LikelihoodBounds,
@@ -8,7 +7,13 @@ from gantut.metrics.likelihood import (
     bidirectional_bounds,
     importance_weighted,
 )
-from gantut.metrics.neighbours import Copying, Neighbourhood, copying, nearest_distance, neighbourhood
+from gantut.metrics.neighbours import (
+    Copying,
+    Neighbourhood,
+    copying,
+    nearest_distance,
+    neighbourhood,
+)
 from gantut.metrics.samples import (
     FEATURES,
     Extracted,
@@ -26,14 +31,7 @@ from gantut.metrics.samples import (
     mode_coverage,
     stacked_coverage,
 )
-from gantut.metrics.speech import (
-    cents,
-    formants,
-    linear_prediction,
-    log_spectral_distance,
-    log_spectrum,
-    pitch,
-)
+from gantut.models.likelihoods import bits_per_dimension
 
 __all__ = [
     "FEATURES",
@@ -50,23 +48,17 @@ __all__ = [
     "annealed_importance",
     "bidirectional_bounds",
     "bits_per_dimension",
-    "cents",
     "class_accuracy",
     "copying",
     "feature_network",
     "fid",
     "fid_extrapolated",
-    "formants",
     "importance_weighted",
     "kid",
     "label_coverage",
-    "linear_prediction",
-    "log_spectral_distance",
-    "log_spectrum",
     "mode_coverage",
     "mutual_information_gap",
     "nearest_distance",
     "neighbourhood",
-    "pitch",
     "stacked_coverage",
 ]

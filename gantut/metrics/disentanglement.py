@@ -47,18 +47,25 @@ def mutual_information_gap(codes: Tensor, factors: Tensor, *, bins: int = 20) ->
     """
     for name, table in (("codes", codes), ("factors", factors)):
         if table.ndim != 2 or len(table) != len(codes):
-            raise ValueError(f"expected {name} as a table with {len(codes)} rows, got {tuple(table.shape)}")
+            raise ValueError(
+                f"expected {name} as a table with {len(codes)} rows, got {tuple(table.shape)}"
+            )
         if not torch.isfinite(table.double()).all():
-            raise ValueError(f"the {name} hold {int((~torch.isfinite(table.double())).sum())} NaN or infinite values")
+            raise ValueError(
+                f"the {name} hold {int((~torch.isfinite(table.double())).sum())} NaN or infinite values"
+            )
     if codes.shape[1] < 2 or bins < 2:
-        raise ValueError(f"MIG compares at least 2 dimensions in at least 2 bins, got {codes.shape[1]} and {bins}")
+        raise ValueError(
+            f"MIG compares at least 2 dimensions in at least 2 bins, got {codes.shape[1]} and {bins}"
+        )
     z, v = _binned(codes, bins), _binned(factors, bins)
     constant = [k for k in range(v.shape[1]) if int(v[:, k].max()) == 0]
     if constant:
         raise ValueError(f"factor {constant[0]} never changes, so nothing can tell it")
     if len(codes) < 5 * bins**2:
         warnings.warn(
-            f"{len(codes)} examples for {bins}×{bins} bins: the mutual information is biased upwards", stacklevel=2
+            f"{len(codes)} examples for {bins}×{bins} bins: the mutual information is biased upwards",
+            stacklevel=2,
         )
     information = torch.zeros(z.shape[1], v.shape[1], dtype=torch.float64)
     for k, factor in enumerate(v.T):

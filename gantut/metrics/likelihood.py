@@ -15,15 +15,22 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from gantut.data.progress import quiet
-from gantut.losses.iwae import log_mean_exp, log_weights
+from gantut.losses.iwae import log_weights
+from gantut.numerics import log_mean_exp
+from gantut.progress import quiet
 
 LogLikelihood = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
 def importance_weighted(
-    vae: Any, x: Tensor, labels: Tensor | None = None, *, samples: int = 500, chunk: int = 50, seed: int = 0
+    vae: Any,
+    x: Tensor,
+    labels: Tensor | None = None,
+    *,
+    samples: int = 500,
+    chunk: int = 50,
+    seed: int = 0,
 ) -> Tensor:
     """log 1/K Σ_k p(x, z_k) / q(z_k|x) with K = ``samples`` draws from the encoder, (N,); ``chunk`` draws at a time.
 
@@ -31,12 +38,16 @@ def importance_weighted(
         ValueError: K or the chunk is below 1, there is no example, examples of another shape than the model's, NaN or infinite values.
     """
     if samples < 1 or chunk < 1 or len(x) < 1:
-        raise ValueError(f"expected samples, chunk and examples ≥ 1, got {samples}, {chunk} and {len(x)}")
+        raise ValueError(
+            f"expected samples, chunk and examples ≥ 1, got {samples}, {chunk} and {len(x)}"
+        )
     _check_examples(vae, x)
     generator = torch.Generator(x.device).manual_seed(seed)
     parts = [
         log_weights(vae(x, labels, samples=min(chunk, samples - k), generator=generator), x)
-        for k in tqdm(range(0, samples, chunk), desc="importance sampling", disable=quiet(), delay=1)
+        for k in tqdm(
+            range(0, samples, chunk), desc="importance sampling", disable=quiet(), delay=1
+        )
     ]
     return log_mean_exp(torch.cat(parts))
 
@@ -49,7 +60,11 @@ class LikelihoodBounds(NamedTuple):
 
 
 def _hmc(
-    z: Tensor, log_density: LogLikelihood, step_size: Tensor, leapfrogs: int, generator: torch.Generator
+    z: Tensor,
+    log_density: LogLikelihood,
+    step_size: Tensor,
+    leapfrogs: int,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """One Hamiltonian Monte Carlo move of every chain at once: the new codes, and which chains accepted. [neal2011]"""
 
@@ -103,7 +118,9 @@ def _anneal(
 
     log_w = z.new_zeros(z.shape[:-1])
     levels = range(1, len(betas))
-    for t in tqdm(list(reversed(levels) if backwards else levels), desc="annealing", disable=quiet(), delay=1):
+    for t in tqdm(
+        list(reversed(levels) if backwards else levels), desc="annealing", disable=quiet(), delay=1
+    ):
         beta, gap = betas[t].item(), (betas[t] - betas[t - 1]).item()
         if not backwards:
             log_w = log_w + gap * log_likelihood(z)
@@ -129,7 +146,9 @@ def _check_examples(vae: Any, x: Tensor) -> None:
 
 def _check_finite(name: str, x: Tensor) -> None:
     if not torch.isfinite(x).all():
-        raise ValueError(f"the {name} hold {int((~torch.isfinite(x)).sum())} NaN or infinite values")
+        raise ValueError(
+            f"the {name} hold {int((~torch.isfinite(x)).sum())} NaN or infinite values"
+        )
 
 
 def _check(chains: int, temperatures: int, leapfrogs: int) -> None:
@@ -166,7 +185,9 @@ def bidirectional_bounds(
     betas, sizes, generator = _tuned(
         log_likelihood, codes.shape, codes, chains, temperatures, leapfrogs, step_size, seed
     )
-    start = torch.randn(chains, *codes.shape, generator=generator, device=codes.device, dtype=codes.dtype)
+    start = torch.randn(
+        chains, *codes.shape, generator=generator, device=codes.device, dtype=codes.dtype
+    )
     forward = _anneal(log_likelihood, start, betas, sizes, leapfrogs, generator)
     copies = codes.expand(chains, -1, -1)
     backward = _anneal(log_likelihood, copies, betas, sizes, leapfrogs, generator, backwards=True)
@@ -215,6 +236,8 @@ def annealed_importance(
         return vae.decode(z, labels).log_prob(x)
 
     shape = torch.Size((len(x), vae.latent_dim))
-    betas, sizes, generator = _tuned(log_likelihood, shape, x, chains, temperatures, leapfrogs, step_size, seed)
+    betas, sizes, generator = _tuned(
+        log_likelihood, shape, x, chains, temperatures, leapfrogs, step_size, seed
+    )
     start = torch.randn(chains, *shape, generator=generator, device=x.device, dtype=x.dtype)
     return log_mean_exp(_anneal(log_likelihood, start, betas, sizes, leapfrogs, generator))

@@ -50,7 +50,9 @@ def neighbourhood(real: Tensor, fake: Tensor, *, k: int = 5) -> Neighbourhood:
     real, fake = check_features(real, fake)
     smallest = min(len(real), len(fake))
     if not 1 <= k < smallest:
-        raise ValueError(f"k must be in 1 … {smallest - 1}, one less than the smaller cloud, got {k}")
+        raise ValueError(
+            f"k must be in 1 … {smallest - 1}, one less than the smaller cloud, got {k}"
+        )
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     inside_real, balls, recalled, nearest = [], 0, torch.zeros(len(real), dtype=torch.bool), []
     for part, radii in zip(fake.split(CHUNK), fake_radii.split(CHUNK), strict=True):
@@ -63,7 +65,10 @@ def neighbourhood(real: Tensor, fake: Tensor, *, k: int = 5) -> Neighbourhood:
     covered = torch.stack(nearest).min(0).values <= real_radii
     precision = torch.cat(inside_real).double().mean().item()
     return Neighbourhood(
-        precision, recalled.double().mean().item(), balls / (k * len(fake)), covered.double().mean().item()
+        precision,
+        recalled.double().mean().item(),
+        balls / (k * len(fake)),
+        covered.double().mean().item(),
     )
 
 
@@ -75,9 +80,13 @@ def nearest_distance(points: Tensor, others: Tensor) -> Tensor:
     """
     for name, cloud in (("points", points), ("others", others)):
         if cloud.ndim != 2 or len(cloud) == 0 or cloud.shape[1] != points.shape[-1]:
-            raise ValueError(f"expected {name} (N, {points.shape[-1]}) with N ≥ 1, got {tuple(cloud.shape)}")
+            raise ValueError(
+                f"expected {name} (N, {points.shape[-1]}) with N ≥ 1, got {tuple(cloud.shape)}"
+            )
         if not torch.isfinite(cloud).all():
-            raise ValueError(f"the {name} hold {int((~torch.isfinite(cloud)).sum())} NaN or infinite values")
+            raise ValueError(
+                f"the {name} hold {int((~torch.isfinite(cloud)).sum())} NaN or infinite values"
+            )
     return torch.cat([_distances(part, others).min(1).values for part in points.split(CHUNK)])
 
 
@@ -107,7 +116,9 @@ def copying(train: Tensor, held_out: Tensor, fake: Tensor) -> Copying:
     wins = (len(far) - up_to).double() + 0.5 * (up_to - below).double()
     m, n = len(far), len(near)
     if min(m, n) < 20:
-        warnings.warn(f"{m} unseen examples and {n} samples: too few for z to be normal", stacklevel=2)
+        warnings.warn(
+            f"{m} unseen examples and {n} samples: too few for z to be normal", stacklevel=2
+        )
     share = wins.sum().item() / (m * n)
     error = ((m + n + 1) / (12 * m * n)) ** 0.5
     return Copying(share, (share - 0.5) / error)

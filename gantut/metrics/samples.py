@@ -19,7 +19,7 @@ from gantut.data.batches import generator
 from gantut.data.cache import cached
 from gantut.data.densities import Density
 from gantut.data.images import ImageData
-from gantut.data.progress import quiet
+from gantut.progress import quiet
 
 FEATURES = 64
 _VERSION = 2
@@ -72,7 +72,9 @@ class FeatureNetwork(nn.Module):
         """
         x = images.floats() if isinstance(images, ImageData) else images
         if tuple(x.shape[1:]) != self.shape or x.ndim != 4:
-            raise ValueError(f"expected images of shape (N, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}")
+            raise ValueError(
+                f"expected images of shape (N, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}"
+            )
         if len(x) and not (torch.isfinite(x).all() and float(x.min()) >= 0 and float(x.max()) <= 1):
             raise ValueError(
                 f"expected finite images in [0, 1], got values from {float(x.min()):g} to {float(x.max()):g}"
@@ -104,7 +106,10 @@ def feature_network(
             f"all {len(data)} images of {data.name!r} are of class {int(data.labels[0])}; a feature network learns from differences"
         )
     if len(data) <= FEATURES:
-        warnings.warn(f"{len(data)} images for {FEATURES} features: the network learns them by heart", stacklevel=2)
+        warnings.warn(
+            f"{len(data)} images for {FEATURES} features: the network learns them by heart",
+            stacklevel=2,
+        )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = FeatureNetwork(data.shape, data.classes)
@@ -124,7 +129,9 @@ def feature_network(
             network.scale.copy_(network.body(2 * sample - 1).var(0).mean().sqrt())
         return network.state_dict()
 
-    fingerprint = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes()).hexdigest()[:16]
+    fingerprint = hashlib.sha256(
+        data.images.numpy().tobytes() + data.labels.numpy().tobytes()
+    ).hexdigest()[:16]
     key = f"features-{_VERSION}-{data.name}-{fingerprint}-{steps}-{batch_size}-{seed}"
     network.load_state_dict(cached(key, train) if cache else train())
     return network.eval().requires_grad_(False)
@@ -147,11 +154,17 @@ def check_features(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """Both clouds in float64, or ``ValueError``: not (N, d) with N ≥ 2, other dimensions, NaN or infinite values."""
     for name, cloud in (("real", real), ("fake", fake)):
         if cloud.ndim != 2 or len(cloud) < 2:
-            raise ValueError(f"expected {name} features (N, d) with N ≥ 2, got {tuple(cloud.shape)}")
+            raise ValueError(
+                f"expected {name} features (N, d) with N ≥ 2, got {tuple(cloud.shape)}"
+            )
         if not torch.isfinite(cloud).all():
-            raise ValueError(f"the {name} features hold {int((~torch.isfinite(cloud)).sum())} NaN or infinite values")
+            raise ValueError(
+                f"the {name} features hold {int((~torch.isfinite(cloud)).sum())} NaN or infinite values"
+            )
     if real.shape[1] != fake.shape[1]:
-        raise ValueError(f"real and fake features differ in dimension: {real.shape[1]} and {fake.shape[1]}")
+        raise ValueError(
+            f"real and fake features differ in dimension: {real.shape[1]} and {fake.shape[1]}"
+        )
     return real.double(), fake.double()
 
 
@@ -169,7 +182,8 @@ def fid(real: Tensor, fake: Tensor) -> float:
     n, dimension = min(len(real), len(fake)), real.shape[1]
     if n <= dimension:
         warnings.warn(
-            f"{n} samples for {dimension} features: the covariance is singular, and FID is far too high", stacklevel=2
+            f"{n} samples for {dimension} features: the covariance is singular, and FID is far too high",
+            stacklevel=2,
         )
     metric = FrechetInceptionDistance(feature=_Given(dimension)).set_dtype(torch.float64)
     metric.update(real, real=True)
@@ -193,7 +207,8 @@ def kid(real: Tensor, fake: Tensor, *, limit: int = 2000, seed: int = 0) -> floa
         raise ValueError(f"KID compares pairs of samples, so limit must be at least 2, got {limit}")
     size = min(len(real), len(fake), limit)
     clouds = [
-        cloud[torch.randperm(len(cloud), generator=generator(seed, i))[:size]] for i, cloud in enumerate((real, fake))
+        cloud[torch.randperm(len(cloud), generator=generator(seed, i))[:size]]
+        for i, cloud in enumerate((real, fake))
     ]
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -245,8 +260,14 @@ def fid_extrapolated(
         order = torch.randperm(len(fake), generator=generator(seed, i))
         parts = [fid(real, fake[part]) for part in order.split(size) if len(part) == size]
         values.append(sum(parts) / len(parts))
-    line = torch.stack([torch.ones(points, dtype=torch.float64), 1 / torch.tensor(sizes, dtype=torch.float64)], 1)
-    intercept = torch.linalg.lstsq(line, torch.tensor(values, dtype=torch.float64)[:, None]).solution[0].item()
+    line = torch.stack(
+        [torch.ones(points, dtype=torch.float64), 1 / torch.tensor(sizes, dtype=torch.float64)], 1
+    )
+    intercept = (
+        torch.linalg.lstsq(line, torch.tensor(values, dtype=torch.float64)[:, None])
+        .solution[0]
+        .item()
+    )
     return Extrapolated(intercept, sizes, values)
 
 
@@ -254,9 +275,13 @@ def _check_logits(logits: Tensor) -> None:
     if logits.ndim != 2 or len(logits) == 0:
         raise ValueError(f"expected logits (N, classes) with N ≥ 1, got {tuple(logits.shape)}")
     if logits.shape[1] < 2:
-        raise ValueError("expected logits of two classes or more, got one class only: every sample falls into it")
+        raise ValueError(
+            "expected logits of two classes or more, got one class only: every sample falls into it"
+        )
     if not torch.isfinite(logits).all():
-        raise ValueError(f"the logits hold {int((~torch.isfinite(logits)).sum())} NaN or infinite values")
+        raise ValueError(
+            f"the logits hold {int((~torch.isfinite(logits)).sum())} NaN or infinite values"
+        )
 
 
 class LabelCoverage(NamedTuple):
@@ -296,13 +321,16 @@ def class_accuracy(logits: Tensor, labels: Tensor) -> float:
     """
     _check_logits(logits)
     if labels.shape != logits.shape[:1]:
-        raise ValueError(f"expected one label per sample, got {tuple(labels.shape)} for logits {tuple(logits.shape)}")
+        raise ValueError(
+            f"expected one label per sample, got {tuple(labels.shape)} for logits {tuple(logits.shape)}"
+        )
     least, most = int(labels.min()), int(labels.max())
     if least < 0 or most >= logits.shape[1]:
         raise ValueError(f"expected labels in 0 … {logits.shape[1] - 1}, got {least} … {most}")
     if least == most and len(labels) > 1:
         warnings.warn(
-            f"all {len(labels)} labels are {least}: accuracy on one class says nothing of the others", stacklevel=2
+            f"all {len(labels)} labels are {least}: accuracy on one class says nothing of the others",
+            stacklevel=2,
         )
     return float((logits.argmax(1) == labels).double().mean())
 
@@ -326,17 +354,28 @@ def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> 
         ValueError: the density has no modes, samples are not finite points (N, 2), or ``sigmas`` is not positive.
     """
     if len(density.modes) == 0:
-        raise ValueError(f"the density {density.name!r} has no separate modes; mode coverage needs a ring or a grid")
-    if samples.ndim != 2 or samples.shape[1] != 2 or len(samples) == 0 or not torch.isfinite(samples).all():
+        raise ValueError(
+            f"the density {density.name!r} has no separate modes; mode coverage needs a ring or a grid"
+        )
+    if (
+        samples.ndim != 2
+        or samples.shape[1] != 2
+        or len(samples) == 0
+        or not torch.isfinite(samples).all()
+    ):
         raise ValueError(f"expected finite samples of shape (N, 2), got {tuple(samples.shape)}")
     if not sigmas > 0:
         raise ValueError(f"sigmas must be positive, got {sigmas}")
     if len(samples) < len(density.modes):
-        warnings.warn(f"{len(samples)} samples cannot cover {len(density.modes)} modes", stacklevel=2)
+        warnings.warn(
+            f"{len(samples)} samples cannot cover {len(density.modes)} modes", stacklevel=2
+        )
     distance, nearest = torch.cdist(samples.double(), density.modes.double()).min(1)
     good = distance <= sigmas * density.std
     counts = torch.bincount(nearest[good], minlength=len(density.modes))
-    return ModeCoverage(int((counts > 0).sum()), len(density.modes), float(good.double().mean()), counts)
+    return ModeCoverage(
+        int((counts > 0).sum()), len(density.modes), float(good.double().mean()), counts
+    )
 
 
 class StackedCoverage(NamedTuple):
@@ -348,7 +387,9 @@ class StackedCoverage(NamedTuple):
     counts: Tensor
 
 
-def stacked_coverage(network: FeatureNetwork, images: Tensor, *, shares: Tensor | None = None) -> StackedCoverage:
+def stacked_coverage(
+    network: FeatureNetwork, images: Tensor, *, shares: Tensor | None = None
+) -> StackedCoverage:
     """How many kinds of stacked images occur, by the classifier's verdict on each channel of images (N, channels, H, W). [srivastava2017]
 
     A kind is covered when at least one sample is of it. KL(model ‖ data) = Σ_k q_k log(q_k / p_k), where q are the samples' shares and p
@@ -360,19 +401,34 @@ def stacked_coverage(network: FeatureNetwork, images: Tensor, *, shares: Tensor 
             finite or outside [0, 1]; shares that are not ``classes`` positive numbers with sum 1.
     """
     classes = network.classes
-    if network.shape[0] != 1 or images.ndim != 4 or images.shape[2:] != network.shape[1:] or images.numel() == 0:
+    if (
+        network.shape[0] != 1
+        or images.ndim != 4
+        or images.shape[2:] != network.shape[1:]
+        or images.numel() == 0
+    ):
         raise ValueError(
             f"expected images (N, channels, {network.shape[1]}, {network.shape[2]}) for a network of one channel, got "
             f"{tuple(images.shape)} for one of {network.shape[0]}"
         )
     n, channels = images.shape[:2]
-    shares = torch.full((classes,), 1 / classes, dtype=torch.float64) if shares is None else shares.double()
-    if shares.shape != (classes,) or not (bool((shares > 0).all()) and abs(float(shares.sum()) - 1) < 1e-6):
+    shares = (
+        torch.full((classes,), 1 / classes, dtype=torch.float64)
+        if shares is None
+        else shares.double()
+    )
+    if shares.shape != (classes,) or not (
+        bool((shares > 0).all()) and abs(float(shares.sum()) - 1) < 1e-6
+    ):
         raise ValueError(f"expected {classes} positive shares with sum 1, got {shares.tolist()}")
     total = classes**channels
     if n < total:
         warnings.warn(f"{n} samples cannot cover {total} kinds", stacklevel=2)
-    verdicts = network.extract(images.reshape(-1, 1, *network.shape[1:])).logits.argmax(1).view(n, channels)
+    verdicts = (
+        network.extract(images.reshape(-1, 1, *network.shape[1:]))
+        .logits.argmax(1)
+        .view(n, channels)
+    )
     kinds, expected = torch.zeros(n, dtype=torch.int64), torch.ones(1, dtype=torch.float64)
     for column in verdicts.T:
         kinds = kinds * classes + column

@@ -1,15 +1,14 @@
 """Generators, discriminators, encoders and decoders. Shapes, classes and initialisation are arguments."""
 
+from gantut.networks.bigan import PairDiscriminator
+from gantut.networks.conditioning import AuxiliaryHead, MinibatchStddev, ProjectionHead
 from gantut.networks.conv import ConvDecoder, ConvDiscriminator, ConvEncoder, ConvGenerator
-from gantut.networks.conv1d import Conv1dDecoder, Conv1dDiscriminator, Conv1dEncoder, Conv1dGenerator
 from gantut.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gantut.networks.grid import GridDecoder, GridEncoder
-from gantut.networks.heads import AuxiliaryHead, MinibatchStddev, ProjectionHead
 from gantut.networks.initialisation import seeded
 from gantut.networks.mlp import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
-from gantut.networks.pair import PairDiscriminator
-from gantut.networks.quantiser import Quantised, VectorQuantiser
 from gantut.networks.residual import ResidualBlock, ResidualDiscriminator, ResidualGenerator
+from gantut.networks.waves import Conv1dDecoder, Conv1dDiscriminator, Conv1dEncoder, Conv1dGenerator
 
 __all__ = [
     "NETWORKS",
@@ -33,11 +32,9 @@ __all__ = [
     "MinibatchStddev",
     "PairDiscriminator",
     "ProjectionHead",
-    "Quantised",
     "ResidualBlock",
     "ResidualDiscriminator",
     "ResidualGenerator",
-    "VectorQuantiser",
     "create",
     "seeded",
 ]

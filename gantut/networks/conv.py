@@ -9,9 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gantut.networks.heads import MinibatchStddev, create_head
-from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded, start_at_prior
-from gantut.networks.inputs import append_label, check_latent_dim, check_shape, halvings
+from gantut.networks.conditioning import MinibatchStddev, create_head
+from gantut.networks.initialisation import (
+    LEAK,
+    initialise,
+    normalise_spectrally,
+    seeded,
+    start_at_prior,
+)
+from gantut.networks.shapes import append_label, check_latent_dim, check_shape, halvings
 
 
 def _activated(layer: nn.Module, channels: int, batch_norm: bool) -> list[nn.Module]:
@@ -37,7 +43,11 @@ class ConvDecoder(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.latent_dim, self.shape, self.classes = check_latent_dim(latent_dim), tuple(shape), classes
+        self.latent_dim, self.shape, self.classes = (
+            check_latent_dim(latent_dim),
+            tuple(shape),
+            classes,
+        )
         levels, height, breadth = halvings(self.shape)
         with seeded(seed):
             layers: list[nn.Module] = [nn.Linear(latent_dim + classes, width * height * breadth)]
@@ -62,16 +72,24 @@ class ConvGenerator(nn.Module):
     Options as in ``ConvDecoder``; BatchNorm is on unless switched off.
     """
 
-    def __init__(self, latent_dim: int, shape: tuple[int, int, int], *, batch_norm: bool = True, **options) -> None:
+    def __init__(
+        self, latent_dim: int, shape: tuple[int, int, int], *, batch_norm: bool = True, **options
+    ) -> None:
         super().__init__()
         self.decoder = ConvDecoder(latent_dim, shape, batch_norm=batch_norm, **options)
-        self.latent_dim, self.shape, self.classes = latent_dim, self.decoder.shape, self.decoder.classes
+        self.latent_dim, self.shape, self.classes = (
+            latent_dim,
+            self.decoder.shape,
+            self.decoder.classes,
+        )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return torch.sigmoid(self.decoder(z, labels))
 
 
-def _downward(channels: int, levels: int, width: int, *, minibatch_stddev: bool = False) -> nn.Sequential:
+def _downward(
+    channels: int, levels: int, width: int, *, minibatch_stddev: bool = False
+) -> nn.Sequential:
     """Halve the side ``levels`` times and end with 2·width planes; ``minibatch_stddev`` goes before the last convolution."""
     layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
     layers += _activated(nn.Conv2d(4 * channels, width, 3, padding=1), width, False)
@@ -129,10 +147,20 @@ class ConvEncoder(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], latent_dim: int, *, width: int = 32, classes: int = 0, seed: int = 0
+        self,
+        shape: tuple[int, int, int],
+        latent_dim: int,
+        *,
+        width: int = 32,
+        classes: int = 0,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.latent_dim, self.shape, self.classes = check_latent_dim(latent_dim), tuple(shape), classes
+        self.latent_dim, self.shape, self.classes = (
+            check_latent_dim(latent_dim),
+            tuple(shape),
+            classes,
+        )
         levels, height, breadth = halvings(self.shape)
         with seeded(seed):
             self.body = _downward(self.shape[0] + classes, levels, width)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gantut.networks.initialisation import LEAK, initialise_dcgan, normalise_spectrally, seeded
-from gantut.networks.inputs import append_label, check_latent_dim, check_shape, halvings
+from gantut.networks.shapes import append_label, check_latent_dim, check_shape, halvings
 
 
 class DCGANGenerator(nn.Module):
@@ -29,7 +29,11 @@ class DCGANGenerator(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.latent_dim, self.shape, self.classes = check_latent_dim(latent_dim), tuple(shape), classes
+        self.latent_dim, self.shape, self.classes = (
+            check_latent_dim(latent_dim),
+            tuple(shape),
+            classes,
+        )
         levels, height, breadth = halvings(self.shape)
         with seeded(seed):
             planes = width * 2 ** (levels - 1)

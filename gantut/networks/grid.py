@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gantut.networks.conv import _activated, _downward
 from gantut.networks.initialisation import initialise, seeded
-from gantut.networks.inputs import append_label, check_latent_dim, check_shape, halvings
+from gantut.networks.shapes import append_label, check_latent_dim, check_shape, halvings
 
 
 class GridEncoder(nn.Module):
@@ -23,14 +23,22 @@ class GridEncoder(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], dimension: int, *, width: int = 32, classes: int = 0, seed: int = 0
+        self,
+        shape: tuple[int, int, int],
+        dimension: int,
+        *,
+        width: int = 32,
+        classes: int = 0,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.shape, self.classes = tuple(shape), classes
         levels, height, breadth = halvings(self.shape)
         self.grid = (check_latent_dim(dimension), height, breadth)
         with seeded(seed):
-            self.body = _downward(self.shape[0] + classes, levels, width)[:-1]  # all but the flattening
+            self.body = _downward(self.shape[0] + classes, levels, width)[
+                :-1
+            ]  # all but the flattening
             self.head = nn.Conv2d(2 * width, dimension, 1)
             initialise(self, outputs=(self.head,))
 
@@ -63,7 +71,9 @@ class GridDecoder(nn.Module):
         levels, height, breadth = halvings(self.shape)
         self.grid = (check_latent_dim(dimension), height, breadth)
         with seeded(seed):
-            layers = _activated(nn.Conv2d(dimension + classes, width, 3, padding=1), width, batch_norm)
+            layers = _activated(
+                nn.Conv2d(dimension + classes, width, 3, padding=1), width, batch_norm
+            )
             for _ in range(levels - 1):
                 layers += [nn.Conv2d(width, 2 * width, 3, padding=1)]
                 layers += _activated(nn.PixelShuffle(2), width // 2, batch_norm)

@@ -7,9 +7,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from gantut.networks.heads import MinibatchStddev, create_head
-from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded, start_at_prior
-from gantut.networks.inputs import append_label, check_latent_dim, check_shape, size
+from gantut.networks.conditioning import MinibatchStddev, create_head
+from gantut.networks.initialisation import (
+    LEAK,
+    initialise,
+    normalise_spectrally,
+    seeded,
+    start_at_prior,
+)
+from gantut.networks.shapes import append_label, check_latent_dim, check_shape, size
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(LEAK),
@@ -20,7 +26,12 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def _hidden_layers(
-    width: int, hidden: Sequence[int], *, batch_norm: bool, activation: str, minibatch_stddev: bool = False
+    width: int,
+    hidden: Sequence[int],
+    *,
+    batch_norm: bool,
+    activation: str,
+    minibatch_stddev: bool = False,
 ) -> nn.Sequential:
     """Linear layers of the widths in ``hidden``, each with its activation and, where asked, BatchNorm between the two.
 
@@ -63,10 +74,16 @@ class MLPDecoder(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.latent_dim, self.shape, self.classes = check_latent_dim(latent_dim), tuple(shape), classes
+        self.latent_dim, self.shape, self.classes = (
+            check_latent_dim(latent_dim),
+            tuple(shape),
+            classes,
+        )
         widths = (latent_dim + classes, *hidden)
         with seeded(seed):
-            self.body = _hidden_layers(widths[0], hidden, batch_norm=batch_norm, activation=activation)
+            self.body = _hidden_layers(
+                widths[0], hidden, batch_norm=batch_norm, activation=activation
+            )
             self.head = nn.Linear(widths[-1], size(shape))
             initialise(self, outputs=(self.head,))
             start_at_prior(self.head)
@@ -84,14 +101,20 @@ class MLPGenerator(nn.Module):
     shape. Options as in ``MLPDecoder``. [goodfellow2014]
     """
 
-    def __init__(self, latent_dim: int, shape: tuple[int, ...], *, output: str | None = None, **options) -> None:
+    def __init__(
+        self, latent_dim: int, shape: tuple[int, ...], *, output: str | None = None, **options
+    ) -> None:
         super().__init__()
         output = output or ("sigmoid" if _is_image(shape) else "identity")
         if output not in ("sigmoid", "identity"):
             raise ValueError(f"unknown output {output!r}; known: sigmoid, identity")
         self.decoder = MLPDecoder(latent_dim, shape, **options)
         self.output = output
-        self.latent_dim, self.shape, self.classes = latent_dim, self.decoder.shape, self.decoder.classes
+        self.latent_dim, self.shape, self.classes = (
+            latent_dim,
+            self.decoder.shape,
+            self.decoder.classes,
+        )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.decoder(z, labels)
@@ -127,7 +150,11 @@ class MLPDiscriminator(nn.Module):
         widths = (size(shape), *hidden)
         with seeded(seed):
             self.body = _hidden_layers(
-                widths[0], hidden, batch_norm=False, activation=activation, minibatch_stddev=minibatch_stddev
+                widths[0],
+                hidden,
+                batch_norm=False,
+                activation=activation,
+                minibatch_stddev=minibatch_stddev,
             )
             self.head = create_head(conditioning, widths[-1], classes)
             initialise(self, outputs=self.head.outputs)
@@ -162,7 +189,11 @@ class MLPEncoder(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.latent_dim, self.shape, self.classes = check_latent_dim(latent_dim), tuple(shape), classes
+        self.latent_dim, self.shape, self.classes = (
+            check_latent_dim(latent_dim),
+            tuple(shape),
+            classes,
+        )
         widths = (size(shape) + classes, *hidden)
         with seeded(seed):
             self.body = _hidden_layers(widths[0], hidden, batch_norm=False, activation=activation)

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gantut.networks.heads import MinibatchStddev, create_head
+from gantut.networks.conditioning import MinibatchStddev, create_head
 from gantut.networks.initialisation import LEAK, initialise, normalise_spectrally, seeded
-from gantut.networks.inputs import append_label, check_latent_dim, check_shape, halvings
+from gantut.networks.shapes import append_label, check_latent_dim, check_shape, halvings
 
 # Doubling each pixel and averaging four are adjoint up to a factor 4, and the second undoes the first.
 RESIZE: dict[str, Callable[[Tensor], Tensor]] = {
@@ -103,7 +103,11 @@ class ResidualGenerator(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.latent_dim, self.shape, self.classes = check_latent_dim(latent_dim), tuple(shape), classes
+        self.latent_dim, self.shape, self.classes = (
+            check_latent_dim(latent_dim),
+            tuple(shape),
+            classes,
+        )
         levels, height, breadth = halvings(self.shape)
         planes = _planes(width, levels)
         with seeded(seed):
@@ -174,4 +178,7 @@ def _level(planes: int, out: int, resize: str, blocks: int) -> list[nn.Module]:
     """The blocks of one level: one that resizes, the others that keep the size."""
     if blocks < 1:
         raise ValueError(f"a level needs at least one block, got {blocks}")
-    return [ResidualBlock(planes, out, resize=resize), *(ResidualBlock(out, out) for _ in range(blocks - 1))]
+    return [
+        ResidualBlock(planes, out, resize=resize),
+        *(ResidualBlock(out, out) for _ in range(blocks - 1)),
+    ]

@@ -57,7 +57,9 @@ BETA_RULES: dict[str, Callable[[Products], float]] = {
     "hestenes_stiefel_plus": lambda p: max(0.0, _ratio(p.gy, p.dy)),
     "dai_yuan": lambda p: _ratio(p.gg, p.dy),
     "hager_zhang": _hager_zhang,
-    "hybrid_fr_pr": lambda p: max(-_ratio(p.gg, p.g_last), min(_ratio(p.gy, p.g_last), _ratio(p.gg, p.g_last))),
+    "hybrid_fr_pr": lambda p: max(
+        -_ratio(p.gg, p.g_last), min(_ratio(p.gy, p.g_last), _ratio(p.gg, p.g_last))
+    ),
     "hybrid_hs_dy": lambda p: max(0.0, min(_ratio(p.gy, p.dy), _ratio(p.gg, p.dy))),
 }
 SEARCHES = ("strong_wolfe", "approximate_wolfe", None)
@@ -102,7 +104,9 @@ class ConjugateGradient(torch.optim.Optimizer):
         if rule not in BETA_RULES:
             raise ValueError(f"unknown rule {rule!r}; known: {', '.join(BETA_RULES)}")
         if line_search not in SEARCHES:
-            raise ValueError(f"unknown line search {line_search!r}; known: strong_wolfe, approximate_wolfe, None")
+            raise ValueError(
+                f"unknown line search {line_search!r}; known: strong_wolfe, approximate_wolfe, None"
+            )
         if not (math.isfinite(lr) and lr > 0):
             raise ValueError(f"lr must be a finite number > 0, got {lr}")
         if iterations < 1 or max_evaluations < 1 or (restart is not None and restart < 1):
@@ -110,7 +114,9 @@ class ConjugateGradient(torch.optim.Optimizer):
                 f"iterations, max_evaluations and restart must be at least 1, got {iterations}, {max_evaluations}, {restart}"
             )
         if not clip[0] <= clip[1] or (powell is not None and not powell > 0):
-            raise ValueError(f"expected clip (low, high) with low ≤ high and powell > 0, got {clip} and {powell}")
+            raise ValueError(
+                f"expected clip (low, high) with low ≤ high and powell > 0, got {clip} and {powell}"
+            )
         if not 0 < c1 < c2 < 1:
             raise ValueError(f"a line search needs 0 < c1 < c2 < 1, got {c1} and {c2}")
         super().__init__(params, {"lr": lr})
@@ -124,7 +130,9 @@ class ConjugateGradient(torch.optim.Optimizer):
         """Counts and the last step's figures; kept in the optimizer's state, and so saved with it."""
         state = self.state[self.parameters[0]]
         if not state:
-            state.update(steps=0, evaluations=0, restarts=0, fallbacks=0, stalled=False, since_restart=0)
+            state.update(
+                steps=0, evaluations=0, restarts=0, fallbacks=0, stalled=False, since_restart=0
+            )
             state.update(beta=0.0, step=0.0, loss=math.nan)
         return state
 
@@ -137,7 +145,9 @@ class ConjugateGradient(torch.optim.Optimizer):
     def step(self, closure: Closure | None = None) -> Tensor | None:  # type: ignore[override]
         if closure is None:
             if self.line_search is not None:
-                raise ValueError("a line search needs a closure that computes the loss again; got None")
+                raise ValueError(
+                    "a line search needs a closure that computes the loss again; got None"
+                )
             self._move(self._gradient(), None, None)
             return None
         loss = self._evaluate(closure)
@@ -150,11 +160,15 @@ class ConjugateGradient(torch.optim.Optimizer):
                 break
         return gradient.new_tensor(loss)
 
-    def _move(self, gradient: Tensor, loss: float | None, closure: Closure | None) -> tuple[float, Tensor]:
+    def _move(
+        self, gradient: Tensor, loss: float | None, closure: Closure | None
+    ) -> tuple[float, Tensor]:
         report = self.report
         if not torch.isfinite(gradient).all():
             bad = int((~torch.isfinite(gradient)).sum())
-            raise ValueError(f"{bad} of {len(gradient)} gradient values are NaN or infinite; expected finite ones")
+            raise ValueError(
+                f"{bad} of {len(gradient)} gradient values are NaN or infinite; expected finite ones"
+            )
         scale = self._scale()
         downhill = -scale * gradient
         direction = self._direction(gradient, scale)
@@ -167,22 +181,30 @@ class ConjugateGradient(torch.optim.Optimizer):
             return value, gradient
         if not gradient.any():
             return value, gradient
-        found, after = self._search(closure, direction, Point(0.0, value, (gradient @ direction).item()))
+        found, after = self._search(
+            closure, direction, Point(0.0, value, (gradient @ direction).item())
+        )
         if found.point.step == 0 and not torch.equal(direction, downhill):
             report["fallbacks"] += 1
             direction = self._fresh(downhill, count=False)
-            found, after = self._search(closure, direction, Point(0.0, value, (gradient @ direction).item()))
+            found, after = self._search(
+                closure, direction, Point(0.0, value, (gradient @ direction).item())
+            )
         if found.point.step == 0:
             report["stalled"] = True
             self.restart()
             return value, gradient
-        report.update(step=found.point.step, loss=found.point.value, direction=direction, gradient=gradient)
+        report.update(
+            step=found.point.step, loss=found.point.value, direction=direction, gradient=gradient
+        )
         report["slope"] = (gradient @ direction).item()
         return found.point.value, after
 
     def _scale(self) -> Tensor:
         """The preconditioner P: each value's learning rate."""
-        return flatten(torch.full_like(p, group["lr"]) for group in self.param_groups for p in group["params"])
+        return flatten(
+            torch.full_like(p, group["lr"]) for group in self.param_groups for p in group["params"]
+        )
 
     def _direction(self, gradient: Tensor, scale: Tensor) -> Tensor:
         report, downhill = self.report, -scale * gradient
@@ -200,7 +222,9 @@ class ConjugateGradient(torch.optim.Optimizer):
             dg=(last @ gradient).item(),
             dd=(last @ last).item(),
         )
-        lost = self.powell is not None and abs(products.gg - products.gy) >= self.powell * products.gg
+        lost = (
+            self.powell is not None and abs(products.gg - products.gy) >= self.powell * products.gg
+        )
         beta = min(max(BETA_RULES[self.rule](products), self.clip[0]), self.clip[1])
         direction = downhill + beta * last
         report["beta"] = beta
@@ -259,7 +283,9 @@ class ConjugateGradient(torch.optim.Optimizer):
             loss = closure()
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            raise TypeError(f"the closure must return the loss, a tensor with one number; got {shape}")
+            raise TypeError(
+                f"the closure must return the loss, a tensor with one number; got {shape}"
+            )
         return averaged(loss.detach().reshape(1)).item()
 
     def _gradient(self) -> Tensor:
@@ -267,4 +293,6 @@ class ConjugateGradient(torch.optim.Optimizer):
             raise ValueError(
                 "no parameter has a gradient: the closure must call backward(), and the loss depend on a parameter"
             )
-        return averaged(flatten(torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters))
+        return averaged(
+            flatten(torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters)
+        )

@@ -52,7 +52,9 @@ def linear_cg(
     def damped(v: Tensor) -> Tensor:
         result = operator(v)
         if result.shape != v.shape:
-            raise ValueError(f"the operator maps {tuple(v.shape)} to {tuple(result.shape)}; expected the same shape")
+            raise ValueError(
+                f"the operator maps {tuple(v.shape)} to {tuple(result.shape)}; expected the same shape"
+            )
         return result + damping * v if damping else result
 
     x = torch.zeros_like(b) if x is None else x.clone()
@@ -65,7 +67,9 @@ def linear_cg(
         product = damped(d)
         curvature = (d @ product).item()
         if not curvature > 0:
-            return Solution(x if math.isinf(radius) else _to_border(x, d, radius), residuals, "curvature")
+            return Solution(
+                x if math.isinf(radius) else _to_border(x, d, radius), residuals, "curvature"
+            )
         step = rr / curvature
         ahead = x + step * d
         if ahead.norm().item() >= radius:
@@ -109,7 +113,12 @@ class NewtonCG(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], *, radius: float = 1.0, max_radius: float = 1e3, iterations: int = 50
+        self,
+        params: Iterable[Any],
+        *,
+        radius: float = 1.0,
+        max_radius: float = 1e3,
+        iterations: int = 50,
     ) -> None:
         if not 0 < radius <= max_radius or iterations < 1:
             raise ValueError(
@@ -118,7 +127,9 @@ class NewtonCG(torch.optim.Optimizer):
         super().__init__(params, {})
         self.max_radius, self.iterations = max_radius, iterations
         self.parameters = [p for group in self.param_groups for p in group["params"]]
-        self.state[self.parameters[0]].update(radius=radius, steps=0, rejected=0, products=0, evaluations=0)
+        self.state[self.parameters[0]].update(
+            radius=radius, steps=0, rejected=0, products=0, evaluations=0
+        )
 
     @property
     def report(self) -> dict[str, Any]:
@@ -127,7 +138,9 @@ class NewtonCG(torch.optim.Optimizer):
 
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor:  # type: ignore[override]
         if closure is None:
-            raise ValueError("NewtonCG needs a closure that returns the loss, without calling backward; got None")
+            raise ValueError(
+                "NewtonCG needs a closure that returns the loss, without calling backward; got None"
+            )
         report = self.report
         loss = self._evaluate(closure)
         if not loss.requires_grad:
@@ -146,7 +159,11 @@ class NewtonCG(torch.optim.Optimizer):
             return product(v)
 
         inner = linear_cg(
-            counted, -g, tolerance=min(0.5, math.sqrt(length)), iterations=self.iterations, radius=report["radius"]
+            counted,
+            -g,
+            tolerance=min(0.5, math.sqrt(length)),
+            iterations=self.iterations,
+            radius=report["radius"],
         )
         promised = -(g @ inner.x + 0.5 * inner.x @ counted(inner.x)).item()
         add_(self.parameters, inner.x)
@@ -155,7 +172,9 @@ class NewtonCG(torch.optim.Optimizer):
         fell = (averaged(loss.detach().reshape(1)) - averaged(after.reshape(1))).item()
         came_true = fell / promised if promised > 0 and math.isfinite(fell) else -1.0
         # At the end both are rounding: what is left of the promise is too small for the values to show.
-        if promised <= 1e-14 * max(1.0, abs(loss.item())) and abs(fell) <= 1e-12 * max(1.0, abs(loss.item())):
+        if promised <= 1e-14 * max(1.0, abs(loss.item())) and abs(fell) <= 1e-12 * max(
+            1.0, abs(loss.item())
+        ):
             came_true = 1.0
         if came_true < 0.25:
             report["radius"] = 0.25 * inner.x.norm().item()
@@ -171,7 +190,9 @@ class NewtonCG(torch.optim.Optimizer):
         self.report["evaluations"] += 1
         loss = closure()
         if not isinstance(loss, Tensor) or loss.numel() != 1:
-            raise TypeError(f"the closure must return the loss, a tensor with one number; got {type(loss).__name__}")
+            raise TypeError(
+                f"the closure must return the loss, a tensor with one number; got {type(loss).__name__}"
+            )
         return loss
 
 

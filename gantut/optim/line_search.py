@@ -69,7 +69,9 @@ def search(
         ValueError: the start's slope is not negative, or not 0 < c₁ < c₂ < 1.
     """
     if not start.slope < 0:
-        raise ValueError(f"a line search needs a direction of descent, got the slope {start.slope:g}")
+        raise ValueError(
+            f"a line search needs a direction of descent, got the slope {start.slope:g}"
+        )
     if not 0 < c1 < c2 < 1:
         raise ValueError(f"a line search needs 0 < c1 < c2 < 1, got {c1} and {c2}")
     slack = 1e-12 * abs(start.value)
@@ -93,7 +95,9 @@ def search(
         if math.isfinite(point.slope) and point.value < best.value:
             best = point
         # Values decide where they can be told apart; the approximate search trusts the slope's sign.
-        rising = too_high(point) or (not approximate and point.value >= low.value and low is not start)
+        rising = too_high(point) or (
+            not approximate and point.value >= low.value and low is not start
+        )
         if rising:
             high = point
         elif point.slope * ((high.step if high else math.inf) - low.step) >= 0:
@@ -111,7 +115,13 @@ def search(
         margin = 0.1 * abs(width)
         inside = min(low.step, high.step) + margin <= guess <= max(low.step, high.step) - margin
         bisect = not math.isfinite(high.value) or evaluation % 3 == 0
-        step = low.step + 0.5 * width if bisect else guess if inside else _clip(guess, low, high, margin)
+        step = (
+            low.step + 0.5 * width
+            if bisect
+            else guess
+            if inside
+            else _clip(guess, low, high, margin)
+        )
     return Found(best, False, evaluation)
 
 

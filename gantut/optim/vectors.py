@@ -27,12 +27,23 @@ def add_(parameters: Sequence[Tensor], vector: Tensor, scale: float = 1.0) -> No
 
 
 def gradient(
-    loss: Tensor, parameters: Sequence[Tensor], *, create_graph: bool = False, retain_graph: bool | None = None
+    loss: Tensor,
+    parameters: Sequence[Tensor],
+    *,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
 ) -> Tensor:
     """∇loss as one row; 0 where the loss does not depend on a parameter."""
     if not loss.requires_grad:
         return torch.zeros_like(flatten(parameters))
     pieces = torch.autograd.grad(
-        loss, list(parameters), create_graph=create_graph, retain_graph=retain_graph, allow_unused=True
+        loss,
+        list(parameters),
+        create_graph=create_graph,
+        retain_graph=retain_graph,
+        allow_unused=True,
     )
-    return flatten(torch.zeros_like(p) if piece is None else piece for piece, p in zip(pieces, parameters, strict=True))
+    return flatten(
+        torch.zeros_like(p) if piece is None else piece
+        for piece, p in zip(pieces, parameters, strict=True)
+    )

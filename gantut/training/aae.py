@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantut.losses.adversarial import AdversarialLoss, adversarial_loss
-from gantut.losses.elbo import check_weight, distortion, rate
+from gantut.losses.elbo import distortion, rate
+from gantut.losses.gan import AdversarialLoss, adversarial_loss
 from gantut.losses.penalties import Penalty
-from gantut.networks.inputs import check_shape
-from gantut.priors import draw
+from gantut.models.priors import draw
+from gantut.models.vae import VAE
+from gantut.networks.shapes import check_shape
+from gantut.numerics import check_weight
 from gantut.training.adversaries import check_judge, discriminate, generator_losses, penalised
-from gantut.training.base import Batch
+from gantut.training.loop import Batch
 from gantut.training.vae import VAEOwner
-from gantut.vae import VAE
 
 
 class AAETrainer(VAEOwner):
@@ -49,7 +50,9 @@ class AAETrainer(VAEOwner):
     ) -> None:
         check_judge(discriminator, shape=(vae.latent_dim,), classes=vae.classes)
         networks = {"vae": vae, "discriminator": discriminator}
-        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile)
+        super().__init__(
+            networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile
+        )
         self.D: Any = self.networks["discriminator"]
         self.weight, self.loss = check_weight("weight", weight), adversarial_loss(loss)
         self.penalty, self.penalty_every = penalty, penalty_every

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantut.losses.adversarial import AdversarialLoss
+from gantut.losses.gan import AdversarialLoss
 
 
 def check_judge(discriminator: Any, *, shape: tuple[int, ...], classes: int) -> None:
@@ -25,7 +25,11 @@ def _judge(trainer: Any, x: Tensor, labels: Tensor | None) -> Tensor:
 
 
 def discriminate(
-    trainer: Any, loss: AdversarialLoss, real: Tensor, fakes: Sequence[Tensor], labels: Tensor | None
+    trainer: Any,
+    loss: AdversarialLoss,
+    real: Tensor,
+    fakes: Sequence[Tensor],
+    labels: Tensor | None,
 ) -> Tensor:
     """D's loss of real against each kind of fake, averaged over the kinds, (N,)."""
     real_logits = _judge(trainer, real, labels)
@@ -34,7 +38,11 @@ def discriminate(
 
 
 def generator_losses(
-    trainer: Any, loss: AdversarialLoss, real: Tensor, fakes: Sequence[Tensor], labels: Tensor | None
+    trainer: Any,
+    loss: AdversarialLoss,
+    real: Tensor,
+    fakes: Sequence[Tensor],
+    labels: Tensor | None,
 ) -> Tensor:
     """The generator's loss of each kind of fake, averaged over the kinds, (N,)."""
     real_logits = None

@@ -7,14 +7,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gantut.losses.adversarial import AdversarialLoss, adversarial_loss
-from gantut.networks.inputs import check_shape
-from gantut.priors import diagonal_normal
+from gantut.losses.gan import AdversarialLoss, adversarial_loss
+from gantut.models.priors import diagonal_normal
+from gantut.networks.shapes import check_shape
 from gantut.processes import drawn
 from gantut.training.adversaries import check_judge
-from gantut.training.base import Batch, Trainer
 from gantut.training.ema import EMA
 from gantut.training.gan import evaluate, generate
+from gantut.training.loop import Batch, Trainer
 
 
 class BiGANTrainer(Trainer):
@@ -49,7 +49,9 @@ class BiGANTrainer(Trainer):
             for attribute in ("shape", "latent_dim", "classes"):
                 ours, theirs = getattr(generator, attribute), getattr(network, attribute)
                 if ours != theirs:
-                    raise ValueError(f"generator and {name} disagree on {attribute}: {ours} and {theirs}")
+                    raise ValueError(
+                        f"generator and {name} disagree on {attribute}: {ours} and {theirs}"
+                    )
         self.loss = adversarial_loss(loss)
         _check_exchange(self.loss)
         networks = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
@@ -63,7 +65,11 @@ class BiGANTrainer(Trainer):
         }
         # One average of both, so that averaged codes fit averaged images.
         self.ema = None if ema is None else EMA(self.generators, ema)
-        self.latent_dim, self.shape, self.classes = generator.latent_dim, generator.shape, generator.classes
+        self.latent_dim, self.shape, self.classes = (
+            generator.latent_dim,
+            generator.shape,
+            generator.classes,
+        )
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         x, labels = self.unpack(batch, self.classes)
@@ -74,14 +80,19 @@ class BiGANTrainer(Trainer):
             posterior = diagonal_normal(*self.E(x, labels))
             code = (posterior.mean + posterior.stddev * noise).to(self.dtype)
 
-        real_logits, fake_logits = self.judge(x, code.detach(), labels), self.judge(fake.detach(), z, labels)
+        real_logits, fake_logits = (
+            self.judge(x, code.detach(), labels),
+            self.judge(fake.detach(), z, labels),
+        )
         loss = self.loss.discriminator(real_logits, fake_logits)
         logs = {"discriminator": loss.detach().mean()}
         self.descend("discriminator", loss, x)
 
         real_logits, fake_logits = self.judge(x, code, labels), self.judge(fake, z, labels)
         # To the encoder real is fake and fake is real, so the logit changes its sign.
-        loss = self.loss.generator(-fake_logits, -real_logits) + self.loss.generator(real_logits, fake_logits)
+        loss = self.loss.generator(-fake_logits, -real_logits) + self.loss.generator(
+            real_logits, fake_logits
+        )
         logs["generators"] = loss.detach().mean()
         self.descend("generators", loss, x)
         if self.ema is not None:
@@ -94,7 +105,9 @@ class BiGANTrainer(Trainer):
             return self.D(x, z, labels).to(self.dtype)
 
     def _normal(self, size: tuple[int, ...]) -> Tensor:
-        return drawn(torch.randn, size, generator=self.generator, device=self.device, dtype=self.dtype)
+        return drawn(
+            torch.randn, size, generator=self.generator, device=self.device, dtype=self.dtype
+        )
 
     @property
     def model(self) -> tuple[Any, Any]:
@@ -114,7 +127,9 @@ class BiGANTrainer(Trainer):
         was_training = E.training
         E.eval()
         try:
-            mean, _ = E(x.to(self.device, self.dtype), None if labels is None else labels.to(self.device))
+            mean, _ = E(
+                x.to(self.device, self.dtype), None if labels is None else labels.to(self.device)
+            )
         finally:
             E.train(was_training)
         return mean.cpu()

@@ -55,7 +55,9 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}; expected a file written by a trainer's save()")
+        raise CheckpointError(
+            f"no checkpoint at {path}; expected a file written by a trainer's save()"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:

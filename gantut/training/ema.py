@@ -34,7 +34,9 @@ class EMA:
         ours = [*self.network.parameters(), *self.network.buffers()]
         theirs = [*network.parameters(), *network.buffers()]
         pairs = list(zip(ours, theirs, strict=True))
-        averages, currents = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        averages, currents = zip(
+            *(pair for pair in pairs if pair[0].is_floating_point()), strict=True
+        )
         torch._foreach_lerp_(averages, currents, 1 - decay)  # one call for all tensors
         for counter, current in pairs:
             if not counter.is_floating_point():

@@ -7,18 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gantut.losses.adversarial import AdversarialLoss, adversarial_loss
 from gantut.losses.augmentation import Augment
 from gantut.losses.conditional import auxiliary as auxiliary_loss
-from gantut.losses.elbo import check_weight
+from gantut.losses.gan import AdversarialLoss, adversarial_loss
 from gantut.losses.packing import pack, packed_shape
 from gantut.losses.penalties import Penalty
-from gantut.networks.heads import AuxiliaryHead
-from gantut.networks.inputs import check_shape
+from gantut.networks.conditioning import AuxiliaryHead
+from gantut.networks.shapes import check_shape
+from gantut.numerics import check_weight
 from gantut.processes import drawn
 from gantut.training.adversaries import penalised
-from gantut.training.base import Batch, Trainer
 from gantut.training.ema import EMA
+from gantut.training.loop import Batch, Trainer
 
 
 class GANTrainer(Trainer):
@@ -63,12 +63,18 @@ class GANTrainer(Trainer):
         for attribute, ours in (("shape", shape), ("classes", generator.classes)):
             theirs = getattr(discriminator, attribute)
             if ours != theirs:
-                raise ValueError(f"generator and discriminator disagree on {attribute}: {ours} and {theirs}")
+                raise ValueError(
+                    f"generator and discriminator disagree on {attribute}: {ours} and {theirs}"
+                )
         if packing > 1 and generator.classes:
-            raise ValueError(f"packs of {packing} have no one label: packing needs unconditional networks")
+            raise ValueError(
+                f"packs of {packing} have no one label: packing needs unconditional networks"
+            )
         check_weight("auxiliary", auxiliary)
         if auxiliary and not isinstance(getattr(discriminator, "head", None), AuxiliaryHead):
-            raise ValueError('the auxiliary term needs a discriminator with conditioning="auxiliary"')
+            raise ValueError(
+                'the auxiliary term needs a discriminator with conditioning="auxiliary"'
+            )
         networks = {"generator": generator, "discriminator": discriminator}
         super().__init__(networks, seed=seed, device=device, precision=precision, compile=compile)
         self.G: Any = self.networks["generator"]
@@ -76,7 +82,9 @@ class GANTrainer(Trainer):
         self.loss, self.penalty = adversarial_loss(loss), penalty
         self.penalty_every, self.n_critic = penalty_every, n_critic
         self.augment, self.packing, self.auxiliary = augment, packing, auxiliary
-        self.mixes_examples = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.D.modules())
+        self.mixes_examples = any(
+            isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.D.modules()
+        )
         self.optimizers = {
             name: torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True)
             for name, net in self.networks.items()
@@ -98,7 +106,9 @@ class GANTrainer(Trainer):
             logs |= self.generator_step(real, fake, labels)
         return logs
 
-    def discriminator_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+    def discriminator_step(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None
+    ) -> dict[str, Tensor]:
         real, fake = self.shown(real), self.shown(fake)
         real_logits, fake_logits, classification = self.logits(real, fake, labels)
         loss = self.loss.discriminator(real_logits, fake_logits)
@@ -110,7 +120,9 @@ class GANTrainer(Trainer):
         self.descend("discriminator", loss, real)
         return logs | penalty
 
-    def generator_step(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+    def generator_step(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None
+    ) -> dict[str, Tensor]:
         fake_logits, classification = self.judge(self.shown(fake), labels)
         real_logits = None
         if self.loss.generator_needs_real:
@@ -136,10 +148,15 @@ class GANTrainer(Trainer):
                 logits = self.D(x, labels).to(self.dtype)
                 return logits, torch.zeros_like(logits)
             h = self.D.features(x)
-            logits, class_logits = self.D.head(h, labels).to(self.dtype), self.D.head.classify(h).to(self.dtype)
+            logits, class_logits = (
+                self.D.head(h, labels).to(self.dtype),
+                self.D.head.classify(h).to(self.dtype),
+            )
         return logits, auxiliary_loss(class_logits, labels)
 
-    def logits(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def logits(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """D's logits of real and of fake, and the sum of both cross-entropies, (N,) each.
 
         All comes from one pass, or from two where BatchNorm would mix the statistics of real and fake.
@@ -150,8 +167,13 @@ class GANTrainer(Trainer):
                 self.judge(fake, labels),
             )
         else:
-            logits, classes = self.judge(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
-            (real_logits, fake_logits), (real_classes, fake_classes) = logits.chunk(2), classes.chunk(2)
+            logits, classes = self.judge(
+                torch.cat([real, fake]), None if labels is None else labels.repeat(2)
+            )
+            (real_logits, fake_logits), (real_classes, fake_classes) = (
+                logits.chunk(2),
+                classes.chunk(2),
+            )
         return real_logits, fake_logits, real_classes + fake_classes
 
     def noise(self, n: int) -> Tensor:
@@ -160,21 +182,29 @@ class GANTrainer(Trainer):
         return drawn(torch.randn, size, generator=source, device=self.device, dtype=self.dtype)
 
     @torch.no_grad()
-    def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None, average: bool = True) -> Tensor:
+    def sample(
+        self, n: int, labels: Tensor | None = None, *, seed: int | None = None, average: bool = True
+    ) -> Tensor:
         """``n`` samples (n, *shape) on the CPU, from the EMA generator unless ``average`` is False or there is none.
 
         With ``seed`` the noise depends on it alone and training is not disturbed; without, it comes from the trainer's random state. A
         conditional model without ``labels`` goes round the classes: 0, 1, 2, …
         """
-        return generate(self, self.G if self.ema is None or not average else self.ema.network, n, labels, seed)
+        return generate(
+            self, self.G if self.ema is None or not average else self.ema.network, n, labels, seed
+        )
 
 
 def generate(trainer: Any, network: Any, n: int, labels: Tensor | None, seed: int | None) -> Tensor:
     """``n`` outputs of a generator for noise from ``seed``, or from the trainer's random state without one; see ``GANTrainer.sample``."""
-    source = trainer.generator if seed is None else torch.Generator(trainer.device).manual_seed(seed)
+    source = (
+        trainer.generator if seed is None else torch.Generator(trainer.device).manual_seed(seed)
+    )
     if labels is None and trainer.classes:
         labels = torch.arange(n) % trainer.classes
-    z = torch.randn(n, trainer.latent_dim, generator=source, device=trainer.device, dtype=trainer.dtype)
+    z = torch.randn(
+        n, trainer.latent_dim, generator=source, device=trainer.device, dtype=trainer.dtype
+    )
     return evaluate(network, z, None if labels is None else labels.to(trainer.device))
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from gantut.losses.elbo import distortion, rate
 from gantut.losses.schedules import Schedule, constant
-from gantut.training.base import Batch, Trainer
+from gantut.models.vae import VAE, VAEOutput
 from gantut.training.ema import EMA
-from gantut.vae import VAE, VAEOutput
+from gantut.training.loop import Batch, Trainer
 
 Objective = Callable[[VAEOutput, Tensor], Tensor]
 
@@ -81,17 +81,25 @@ class VAETrainer(VAEOwner):
         compile: bool = False,
     ) -> None:
         if objective is not None and beta is not None:
-            raise ValueError("beta belongs to the standard objective: give beta or an objective, not both")
+            raise ValueError(
+                "beta belongs to the standard objective: give beta or an objective, not both"
+            )
         if samples is not None and objective is None:
-            raise ValueError(f"samples={samples} needs an objective for several draws, such as losses.negative_iwae")
+            raise ValueError(
+                f"samples={samples} needs an objective for several draws, such as losses.negative_iwae"
+            )
         networks: dict[str, nn.Module] = {"vae": vae}
         if isinstance(objective, nn.Module):
             networks["objective"] = objective
-        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile)
+        super().__init__(
+            networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile
+        )
         self.beta: Schedule = beta if callable(beta) else constant(1.0 if beta is None else beta)
         self.objective, self.samples = objective, samples
         self.optimizers = {
-            "vae": torch.optim.Adam([p for p in vae.parameters() if p.requires_grad], lr=lr, betas=betas, fused=True)
+            "vae": torch.optim.Adam(
+                [p for p in vae.parameters() if p.requires_grad], lr=lr, betas=betas, fused=True
+            )
         }
 
     def step(self, batch: Batch) -> dict[str, Tensor]:

@@ -7,16 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantut.losses.adversarial import AdversarialLoss, adversarial_loss
-from gantut.losses.elbo import check_weight, rate
+from gantut.losses.elbo import rate
 from gantut.losses.features import feature_distance
+from gantut.losses.gan import AdversarialLoss, adversarial_loss
 from gantut.losses.penalties import Penalty
-from gantut.networks.inputs import check_shape
-from gantut.priors import draw
+from gantut.models.priors import draw
+from gantut.models.vae import VAE
+from gantut.networks.shapes import check_shape
+from gantut.numerics import check_weight
 from gantut.training.adversaries import check_judge, discriminate, generator_losses, penalised
-from gantut.training.base import Batch
+from gantut.training.loop import Batch
 from gantut.training.vae import VAEOwner
-from gantut.vae import VAE
 
 
 class VAEGANTrainer(VAEOwner):
@@ -58,7 +59,9 @@ class VAEGANTrainer(VAEOwner):
                 f"{type(discriminator).__name__} has no features(x), in which this trainer measures distance"
             )
         networks = {"vae": vae, "discriminator": discriminator}
-        super().__init__(networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile)
+        super().__init__(
+            networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile
+        )
         self.D: Any = self.networks["discriminator"]
         self.gamma, self.loss = check_weight("gamma", gamma), adversarial_loss(loss)
         self.penalty, self.penalty_every = penalty, penalty_every

@@ -7,13 +7,13 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from gantut.codes import AutoregressiveCodes, CodePrior
-from gantut.losses.elbo import check_weight
 from gantut.losses.quantisation import codebook, commitment
-from gantut.networks.inputs import check_shape
+from gantut.models.code_priors import AutoregressiveCodes, CodePrior
+from gantut.models.vqvae import VQVAE
+from gantut.networks.shapes import check_shape
+from gantut.numerics import check_weight
 from gantut.processes import averaged
-from gantut.training.base import Batch, Trainer
-from gantut.vqvae import VQVAE
+from gantut.training.loop import Batch, Trainer
 
 
 class VQVAETrainer(Trainer):
@@ -42,7 +42,9 @@ class VQVAETrainer(Trainer):
     ) -> None:
         if restart_every < 0:
             raise ValueError(f"restart_every must be 0 or more steps, got {restart_every}")
-        super().__init__({"vqvae": vqvae}, seed=seed, device=device, precision=precision, compile=compile)
+        super().__init__(
+            {"vqvae": vqvae}, seed=seed, device=device, precision=precision, compile=compile
+        )
         self.vqvae = cast(VQVAE, self.networks["vqvae"])
         self.beta, self.restart_every = check_weight("beta", beta), restart_every
         trained = [p for p in vqvae.parameters() if p.requires_grad]
@@ -58,16 +60,25 @@ class VQVAETrainer(Trainer):
             "codebook": codebook(output.h, output.e),
             "commitment": commitment(output.h, output.e),
         }
-        self.descend("vqvae", terms["distortion"] + terms["codebook"] + self.beta * terms["commitment"], x)
+        self.descend(
+            "vqvae", terms["distortion"] + terms["codebook"] + self.beta * terms["commitment"], x
+        )
         if self.restart_every and self.steps % self.restart_every == 0:
             self.vqvae.quantiser.restart(output.h, output.codes, self.generator)
-        shares = averaged(output.codes.flatten().bincount(minlength=self.vqvae.size) / output.codes.numel())
+        shares = averaged(
+            output.codes.flatten().bincount(minlength=self.vqvae.size) / output.codes.numel()
+        )
         logs = {name: term.detach().mean() for name, term in terms.items()}
         return logs | {"perplexity": torch.special.entr(shares).sum().exp()}
 
     @torch.no_grad()
     def sample(
-        self, n: int, labels: Tensor | None = None, *, prior: CodePrior | None = None, seed: int | None = None
+        self,
+        n: int,
+        labels: Tensor | None = None,
+        *,
+        prior: CodePrior | None = None,
+        seed: int | None = None,
     ) -> Tensor:
         """``n`` decoded means (n, *shape) on the CPU, for codes drawn from ``prior``, uniform unless given.
 
@@ -101,7 +112,9 @@ class CodePriorTrainer(Trainer):
     ) -> None:
         super().__init__({"prior": prior}, seed=seed, device=device, precision=precision)
         self.prior = cast(AutoregressiveCodes, self.networks["prior"])
-        self.optimizers = {"prior": torch.optim.Adam(prior.parameters(), lr=lr, betas=betas, fused=True)}
+        self.optimizers = {
+            "prior": torch.optim.Adam(prior.parameters(), lr=lr, betas=betas, fused=True)
+        }
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         x, labels = self.unpack(batch, self.prior.classes)

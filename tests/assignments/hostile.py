@@ -256,9 +256,13 @@ HOSTILE = {
     "eats-memory-as-tensors": Hostile(TENSORS, True, "memory", "GB of memory"),
     "prints-a-score": Hostile(PRINT, False, "graded", ""),
     "forges-a-message": Hostile(FORGE, False, "tampering", "in the name of the grader"),
-    "reads-the-bundle": Hostile(READ_TESTS, True, "tampering", "where tests and other submissions are"),
+    "reads-the-bundle": Hostile(
+        READ_TESTS, True, "tampering", "where tests and other submissions are"
+    ),
     "reads-its-caller": Hostile(FRAMES, True, "tampering", "looks into the grader"),
-    "reads-its-caller-by-a-traceback": Hostile(TRACEBACK, True, "tampering", "looks into the grader"),
+    "reads-its-caller-by-a-traceback": Hostile(
+        TRACEBACK, True, "tampering", "looks into the grader"
+    ),
     "reads-its-caller-by-inspect": Hostile(INSPECT, True, "tampering", "looks into the grader"),
     "waits-for-a-signal": Hostile(SIGNAL, True, "tampering", "runs at a signal"),
     "searches-all-objects": Hostile(COLLECTOR, True, "tampering", "looks into the grader"),

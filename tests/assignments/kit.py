@@ -34,9 +34,16 @@ class Built(NamedTuple):
 def build(name: str, folder: Path) -> Built:
     made = assignments.build(MASTERS[name], folder)
     student, solution = (
-        nbformat.read(next((made / kind).glob("*.ipynb")), as_version=4) for kind in ("student", "solution")
+        nbformat.read(next((made / kind).glob("*.ipynb")), as_version=4)
+        for kind in ("student", "solution")
     )
-    return Built(name, nbformat.read(MASTERS[name], as_version=4), student, solution, made / f"{name}-autograder.zip")
+    return Built(
+        name,
+        nbformat.read(MASTERS[name], as_version=4),
+        student,
+        solution,
+        made / f"{name}-autograder.zip",
+    )
 
 
 @functools.cache
@@ -66,7 +73,11 @@ def with_answers(built: Built, answers: dict[str, str]) -> nbformat.NotebookNode
     notebook = copy.deepcopy(built.solution)
     for question, code in answers.items():
         first = solution_cells(built.master)[question].split("\n")[0].partition("  # SOLUTION")[0]
-        cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.startswith(first)]
+        cells = [
+            cell
+            for cell in notebook.cells
+            if cell.cell_type == "code" and cell.source.startswith(first)
+        ]
         cells[-1].source += f"\n\n{code}"
     return notebook
 
@@ -89,7 +100,9 @@ def with_cell(notebook: nbformat.NotebookNode, code: str) -> nbformat.NotebookNo
     return notebook
 
 
-def grade(bundle: Path, submissions: Path, out: Path, *options: str, check: bool = True) -> dict[str, dict[str, Any]]:
+def grade(
+    bundle: Path, submissions: Path, out: Path, *options: str, check: bool = True
+) -> dict[str, dict[str, Any]]:
     """The stored record of every student, after one call of the command."""
     command = [
         sys.executable,
@@ -103,10 +116,17 @@ def grade(bundle: Path, submissions: Path, out: Path, *options: str, check: bool
         "1",
         *options,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TQDM_DISABLE": "1"}, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TQDM_DISABLE": "1"},
+        check=False,
+    )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return {
-        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((out / "feedback").glob("*.json"))
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((out / "feedback").glob("*.json"))
     }
 
 

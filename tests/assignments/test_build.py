@@ -51,11 +51,17 @@ def secrets(master):
                 (kept if inside or code[1] else shown).update(lines(code[0]))
         elif state == "tests" and first.startswith("# HIDDEN"):
             # The file of tests is written anew from the parsed test, so compare that too.
-            kept |= lines(cell.source) | lines(assignments.ast.unparse(assignments.ast.parse(cell.source)))
+            kept |= lines(cell.source) | lines(
+                assignments.ast.unparse(assignments.ast.parse(cell.source))
+            )
         else:
             shown |= lines(cell.source)
             if cell.cell_type == "code":
-                shown |= lines(assignments.ast.unparse(assignments.ast.parse(re.sub(r"^\s*[%!].*", "", cell.source))))
+                shown |= lines(
+                    assignments.ast.unparse(
+                        assignments.ast.parse(re.sub(r"^\s*[%!].*", "", cell.source))
+                    )
+                )
     return {line for line in kept - shown if "BEGINSOLUTION" not in line and line != "HIDDEN"}
 
 
@@ -66,24 +72,36 @@ def leaks(master, text):
 
 def everything(notebook):
     """All text of a notebook: sources, outputs, metadata, and the strings inside of them as lines."""
-    return "\n".join(cell.source for cell in notebook.cells) + "\n" + json.dumps(notebook).replace("\\n", "\n")
+    return (
+        "\n".join(cell.source for cell in notebook.cells)
+        + "\n"
+        + json.dumps(notebook).replace("\\n", "\n")
+    )
 
 
 def test_students_get_no_solution_and_no_hidden_test(built):
     assert len(secrets(built.master)) > 40
     assert leaks(built.master, everything(built.student)) == []
     folder = built.bundle.parent / "student"
-    assert [path.name for path in folder.rglob("*")] == [kit.MASTERS[built.name].name], "one file is all they get"
+    assert [path.name for path in folder.rglob("*")] == [kit.MASTERS[built.name].name], (
+        "one file is all they get"
+    )
 
 
 def test_the_test_sees_a_leak(built):
     hidden = next(c for c in built.master.cells if c.source.startswith("# HIDDEN"))
     answer = next(iter(kit.solution_cells(built.master).values()))
-    for cell in (hidden.source, answer, assignments.ast.unparse(assignments.ast.parse(hidden.source))):
+    for cell in (
+        hidden.source,
+        answer,
+        assignments.ast.unparse(assignments.ast.parse(hidden.source)),
+    ):
         notebook = kit.with_cell(built.student, cell)
         assert leaks(built.master, everything(notebook)), cell
     model = [c for c in built.master.cells if c.cell_type == "markdown"][-2]
-    assert leaks(built.master, everything(built.student) + json.dumps(built.solution).replace("\\n", "\n")), model
+    assert leaks(
+        built.master, everything(built.student) + json.dumps(built.solution).replace("\\n", "\n")
+    ), model
 
 
 def test_students_get_scaffolds_and_visible_tests(built):
@@ -99,17 +117,31 @@ def test_students_get_scaffolds_and_visible_tests(built):
     for question in asked:
         if not question["manual"]:
             cases = checker.read_tests(space["TESTS"][question["name"]]).cases
-            assert [c.name for c in cases] == [t["name"] for t in question["tests"] if not t["hidden"]]
+            assert [c.name for c in cases] == [
+                t["name"] for t in question["tests"] if not t["hidden"]
+            ]
     assert not any(cell.get("outputs") for cell in built.student.cells)
-    assert any("..." in cell.source.split("\n")[-1] for cell in built.student.cells if cell.cell_type == "code")
-    assert not re.search(r"\{doc\}|\{cite", "\n".join(sources)), "roles of the book mean nothing in a plain notebook"
+    assert any(
+        "..." in cell.source.split("\n")[-1]
+        for cell in built.student.cells
+        if cell.cell_type == "code"
+    )
+    assert not re.search(r"\{doc\}|\{cite", "\n".join(sources)), (
+        "roles of the book mean nothing in a plain notebook"
+    )
     nbformat.validate(built.student)
 
 
 def test_the_bundle_is_whole(built):
     with zipfile.ZipFile(built.bundle) as archive:
         names = set(archive.namelist())
-        assert {"run_autograder", "setup.sh", "otter_config.json", "environment.yml", "gantut.json"} <= names
+        assert {
+            "run_autograder",
+            "setup.sh",
+            "otter_config.json",
+            "environment.yml",
+            "gantut.json",
+        } <= names
         index = json.loads(archive.read("gantut.json"))
         for question in index["questions"]:
             if not question["manual"]:
@@ -120,7 +152,9 @@ def test_the_bundle_is_whole(built):
                 ]
         assert set(index["canaries"]) == {q["name"] for q in index["questions"] if not q["manual"]}
         # What only shows something is left out when it is graded: the student's notebook has it letter by letter.
-        assert index["looks"] and set(index["looks"]) <= {cell.source for cell in built.student.cells}
+        assert index["looks"] and set(index["looks"]) <= {
+            cell.source for cell in built.student.cells
+        }
 
 
 def test_the_same_master_gives_the_same_bytes(built, tmp_path):
@@ -130,6 +164,12 @@ def test_the_same_master_gives_the_same_bytes(built, tmp_path):
 
 
 def test_links_work_outside_of_the_book():
-    text = assignments.links("{doc}`../04-gan-losses` and {doc}`that <../07-train-a-gan>`, {cite}`goodfellow2014`")
-    assert "[chapter 4](https://" in text and "notebooks/04-gan-losses.ipynb)" in text and "[that](https://" in text
+    text = assignments.links(
+        "{doc}`../04-gan-losses` and {doc}`that <../07-train-a-gan>`, {cite}`goodfellow2014`"
+    )
+    assert (
+        "[chapter 4](https://" in text
+        and "notebooks/04-gan-losses.ipynb)" in text
+        and "[that](https://" in text
+    )
     assert "{" not in text

@@ -35,7 +35,7 @@ def measure(method, seed, train, test):
 COMPRESS = """
 APPLICATION = "compress"
 from gantut import losses
-from gantut.likelihoods import DiscretisedLogisticLikelihood
+from gantut.models.likelihoods import DiscretisedLogisticLikelihood
 def measure(method, seed, train, test):
     if method == "baseline":
         a, b = train.images.flatten(1).long(), test.images.flatten(1).long()
@@ -64,5 +64,10 @@ def test_every_application_can_have_all_points(tmp_path):
     for name, answer in (("augment", AUGMENT), ("compress", COMPRESS)):
         nbformat.write(kit.with_answers(built, {"q3": answer}), folder / f"{name}.ipynb")
     records = kit.grade(built.bundle, folder, tmp_path / "grades")
-    assert {name: kit.lost(record) for name, record in records.items()} == {"augment": {}, "compress": {}}
-    assert all(record["status"] == "graded" and record["notes"] == [] for record in records.values())
+    assert {name: kit.lost(record) for name, record in records.items()} == {
+        "augment": {},
+        "compress": {},
+    }
+    assert all(
+        record["status"] == "graded" and record["notes"] == [] for record in records.values()
+    )

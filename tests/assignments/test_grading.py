@@ -58,7 +58,12 @@ def test_right_empty_and_wrong_submissions(name, tmp_path):
         assert records[right]["notes"] == []
     assert records["empty"]["notes"] == []
     assert records["empty"]["score"] == 0
-    assert all(test["message"] for q in records["empty"]["questions"] if not q["manual"] for test in q["tests"])
+    assert all(
+        test["message"]
+        for q in records["empty"]["questions"]
+        if not q["manual"]
+        for test in q["tests"]
+    )
     faults = []
     for student, one in wrong.items():
         missed = kit.lost(records[student])
@@ -85,12 +90,17 @@ def test_hostile_submissions(name, tmp_path):
         path.write_text("precious")
         path.chmod(0o666)
     before = {path: path.read_bytes() for path in kept}
-    functions = re.findall(r"^def (\w+)", "\n".join(kit.solution_cells(built.master).values()), re.M)
+    functions = re.findall(
+        r"^def (\w+)", "\n".join(kit.solution_cells(built.master).values()), re.M
+    )
     values = {"bundle": str(bundle), "targets": [str(path) for path in kept], "names": functions}
     for key, one in HOSTILE.items():
         filled = any(f"{{{field}!r}}" in one.code for field in values)
         code = one.code.format(**values) if filled else one.code
-        store(kit.with_cell(built.solution if first and one.answered else built.student, code), folder / f"{key}.ipynb")
+        store(
+            kit.with_cell(built.solution if first and one.answered else built.student, code),
+            folder / f"{key}.ipynb",
+        )
     records = kit.grade(bundle, folder, out)
     faults = []
     for key, one in HOSTILE.items():
@@ -98,7 +108,9 @@ def test_hostile_submissions(name, tmp_path):
         if record["score"] != 0:
             faults.append(f"{key} has {record['score']} points")
         if record["status"] != one.status:
-            faults.append(f"{key} is {record['status']}, and should be {one.status}: {record['notes']}")
+            faults.append(
+                f"{key} is {record['status']}, and should be {one.status}: {record['notes']}"
+            )
         if not re.search(one.says, "; ".join(record["notes"])):
             faults.append(f"{key}: the notes do not say {one.says!r}: {record['notes']}")
     assert faults == []
@@ -116,7 +128,10 @@ def test_a_plain_otter_run_gives_the_same_scores(tmp_path):
     one = next(w for w in assignments.wrong("A1") if w.name == "norm over the batch")
     store(kit.with_wrong(built, one.question, one.code), folder / "wrong.ipynb")
     records = kit.grade(built.bundle, folder, tmp_path / "grades")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     for student, record in records.items():
         out = tmp_path / student
         out.mkdir()
@@ -131,10 +146,14 @@ def test_a_plain_otter_run_gives_the_same_scores(tmp_path):
             "-o",
             str(out),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         tests = json.loads((out / "results.json").read_text(encoding="utf-8"))["tests"]
-        scores = {t["name"]: t["score"] for t in tests if "score" in t and t["name"].startswith("q")}
+        scores = {
+            t["name"]: t["score"] for t in tests if "score" in t and t["name"].startswith("q")
+        }
         ours = {q["name"]: q["earned"] for q in record["questions"] if not q["manual"]}
         assert scores == pytest.approx(ours, abs=0.01)
     assert records["right"]["score"] == 32 and records["wrong"]["score"] < 32
@@ -170,11 +189,18 @@ def test_a_class_in_one_command(tmp_path):
         "ada": "graded", "grace": "graded", "no-notebook": "no notebook", "broken": "no notebook", "crash": "crashed", "_cmd_x_": "graded",
         "half": "graded",
     }  # fmt: skip
-    assert re.fullmatch(r"cell \d+, line 1: ZeroDivisionError: division by zero", records["_cmd_x_"]["errors"][0])
+    assert re.fullmatch(
+        r"cell \d+, line 1: ZeroDivisionError: division by zero", records["_cmd_x_"]["errors"][0]
+    )
     rows = list(table(out))
     assert {row["student"] for row in rows} == set(records) and len(rows) == len(records)
     ada = next(row for row in rows if row["student"] == "ada")
-    assert (ada["score"], ada["out of"], ada["percent"], ada["q8 (of 2, by hand)"]) == ("32", "32", "100", "")
+    assert (ada["score"], ada["out of"], ada["percent"], ada["q8 (of 2, by hand)"]) == (
+        "32",
+        "32",
+        "100",
+        "",
+    )
     page = (out / "feedback" / "grace.html").read_text(encoding="utf-8")
     assert "is not there yet" in page and "a hidden test" in page and "random densities" not in page
     assert "logits are about −7" in (out / "feedback" / "ada.html").read_text(encoding="utf-8"), (
@@ -187,7 +213,9 @@ def test_a_class_in_one_command(tmp_path):
     store(kit.with_cell(built.solution, "2 + 2"), folder / "grace" / "my answer.ipynb")
     (out / "feedback" / "ada.json").write_text("{cut off", encoding="utf-8")
     records = kit.grade(built.bundle, folder, out)
-    changed = {p.name for p in (out / "feedback").glob("*.json") if p.stat().st_mtime_ns != times[p.name]}
+    changed = {
+        p.name for p in (out / "feedback").glob("*.json") if p.stat().st_mtime_ns != times[p.name]
+    }
     assert changed == {"grace.json", "ada.json"}
     assert records["grace"]["score"] == records["ada"]["score"] == 32
 
@@ -201,7 +229,15 @@ def test_what_is_asked_wrongly_is_said(tmp_path):
         (built.bundle, tmp_path / "empty", "holds no notebook and no folder with one"),
         (built.bundle, tmp_path / "nowhere", "is no folder of submissions"),
     ):
-        command = [sys.executable, "-m", "gantut.grading", str(bundle), str(folder), "-o", str(tmp_path / "grades")]
+        command = [
+            sys.executable,
+            "-m",
+            "gantut.grading",
+            str(bundle),
+            str(folder),
+            "-o",
+            str(tmp_path / "grades"),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 2 and message in done.stderr
         assert not (tmp_path / "grades").exists()

@@ -55,13 +55,19 @@ def faults(notebook, name):
             yield f"{q['name']} needs visible and hidden tests"
     for cell in chapters.code(notebook):
         tree = ast.parse(cell.source)
-        tests = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
-        if tests and not (len(tree.body) == 2 and ast.unparse(tree.body[1]).startswith(f"{tests[0].name}(")):
+        tests = [
+            n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")
+        ]
+        if tests and not (
+            len(tree.body) == 2 and ast.unparse(tree.body[1]).startswith(f"{tests[0].name}(")
+        ):
             yield f"cell {cell.id} does not call its test, so nbval does not run it"
         for node in ast.walk(tests[0]) if tests else ():
             if isinstance(node, ast.Assert) and node.msg is None:
                 yield f"an assertion in {tests[0].name} says nothing when it fails"
-    plain = nbformat.v4.new_notebook(cells=[c for c in cells if c.cell_type != "raw"], metadata=notebook.metadata)
+    plain = nbformat.v4.new_notebook(
+        cells=[c for c in cells if c.cell_type != "raw"], metadata=notebook.metadata
+    )
     for rule in (chapters.figures, chapters.formulas, chapters.outputs):
         yield from rule(plain, name)
     yield from chapters.citations(notebook, chapters.bib_keys())
@@ -84,9 +90,13 @@ def test_enough_wrong_answers_are_declared(name):
     assert len(wrong) >= 8
     assert len({one.name for one in wrong}) == len(wrong)
     asked = [
-        q["name"] for q in assignments.questions(nbformat.read(kit.MASTERS[name], as_version=4)) if not q["manual"]
+        q["name"]
+        for q in assignments.questions(nbformat.read(kit.MASTERS[name], as_version=4))
+        if not q["manual"]
     ]
-    assert {one.question for one in wrong} == set(asked), "every question has a wrong answer, which is its canary too"
+    assert {one.question for one in wrong} == set(asked), (
+        "every question has a wrong answer, which is its canary too"
+    )
     assert sum("BUGS[" in one.code for one in wrong) >= 3, "most come from the bug zoo"
 
 
@@ -94,14 +104,18 @@ def test_enough_wrong_answers_are_declared(name):
 def test_a_canary_stands_alone(name):
     """The first wrong answer to a question runs among each student's own: it must not call or change them."""
     master = nbformat.read(kit.MASTERS[name], as_version=4)
-    answers = set().union(*(bundle.names(source)[0] for source in kit.solution_cells(master).values()))
+    answers = set().union(
+        *(bundle.names(source)[0] for source in kit.solution_cells(master).values())
+    )
     tests = "\n".join(cell.source for cell in chapters.code(master))
     handed = set(re.findall(r"alone\(\w+, (\w+)=", tests))  # a test puts its own in their place
     first = assignments.canaries(name, [q["name"] for q in assignments.questions(master)])
     assert len(first) >= 5
     for question, code in first.items():
         bound, used = bundle.names(code)
-        assert not (used - bound) & answers - handed, f"the first wrong answer to {question} uses the student's"
+        assert not (used - bound) & answers - handed, (
+            f"the first wrong answer to {question} uses the student's"
+        )
         assert bound & answers, f"the first wrong answer to {question} is no answer"
 
 
@@ -145,5 +159,7 @@ def test_the_rule_rejects(expected, change):
 def test_a_question_without_its_heading_is_named():
     notebook = nbformat.read(kit.MASTERS["A1"], as_version=4)
     edit(notebook.cells, "(5 points, 30 minutes)", "(some points)")
-    with pytest.raises(ValueError, match="q1 wants '## Question N: title \\(5 points, M minutes\\)'"):
+    with pytest.raises(
+        ValueError, match="q1 wants '## Question N: title \\(5 points, M minutes\\)'"
+    ):
         assignments.questions(notebook)

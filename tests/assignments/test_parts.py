@@ -44,11 +44,19 @@ class Yes(torch.Tensor):
         (..., 1.0, "your value is not there yet"),
         ("1", 1.0, "your value is a str; a tensor or a number is expected"),
         (torch.ones(2).as_subclass(Yes), torch.ones(2), "your value is a Yes; a tensor"),
-        (torch.ones(2), torch.ones(2, 1), r"your value has the shape \(2,\), and should have \(2, 1\)"),
+        (
+            torch.ones(2),
+            torch.ones(2, 1),
+            r"your value has the shape \(2,\), and should have \(2, 1\)",
+        ),
         (2.0, 1.0, "your value is 2, and should be 1: it is twice as large$"),
         (3.0, 1.0, "your value is 3, and should be 1$"),
         (float("nan"), 1.0, "your value is NaN, and should be 1$"),
-        (torch.arange(9.0), torch.zeros(9), r"your value is \[0, 1, 2, 3, …\], and should be \[0, 0, 0, 0, …\]"),
+        (
+            torch.arange(9.0),
+            torch.zeros(9),
+            r"your value is \[0, 1, 2, 3, …\], and should be \[0, 0, 0, 0, …\]",
+        ),
         (1e9 + 5000, 1e9, "and should be 1e"),
     ],
 )
@@ -94,9 +102,14 @@ def test_a_test_file_is_read_and_run():
     small, hidden = question.cases
     assert checking.run_case(small, {"f": lambda x: x}) is None
     assert checking.run_case(small, {"f": lambda x: 9}) == "f must be small"
-    assert checking.run_case(small, {}) == checking.run_case(small, {"f": ...}) == "`f` is not there yet"
+    assert (
+        checking.run_case(small, {})
+        == checking.run_case(small, {"f": ...})
+        == "`f` is not there yet"
+    )
     assert re.match(
-        r"it raises TypeError: .*NoneType.*still a `\.\.\.`", checking.run_case(hidden, {"f": lambda x: None})
+        r"it raises TypeError: .*NoneType.*still a `\.\.\.`",
+        checking.run_case(hidden, {"f": lambda x: None}),
     )
     with pytest.raises(ValueError, match="not a test file"):
         checking.read_tests("name = 'q1'")
@@ -112,12 +125,20 @@ def test_the_checker_of_a_notebook():
 
 def test_cells_run_as_in_a_notebook():
     space = {"__name__": "__main__"}
-    assert run_cell(0, "%matplotlib inline\nif True:\n    !ls\nx = 3", space) is None and space["x"] == 3
+    assert (
+        run_cell(0, "%matplotlib inline\nif True:\n    !ls\nx = 3", space) is None
+        and space["x"] == 3
+    )
     assert run_cell(1, "%%time\ny = 4", space) is None and space["y"] == 4
     assert "left out" in run_cell(2, "%%bash\nrm -rf x", space)
-    assert run_cell(3, "a = 1\nb = a / 0", space) == "cell 3, line 2: ZeroDivisionError: division by zero"
+    assert (
+        run_cell(3, "a = 1\nb = a / 0", space)
+        == "cell 3, line 2: ZeroDivisionError: division by zero"
+    )
     assert run_cell(4, "a = (", space).startswith("cell 4, line 1: SyntaxError")
-    assert run_cell(5, "exit()", space).startswith("cell 5") and run_cell(6, "raise KeyboardInterrupt", space)
+    assert run_cell(5, "exit()", space).startswith("cell 5") and run_cell(
+        6, "raise KeyboardInterrupt", space
+    )
     with pytest.raises(MemoryError):
         run_cell(7, "raise RuntimeError('can\\'t allocate memory: you tried')", space)
 
@@ -146,7 +167,11 @@ LOOK = "runs = train()\nfor run in runs:\n    samples = run.sample()\n    show(s
     ("look", "other", "runs"),
     [
         (LOOK, "x = 3", False),
-        (LOOK + "\n\n", "samples = 3\ndef f(runs, run):\n    return runs + [run for run in run]", False),
+        (
+            LOOK + "\n\n",
+            "samples = 3\ndef f(runs, run):\n    return runs + [run for run in run]",
+            False,
+        ),
         (LOOK + "\nshow(3)", "x = 3", True),
         (LOOK, "runs[0].sample()", True),
         (LOOK, "def answer():\n    return [f(r) for r in runs]", True),
@@ -191,24 +216,39 @@ def test_names_of_students_are_safe_and_distinct(tmp_path):
     for name in ("a b.ipynb", "a_b.ipynb", ".hidden.ipynb", "notes.txt"):
         (tmp_path / name).write_text("{}")
     assert [student for student, _ in bundle.find(tmp_path)] == ["a_b", "a_b-2"]
-    assert feedback.safe("=1+1") == "'=1+1" and feedback.safe("ada") == "ada" and feedback.safe(-1) == -1
+    assert (
+        feedback.safe("=1+1") == "'=1+1"
+        and feedback.safe("ada") == "ada"
+        and feedback.safe(-1) == -1
+    )
 
 
 def verdict(told, **ended):
     submission = bundle.Submission("ada", "d", [], {}, "")
     return judge(
-        submission, ABOUT, {"incidents": [], "over": "done", **told}, {"exit": 0, "cpu": 0.0, "wall": 1.0, **ended}, ""
+        submission,
+        ABOUT,
+        {"incidents": [], "over": "done", **told},
+        {"exit": 0, "cpu": 0.0, "wall": 1.0, **ended},
+        "",
     )
 
 
 def test_the_verdict_does_not_trust_what_it_hears():
     right = {"results": {"q1": [["a", None], ["b", None]]}, "findings": []}
     assert verdict({"second": right})["score"] == 2
-    assert verdict({"second": {**right, "results": {"q1": [["a", None], ["c", None]]}}})["score"] == 1
+    assert (
+        verdict({"second": {**right, "results": {"q1": [["a", None], ["c", None]]}}})["score"] == 1
+    )
     assert verdict({"second": {**right, "findings": ["x was replaced"]}})["score"] == 0
     assert verdict({"second": right, "incidents": [("tampering", "x")]})["status"] == "tampering"
     assert verdict({"second": right, "incidents": [("blocked", "x")]})["notes"] == ["blocked: x"]
-    for nonsense in ({"results": []}, {"results": 3}, {"results": {"q9": []}}, {"results": {}, "findings": 3}):
+    for nonsense in (
+        {"results": []},
+        {"results": 3},
+        {"results": {"q9": []}},
+        {"results": {}, "findings": 3},
+    ):
         assert verdict({"second": nonsense})["score"] == 0
     assert verdict({"over": "gone"}, exit=137, cpu=9.0)["status"] == "timeout"
     assert verdict({"over": "gone"}, exit=139)["status"] == "crashed"
@@ -223,7 +263,6 @@ def test_a_page_shows_text_and_runs_nothing():
 
 def test_the_snapshot_sees_each_kind_of_change(monkeypatch):
     import gantut.bugs.checks as checks
-
     import gantut.losses.penalties as penalties
 
     snapshot = Snapshot()

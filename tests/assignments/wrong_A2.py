@@ -58,12 +58,22 @@ def loss(**changes):
 
 
 WRONG = [
-    Wrong("rate with the wrong sign", "q1", zoo("rate_with_the_wrong_sign", "rate"), "a sign is wrong"),
     Wrong(
-        "rate averaged over the code", "q1", zoo("rate_averaged_over_the_code", "rate"), "four equal dimensions cost"
+        "rate with the wrong sign", "q1", zoo("rate_with_the_wrong_sign", "rate"), "a sign is wrong"
+    ),
+    Wrong(
+        "rate averaged over the code",
+        "q1",
+        zoo("rate_averaged_over_the_code", "rate"),
+        "four equal dimensions cost",
     ),
     Wrong("KL(p‖q)", "q1", zoo("rate_with_swapped_arguments", "rate"), "the arguments are swapped"),
-    Wrong("rate for the batch", "q1", zoo("rate_averaged_over_everything", "rate"), "one number per example"),
+    Wrong(
+        "rate for the batch",
+        "q1",
+        zoo("rate_averaged_over_everything", "rate"),
+        "one number per example",
+    ),
     Wrong("variance for σ", "q2", VARIANCE_FOR_DEVIATION, "the ½ in the exponent is missing"),
     Wrong("no noise", "q2", zoo("no_noise_at_all", "draw"), "there is no noise in it"),
     Wrong(
@@ -73,30 +83,74 @@ WRONG = [
         r"have the deviations \[0\.\d+, 0\.\d+\] instead of 1 and 3",
     ),
     Wrong("uniform noise", "q2", zoo("uniform_noise", "draw"), "draws from"),
-    Wrong("noise shared by the batch", "q2", zoo("one_noise_for_the_batch", "draw"), "all examples share one ε"),
     Wrong(
-        "no gradient", "q2", zoo("a_draw_without_a_gradient", "draw"), "the encoder cannot learn from the distortion"
+        "noise shared by the batch",
+        "q2",
+        zoo("one_noise_for_the_batch", "draw"),
+        "all examples share one ε",
+    ),
+    Wrong(
+        "no gradient",
+        "q2",
+        zoo("a_draw_without_a_gradient", "draw"),
+        "the encoder cannot learn from the distortion",
     ),
     Wrong("score divided by σ", "q3", SCORE_OVER_SIGMA, "divided by σ and not by σ²"),
     Wrong("second moment", "q3", SECOND_MOMENT, "the squared mean must be subtracted"),
     Wrong("mixed term forgotten", "q3", NO_MIXED_TERM, "the mixed term 6μ² is missing"),
-    Wrong("pixels averaged", "q4", zoo("cross_entropy_averaged_over_pixels", "bernoulli_distortion"), "are averaged"),
-    Wrong("batch summed", "q4", zoo("cross_entropy_summed_over_the_batch", "bernoulli_distortion"), "per example"),
-    Wrong("log of p + 1e-8", "q4", zoo("distortion_with_an_epsilon", "bernoulli_distortion"), "costs 60 nats"),
-    Wrong("mean squared error", "q4", zoo("mean_squared_error", "gaussian_distortion"), "squares are averaged"),
-    Wrong("constant d times", "q4", zoo("constant_counted_d_times", "gaussian_distortion"), "log 2π"),
-    Wrong("σ without its price", "q4", zoo("learned_sigma_without_its_price", "gaussian_distortion"), "log σ"),
+    Wrong(
+        "pixels averaged",
+        "q4",
+        zoo("cross_entropy_averaged_over_pixels", "bernoulli_distortion"),
+        "are averaged",
+    ),
+    Wrong(
+        "batch summed",
+        "q4",
+        zoo("cross_entropy_summed_over_the_batch", "bernoulli_distortion"),
+        "per example",
+    ),
+    Wrong(
+        "log of p + 1e-8",
+        "q4",
+        zoo("distortion_with_an_epsilon", "bernoulli_distortion"),
+        "costs 60 nats",
+    ),
+    Wrong(
+        "mean squared error",
+        "q4",
+        zoo("mean_squared_error", "gaussian_distortion"),
+        "squares are averaged",
+    ),
+    Wrong(
+        "constant d times", "q4", zoo("constant_counted_d_times", "gaussian_distortion"), "log 2π"
+    ),
+    Wrong(
+        "σ without its price",
+        "q4",
+        zoo("learned_sigma_without_its_price", "gaussian_distortion"),
+        "log σ",
+    ),
     Wrong("variance returned", "q4", VARIANCE_FOR_SIGMA, "this is the variance"),
     Wrong("bound minimised", "q5", zoo("the_bound_minimised", "negative_elbo"), "to be minimised"),
     Wrong("rate subtracted", "q5", zoo("rate_subtracted", "negative_elbo"), "to be minimised"),
-    Wrong("β on the distortion", "q5", zoo("beta_on_the_distortion", "negative_elbo"), "to be minimised"),
+    Wrong(
+        "β on the distortion",
+        "q5",
+        zoo("beta_on_the_distortion", "negative_elbo"),
+        "to be minimised",
+    ),
     Wrong("2 of 2σ² forgotten", "q5", NO_TWO, "the 2 of 2σ² is missing"),
     Wrong("no log K", "q6", zoo("bound_without_log_k", "iwae"), "−log K is missing"),
-    Wrong("mean of logarithms", "q6", zoo("mean_of_logarithms", "iwae"), "the mean of the logarithms"),
+    Wrong(
+        "mean of logarithms", "q6", zoo("mean_of_logarithms", "iwae"), "the mean of the logarithms"
+    ),
     Wrong("surrogate", "q6", zoo("the_surrogate_reported", "iwae"), "surrogate"),
     Wrong("underflow", "q6", zoo("exponentials_that_underflow", "iwae"), "use logsumexp"),
     Wrong("log q added", "q6", PLUS_LOG_Q, "log q is added"),
-    Wrong("normalised over examples", "q6", NORMALISED_OVER_EXAMPLES, "normalised over the examples"),
+    Wrong(
+        "normalised over examples", "q6", NORMALISED_OVER_EXAMPLES, "normalised over the examples"
+    ),
     Wrong("mean to the decoder", "q7", loss(z="mean"), "the noise is missing"),
     Wrong("pixels averaged in the loss", "q7", loss(over="mean"), "the pixels are averaged"),
     Wrong("KL subtracted", "q7", loss(sign="-"), "the rate has the wrong sign"),

@@ -38,7 +38,14 @@ def train_gan(seed):
         pass
     return t
 """
-SETTINGS = {"gamma": "0.3", "lr": "5e-3", "ema": "0.99", "haste": "1", "steps": "400", "seed": "seed"}
+SETTINGS = {
+    "gamma": "0.3",
+    "lr": "5e-3",
+    "ema": "0.99",
+    "haste": "1",
+    "steps": "400",
+    "seed": "seed",
+}
 
 
 def gan(**changes: str) -> str:
@@ -65,7 +72,9 @@ def pulse(real_logits, fake_logits, generator_loss):
     return float(right), float(slope{size}.mean())
 """
 SHARES = "((real_logits > 0).double().mean() + (fake_logits < 0).double().mean()) / 2"
-TOGETHER = "((real_logits > 0).sum() + (fake_logits < 0).sum()) / (len(real_logits) + len(fake_logits))"
+TOGETHER = (
+    "((real_logits > 0).sum() + (fake_logits < 0).sum()) / (len(real_logits) + len(fake_logits))"
+)
 
 DIAGNOSIS = {
     "A": "the generator runs ahead of its judge",

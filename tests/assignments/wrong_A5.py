@@ -88,7 +88,9 @@ def claim(measure, seeds, margin, higher_is_better, train, test):
     mean, low, high = interval([u - v for u, v in zip(a, b, strict=True)])
     return dict(seeds=list(seeds), baseline=b, ours=a, mean=mean, low=low, high=high, verdict="better")
 """
-REVERSED = 'found["mean"], found["low"], found["high"] = -found["mean"], -found["high"], -found["low"]'
+REVERSED = (
+    'found["mean"], found["low"], found["high"] = -found["mean"], -found["high"], -found["low"]'
+)
 ZERO_FOR_MARGIN = 'found["verdict"] = "better" if found["mean"] > 0 else "worse"'
 
 WRONG = [

@@ -50,9 +50,14 @@ class Settings:
 class PILImages(torch.utils.data.Dataset):
     """One PIL image at a time, with its label. ``afresh`` makes it from an array each time, as torchvision's MNIST does."""
 
-    def __init__(self, size: int, transform: Callable[[Image.Image], Tensor], *, afresh: bool = False) -> None:
+    def __init__(
+        self, size: int, transform: Callable[[Image.Image], Tensor], *, afresh: bool = False
+    ) -> None:
         source = data.glyphs(IMAGES)
-        self.arrays, self.labels = [image[0].numpy() for image in source.images], source.labels.tolist()
+        self.arrays, self.labels = (
+            [image[0].numpy() for image in source.images],
+            source.labels.tolist(),
+        )
         resize = transforms.Resize(size)
         self.images = None if afresh else [resize(Image.fromarray(array)) for array in self.arrays]
         self.transform = transform
@@ -89,7 +94,11 @@ def mlp_pair(s: Settings) -> tuple[nn.Module, nn.Module]:
     """gan.py and wgan_gp.py: BatchNorm with ε = 0.8 on all hidden layers of G but the first, none in D."""
     G: list[nn.Module] = [nn.Linear(s.latent, 128), nn.LeakyReLU(0.2, inplace=True)]
     for width in (128, 256, 512):
-        G += [nn.Linear(width, 2 * width), nn.BatchNorm1d(2 * width, eps=0.8), nn.LeakyReLU(0.2, inplace=True)]
+        G += [
+            nn.Linear(width, 2 * width),
+            nn.BatchNorm1d(2 * width, eps=0.8),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
     pixels = math.prod(s.shape)
     D: list[nn.Module] = [nn.Flatten()]
     for before, after in ((pixels, 512), (512, 256)):
@@ -101,16 +110,31 @@ def mlp_pair(s: Settings) -> tuple[nn.Module, nn.Module]:
 def upsampling_pair(s: Settings) -> tuple[nn.Module, nn.Module]:
     """dcgan.py: nearest-neighbour upsampling and 3×3 convolutions in G; strided convolutions with dropout in D."""
     side = s.size // 4
-    G: list[nn.Module] = [nn.Linear(s.latent, 128 * side**2), nn.Unflatten(1, (128, side, side)), nn.BatchNorm2d(128)]
+    G: list[nn.Module] = [
+        nn.Linear(s.latent, 128 * side**2),
+        nn.Unflatten(1, (128, side, side)),
+        nn.BatchNorm2d(128),
+    ]
     for before, after in ((128, 128), (128, 64)):
-        G += [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 3, 1, 1), nn.BatchNorm2d(after, eps=0.8)]
+        G += [
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(before, after, 3, 1, 1),
+            nn.BatchNorm2d(after, eps=0.8),
+        ]
         G += [nn.LeakyReLU(0.2, inplace=True)]
     G += [nn.Conv2d(64, 1, 3, 1, 1), nn.Tanh()]
     D: list[nn.Module] = []
     for before, after in ((1, 16), (16, 32), (32, 64), (64, 128)):
-        D += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2, inplace=True), nn.Dropout2d(0.25)]
+        D += [
+            nn.Conv2d(before, after, 3, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Dropout2d(0.25),
+        ]
         D += [nn.BatchNorm2d(after, eps=0.8)] if before > 1 else []
-    pair = nn.Sequential(*G), nn.Sequential(*D, nn.Flatten(), nn.Linear(128 * (s.size // 16) ** 2, 1))
+    pair = (
+        nn.Sequential(*G),
+        nn.Sequential(*D, nn.Flatten(), nn.Linear(128 * (s.size // 16) ** 2, 1)),
+    )
     for module in (m for network in pair for m in network.modules()):
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, 0, 0.02)
@@ -121,15 +145,28 @@ def upsampling_pair(s: Settings) -> tuple[nn.Module, nn.Module]:
 
 def transposed_pair(s: Settings, planes: int = 32) -> tuple[nn.Module, nn.Module]:
     """torchgan's DCGAN at 32×32 with 32 planes, as its first tutorial builds it; its D ends in a LeakyReLU."""
-    G: list[nn.Module] = [nn.Unflatten(1, (s.latent, 1, 1)), nn.ConvTranspose2d(s.latent, 4 * planes, 4, bias=False)]
+    G: list[nn.Module] = [
+        nn.Unflatten(1, (s.latent, 1, 1)),
+        nn.ConvTranspose2d(s.latent, 4 * planes, 4, bias=False),
+    ]
     G += [nn.BatchNorm2d(4 * planes), nn.LeakyReLU(0.2)]
     D: list[nn.Module] = [nn.Conv2d(1, planes, 4, 2, 1), nn.LeakyReLU(0.2)]
     for factor in (1, 2):
         up, down = 4 * planes // factor, planes * factor
-        G += [nn.ConvTranspose2d(up, up // 2, 4, 2, 1, bias=False), nn.BatchNorm2d(up // 2), nn.LeakyReLU(0.2)]
-        D += [nn.Conv2d(down, 2 * down, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * down), nn.LeakyReLU(0.2)]
+        G += [
+            nn.ConvTranspose2d(up, up // 2, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(up // 2),
+            nn.LeakyReLU(0.2),
+        ]
+        D += [
+            nn.Conv2d(down, 2 * down, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(2 * down),
+            nn.LeakyReLU(0.2),
+        ]
     G += [nn.ConvTranspose2d(planes, 1, 4, 2, 1), nn.Tanh()]
-    return nn.Sequential(*G), nn.Sequential(*D, nn.Conv2d(4 * planes, 1, 4, bias=False), nn.LeakyReLU(0.2))
+    return nn.Sequential(*G), nn.Sequential(
+        *D, nn.Conv2d(4 * planes, 1, 4, bias=False), nn.LeakyReLU(0.2)
+    )
 
 
 class VAEEncoder(nn.Module):
@@ -139,7 +176,11 @@ class VAEEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.hidden, self.mean, self.log_variance = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+        self.hidden, self.mean, self.log_variance = (
+            nn.Linear(784, 400),
+            nn.Linear(400, 20),
+            nn.Linear(400, 20),
+        )
 
     def forward(self, x: Tensor, labels: None = None) -> tuple[Tensor, Tensor]:
         h = F.relu(self.hidden(x.flatten(1)))
@@ -186,7 +227,11 @@ class Judging(nn.Module):
 
 
 def as_ours(first: nn.Module, second: nn.Module, s: Settings) -> tuple[nn.Module, nn.Module]:
-    return (first, second) if isinstance(first, VAEEncoder) else (Generating(first, s), Judging(second, s))
+    return (
+        (first, second)
+        if isinstance(first, VAEEncoder)
+        else (Generating(first, s), Judging(second, s))
+    )
 
 
 # -- the loops -----------------------------------------------------------------------------------------------------------------------------
@@ -226,8 +271,14 @@ def pytorch_gan_wgan_gp(G: nn.Module, D: nn.Module, s: Settings) -> Iterator[tup
         share = torch.FloatTensor(np.random.random((len(real), 1, 1, 1))).to(s.device)  # noqa: NPY002 (as published)
         between = (share * real.data + (1 - share) * made.data).requires_grad_(True)
         score = D(between)
-        (slope,) = grad(score, between, torch.ones_like(score), create_graph=True, retain_graph=True)
-        d_loss = -on_real.mean() + on_fake.mean() + 10 * ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+        (slope,) = grad(
+            score, between, torch.ones_like(score), create_graph=True, retain_graph=True
+        )
+        d_loss = (
+            -on_real.mean()
+            + on_fake.mean()
+            + 10 * ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+        )
         d_loss.backward()
         to_D.step()
         to_G.zero_grad()
@@ -306,8 +357,16 @@ PEERS = {
         lambda s: (VAEEncoder(), VAEDecoder()),
         pytorch_vae,
     ),
-    "wgan_gp": Peer(f"{PYTORCH_GAN} wgan_gp.py", 2.67, Settings(64, 100, 28, _ADAM), mlp_pair, pytorch_gan_wgan_gp),
-    "dcgan": Peer(f"{PYTORCH_GAN} dcgan.py", 1.54, Settings(64, 100, 32, _ADAM), upsampling_pair, pytorch_gan),
+    "wgan_gp": Peer(
+        f"{PYTORCH_GAN} wgan_gp.py",
+        2.67,
+        Settings(64, 100, 28, _ADAM),
+        mlp_pair,
+        pytorch_gan_wgan_gp,
+    ),
+    "dcgan": Peer(
+        f"{PYTORCH_GAN} dcgan.py", 1.54, Settings(64, 100, 32, _ADAM), upsampling_pair, pytorch_gan
+    ),
     "torchgan": Peer(
         "torchgan, DCGAN 32×32",
         1.71,

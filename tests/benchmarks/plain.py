@@ -23,7 +23,9 @@ def batches(s: Settings) -> Iterator[Tensor]:
 
 
 def noise(source: np.random.Generator, s: Settings) -> Tensor:
-    return torch.tensor(source.normal(0, 1, (s.batch, s.latent)), dtype=torch.float32, device=s.device)
+    return torch.tensor(
+        source.normal(0, 1, (s.batch, s.latent)), dtype=torch.float32, device=s.device
+    )
 
 
 def gan(G: nn.Module, D: nn.Module, s: Settings) -> Iterator[tuple[float, ...]]:
@@ -76,7 +78,9 @@ def vae(encoder: nn.Module, decoder: nn.Module, s: Settings) -> Iterator[tuple[f
         optimizer.zero_grad()
         mean, log_variance = encoder(x)
         z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
-        cross_entropy = nn.functional.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum")
+        cross_entropy = nn.functional.binary_cross_entropy_with_logits(
+            decoder(z), x, reduction="sum"
+        )
         divergence = -0.5 * torch.sum(1 + log_variance - mean**2 - log_variance.exp())
         loss = (cross_entropy + divergence) / len(x)
         loss.backward()

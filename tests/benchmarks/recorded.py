@@ -76,9 +76,15 @@ print(64 * done / (time.perf_counter() - wall), 1e3 * (time.process_time() - own
 
 def crowded(threads: int, seconds: float, wait: str) -> tuple[float, float]:
     """Images a second of the MLP GAN in a fresh process with so many threads, and the processor's milliseconds for a step."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)} | ({"OMP_WAIT_POLICY": wait} if wait else {})
-    script = CHILD.format(folder=os.path.dirname(os.path.abspath(__file__)), threads=threads, seconds=seconds)
-    said = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    environment = (
+        os.environ | {"OMP_NUM_THREADS": str(threads)} | ({"OMP_WAIT_POLICY": wait} if wait else {})
+    )
+    script = CHILD.format(
+        folder=os.path.dirname(os.path.abspath(__file__)), threads=threads, seconds=seconds
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
     rate, own = said.stdout.split()
     return float(rate), float(own)
 
@@ -86,7 +92,9 @@ def crowded(threads: int, seconds: float, wait: str) -> tuple[float, float]:
 def threads(seconds: float, companions: int, rounds: int = 2) -> None:
     """Print what threads are worth beside other programs that keep the cores busy."""
     cores = os.cpu_count() or 1
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(companions)]
+    others = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(companions)
+    ]
     kinds = ((1, ""), (cores, ""), (cores, "PASSIVE"))
     try:
         found = [[crowded(count, seconds, wait) for count, wait in kinds] for _ in range(rounds)]
@@ -97,17 +105,26 @@ def threads(seconds: float, companions: int, rounds: int = 2) -> None:
     print(f"{companions} companions, load {os.getloadavg()[0]:.1f} on {cores} cores")
     print("| threads | while they wait they | images a second | CPU ms a step |\n|---|---|---|---|")
     for k, (count, wait) in enumerate(kinds):
-        rate, own = (statistics.median(column) for column in zip(*(each[k] for each in found), strict=True))
+        rate, own = (
+            statistics.median(column) for column in zip(*(each[k] for each in found), strict=True)
+        )
         print(f"| {count} | {'sleep' if wait else 'spin'} | {rate:,.0f} | {own:.0f} |", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("compile", "threads"))
     parser.add_argument("--only", nargs="+", choices=PEERS, default=["gan", "vae", "torchgan"])
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of a measurement of threads")
     parser.add_argument(
-        "--companions", type=int, default=os.cpu_count(), help="programs that keep the cores busy meanwhile"
+        "--seconds", type=float, default=4.0, help="length of a measurement of threads"
+    )
+    parser.add_argument(
+        "--companions",
+        type=int,
+        default=os.cpu_count(),
+        help="programs that keep the cores busy meanwhile",
     )
     options = parser.parse_args(namespace=run.CHOSEN)
     print(f"torch {torch.__version__}, {run.processor()}")

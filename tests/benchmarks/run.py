@@ -28,8 +28,8 @@ from peers import IMAGES, PEERS, Peer, as_ours
 
 from gantut import data
 from gantut.losses import gradient_penalty
+from gantut.models.vae import VAE
 from gantut.training import GANTrainer, Trainer, VAETrainer
-from gantut.vae import VAE
 
 Run = Callable[[int], Any]  # do so many steps
 CHOSEN = argparse.Namespace(precision="float32", device="cpu", cpu_time=False)
@@ -42,7 +42,12 @@ PRODUCTS = ("mm", "conv")
 
 def trainer(name: str, first: Any, second: Any, ema: float | None) -> Trainer:
     """Our trainer of the peer's networks, with the peer's Adam."""
-    options = {"ema": ema, "device": CHOSEN.device, "precision": CHOSEN.precision, **PEERS[name].settings.adam}
+    options = {
+        "ema": ema,
+        "device": CHOSEN.device,
+        "precision": CHOSEN.precision,
+        **PEERS[name].settings.adam,
+    }
     if name == "vae":
         return VAETrainer(VAE(first, second), **options)
     return GANTrainer(first, second, **options, **(WASSERSTEIN if name == "wgan_gp" else {}))
@@ -112,7 +117,9 @@ def speeds(name: str, length: float, rounds: int) -> dict[str, list[float]]:
     for number in range(rounds):
         order = SIDES if number % 2 == 0 else SIDES[::-1]
         for side in order:
-            found[side].append(PEERS[name].settings.batch * steps[side] / seconds(runs[side], steps[side]))
+            found[side].append(
+                PEERS[name].settings.batch * steps[side] / seconds(runs[side], steps[side])
+            )
     return found
 
 
@@ -128,7 +135,11 @@ def products(name: str, steps: int = 30) -> float:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         run(steps)
     operations = [e for e in profile.key_averages() if e.key.startswith("aten::")]
-    return sum(e.self_cpu_time_total for e in operations if any(word in e.key for word in PRODUCTS)) / steps / 1e6
+    return (
+        sum(e.self_cpu_time_total for e in operations if any(word in e.key for word in PRODUCTS))
+        / steps
+        / 1e6
+    )
 
 
 def peak_memory(name: str, side: str) -> float:
@@ -145,7 +156,9 @@ def own_peak() -> float:
     status = Path("/proc/self/status")
     if status.exists():
         return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
 
 
 def start_up() -> dict[str, float]:
@@ -156,7 +169,9 @@ def start_up() -> dict[str, float]:
             f"import time; a = time.perf_counter(); import {module}, torch; b = time.perf_counter(); "
             "torch.optim.Adam([torch.zeros(1, requires_grad=True)]); print(b - a, time.perf_counter() - b)"
         )
-        said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        ).stdout
         found[f"import {module}"], found["first optimizer"] = (float(word) for word in said.split())
     return found
 
@@ -174,7 +189,11 @@ def processor() -> str:
 def measure(name: str, length: float, rounds: int, memory: bool) -> dict[str, Any]:
     found = speeds(name, length, rounds)
     rate = {side: statistics.median(values) for side, values in found.items()}
-    highest = None if CHOSEN.device.startswith("cuda") else PEERS[name].settings.batch / products(name) / rate["peer"]
+    highest = (
+        None
+        if CHOSEN.device.startswith("cuda")
+        else PEERS[name].settings.batch / products(name) / rate["peer"]
+    )
     return {
         "name": name,
         "source": PEERS[name].source,
@@ -184,7 +203,9 @@ def measure(name: str, length: float, rounds: int, memory: bool) -> dict[str, An
         "bar": PEERS[name].bar,
         "ceiling": highest,
         "overhead": {k: v - 1 for k, v in ratios(found["lean"], found["ours"]).items()},
-        "peak_megabytes": {side: peak_memory(name, side) for side in ("plain", "ours")} if memory else {},
+        "peak_megabytes": {side: peak_memory(name, side) for side in ("plain", "ours")}
+        if memory
+        else {},
     }
 
 
@@ -197,32 +218,59 @@ HEAD = (
 def row(result: dict[str, Any]) -> str:
     """One line of the table, in Markdown."""
     speed, over, peak = (result[k] for k in ("images_per_second", "overhead", "peak_megabytes"))
-    ratio = [f"{r['median']:.2f} ({r['low']:.2f}–{r['high']:.2f})" for r in (result["over_plain"], result["over_peer"])]
+    ratio = [
+        f"{r['median']:.2f} ({r['low']:.2f}–{r['high']:.2f})"
+        for r in (result["over_plain"], result["over_peer"])
+    ]
     kept = result["over_peer"]["median"] >= result["bar"] and result["over_plain"]["median"] >= 1
-    cells = [result["name"], result["source"], *(f"{speed[side]:,.0f}" for side in ("plain", "peer", "ours")), *ratio]
+    cells = [
+        result["name"],
+        result["source"],
+        *(f"{speed[side]:,.0f}" for side in ("plain", "peer", "ours")),
+        *ratio,
+    ]
     highest = "–" if result["ceiling"] is None else f"{result['ceiling']:.2f}"
-    cells += [f"{result['bar']:.2f} {'pass' if kept else 'MISS'}", highest, f"{over['median']:+.1%}"]
+    cells += [
+        f"{result['bar']:.2f} {'pass' if kept else 'MISS'}",
+        highest,
+        f"{over['median']:+.1%}",
+    ]
     cells += [", ".join(f"{value:,.0f}" for value in peak.values()) or "–"]
     return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of a round (the bar shows itself after one)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=2.0,
+        help="length of a round (the bar shows itself after one)",
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "1")))
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--precision", default="float32", help="of the trainers; the other loops stay in float32")
+    parser.add_argument(
+        "--precision", default="float32", help="of the trainers; the other loops stay in float32"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument(
-        "--cpu-time", action="store_true", help="count the process's own time: for a busy machine, one thread"
+        "--cpu-time",
+        action="store_true",
+        help="count the process's own time: for a busy machine, one thread",
     )
-    parser.add_argument("--speed-alone", action="store_true", help="leave out peak memory and start-up")
+    parser.add_argument(
+        "--speed-alone", action="store_true", help="leave out peak memory and start-up"
+    )
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(namespace=CHOSEN)
     if options.cpu_time and (options.threads > 1 or options.device != "cpu"):
-        parser.error("--cpu-time counts all threads together and no GPU: expected --threads 1 --device cpu")
+        parser.error(
+            "--cpu-time counts all threads together and no GPU: expected --threads 1 --device cpu"
+        )
     torch.set_num_threads(options.threads)
     if options.peak:
         contestant(*options.peak)(60)
@@ -231,7 +279,9 @@ def main() -> None:
 
     setting = f"torch {torch.__version__}, {processor()}, {options.threads} thread(s), trainers in {options.precision}"
     setting += ", seconds of CPU time" * options.cpu_time
-    print(f"{setting}; {options.rounds} rounds of {options.seconds:g} s; images per second, medians\n")
+    print(
+        f"{setting}; {options.rounds} rounds of {options.seconds:g} s; images per second, medians\n"
+    )
     print(HEAD + "\n|" + "---|" * (HEAD.count("|") - 1))
     results = []
     for name in options.only:
@@ -239,9 +289,13 @@ def main() -> None:
         print(row(results[-1]), flush=True)
     started = {} if options.speed_alone else start_up()
     if started:
-        print("\nstart-up: " + ", ".join(f"{what} {value:.1f} s" for what, value in started.items()))
+        print(
+            "\nstart-up: " + ", ".join(f"{what} {value:.1f} s" for what, value in started.items())
+        )
     if options.json:
-        options.json.write_text(json.dumps({"setting": setting, "results": results, "start_up": started}, indent=1))
+        options.json.write_text(
+            json.dumps({"setting": setting, "results": results, "start_up": started}, indent=1)
+        )
 
 
 if __name__ == "__main__":

@@ -34,10 +34,18 @@ def unavailable(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if path is None:
         unavailable("no Chromium is installed (on Debian and Ubuntu: apt-get install chromium)")
-    api = pytest.importorskip("playwright.sync_api") if not REQUIRED else __import__("playwright.sync_api").sync_api
+    api = (
+        pytest.importorskip("playwright.sync_api")
+        if not REQUIRED
+        else __import__("playwright.sync_api").sync_api
+    )
     with api.sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=FLAGS, chromium_sandbox=False)
         yield found

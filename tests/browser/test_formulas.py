@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from gantut import data, dynamics, losses, metrics, networks, optim, training
+from gantut import data, games, losses, metrics, networks, training
 
 PLAY = Path(__file__).resolve().parents[2] / "book" / "_static" / "play"
 STEPS, BATCH = 20, 32
@@ -68,13 +68,16 @@ RUN = """([widths, start, options, real, z, noise]) => {
 def run_in_browser(page, G, D, options, real, z, noise=None, width=16):
     widths = [[2, width, width, 2], [2, width, width, 1]]
     noise = None if noise is None else numbers(noise)
-    return page.evaluate(RUN, [widths, [weights(G), weights(D)], options, numbers(real), numbers(z), noise])
+    return page.evaluate(
+        RUN, [widths, [weights(G), weights(D)], options, numbers(real), numbers(z), noise]
+    )
 
 
 def deviation(found, network):
     pairs = zip(found, network.parameters(), strict=True)
     return max(
-        (torch.tensor(a, dtype=torch.float64) - p.detach().double().flatten()).abs().max().item() for a, p in pairs
+        (torch.tensor(a, dtype=torch.float64) - p.detach().double().flatten()).abs().max().item()
+        for a, p in pairs
     )
 
 
@@ -123,7 +126,9 @@ def library_steps(loss, penalty, optimizer, n_critic, real, z, activation="leaky
     trainer.noise = lambda n: z[trainer.steps].double()
     size = {"gradient_penalty": 1, "gradient_penalty_one_sided": 1, "dragan": 2}.get(penalty)
     twin = torch.Generator().manual_seed(0)
-    noise = size and torch.stack([torch.rand(BATCH, size, generator=twin, dtype=torch.float64) for _ in range(STEPS)])
+    noise = size and torch.stack(
+        [torch.rand(BATCH, size, generator=twin, dtype=torch.float64) for _ in range(STEPS)]
+    )
     logs = list(trainer.run(list(real), STEPS))
     return trainer, noise, logs
 
@@ -149,7 +154,9 @@ def test_the_playground_takes_the_librarys_steps(blank, loss, penalty, optimizer
     assert moved > 1e-3, "the step moved nothing, so it proves nothing"
     for mine, its in zip(found["logs"], logs, strict=True):
         if penalty == "none":
-            assert math.isclose(mine["discriminator"], its["discriminator"], rel_tol=1e-5, abs_tol=1e-5)
+            assert math.isclose(
+                mine["discriminator"], its["discriminator"], rel_tol=1e-5, abs_tol=1e-5
+            )
         if "generator" in its:
             assert math.isclose(mine["generator"], its["generator"], rel_tol=1e-5, abs_tol=1e-5)
     assert found["tensors"] == 0, "tensors were left behind"
@@ -179,11 +186,14 @@ def test_the_cross_lies_at_the_equilibrium(blank, loss):
 @pytest.mark.parametrize("activation", ["leaky_relu", "tanh"])
 @pytest.mark.parametrize("method", ["extragradient", "optimistic_adam"])
 @pytest.mark.parametrize(
-    ("loss", "penalty"), [("minimax", "r1"), ("wasserstein", "gradient_penalty"), ("relativistic", "none")]
+    ("loss", "penalty"),
+    [("minimax", "r1"), ("wasserstein", "gradient_penalty"), ("relativistic", "none")],
 )
 def test_the_playgrounds_game_optimizers_are_the_librarys(blank, method, loss, penalty, activation):
     real, z = examples(1)
-    noise = torch.rand(STEPS, BATCH, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise = torch.rand(
+        STEPS, BATCH, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     G, D = (network.double() for network in players(activation))
     pair, lr = losses.LOSSES[loss], {"extragradient": 0.05, "optimistic_adam": 2e-3}[method]
 
@@ -197,10 +207,12 @@ def test_the_playgrounds_game_optimizers_are_the_librarys(blank, method, loss, p
             twin = torch.Generator().manual_seed(0)
             for _ in range(k):
                 torch.rand(BATCH, 1, generator=twin, dtype=torch.float64)
-            g = g + losses.PENALTIES[penalty](PENALTIES[penalty])(D, real[k].double(), fake.detach(), generator=twin)
+            g = g + losses.PENALTIES[penalty](PENALTIES[penalty])(
+                D, real[k].double(), fake.detach(), generator=twin
+            )
         return f, g.mean()
 
-    optimizer = optim.GAME_OPTIMIZERS[method](G.parameters(), D.parameters(), lr=lr)
+    optimizer = games.GAME_OPTIMIZERS[method](G.parameters(), D.parameters(), lr=lr)
     for k in range(STEPS):
         optimizer.step(lambda k=k: both(k))
     options = {
@@ -258,7 +270,7 @@ START = (0.7, -0.4)
 def dirac(browser):
     page = browser.new_page()
     page.set_content("<!doctype html><title>dynamics</title>")
-    page.add_script_tag(path=str(PLAY / "dynamics.js"))
+    page.add_script_tag(path=str(PLAY / "games.js"))
     yield page
     page.close()
 
@@ -266,16 +278,16 @@ def dirac(browser):
 def library_path(game, method, lr, option, steps):
     def make(x, y):
         if method in ("simultaneous", "alternating"):
-            kind = {"simultaneous": optim.Simultaneous, "alternating": optim.Alternating}[method]
+            kind = {"simultaneous": games.Simultaneous, "alternating": games.Alternating}[method]
             return kind(*(torch.optim.SGD(p, lr=lr, momentum=option or 0.0) for p in (x, y)))
         extra = {
             "consensus": {"gamma": option},
             "symplectic": {"strength": option},
             "competitive": {"tolerance": 1e-14},
         }
-        return optim.GAME_OPTIMIZERS[method](x, y, lr=lr, **extra.get(method, {}))
+        return games.GAME_OPTIMIZERS[method](x, y, lr=lr, **extra.get(method, {}))
 
-    return dynamics.play(game, make, torch.tensor(START, dtype=torch.float64), steps)
+    return games.play(game, make, torch.tensor(START, dtype=torch.float64), steps)
 
 
 DIRAC = [
@@ -294,7 +306,9 @@ DIRAC = [
         ("competitive", None),
     )
     for lr in (0.2,)
-    if not (method == "competitive" and loss == "non_saturating")  # not zero-sum; the library refuses it too
+    if not (
+        method == "competitive" and loss == "non_saturating"
+    )  # not zero-sum; the library refuses it too
 ]
 
 
@@ -302,7 +316,7 @@ def test_dirac_paths_and_spectra_are_the_librarys(dirac):
     """All cases in one test: each takes a millisecond, and a browser call several."""
     found = dirac.evaluate(
         """([cases, start]) => cases.map(([loss, gamma, method, lr, option]) => {
-            const { METHODS, diracGAN, play, spectralRadius } = gantut.dynamics;
+            const { METHODS, diracGAN, play, spectralRadius } = gantut.games.dynamics;
             const game = diracGAN(loss, gamma);
             const map = METHODS[method].map(game.jacobian([0, 0]), lr, option);
             return { path: play(game, method, lr, option, start, 30), map, radius: spectralRadius(map) };
@@ -311,7 +325,7 @@ def test_dirac_paths_and_spectra_are_the_librarys(dirac):
     )
     for case, its in zip(DIRAC, found, strict=True):
         loss, gamma, method, lr, option = case
-        game = dynamics.dirac_gan(loss, gamma=gamma)
+        game = games.dirac_gan(loss, gamma=gamma)
         path = library_path(game, method, lr, option, 30)
         assert len(its["path"]) == 31
         assert (torch.tensor(its["path"], dtype=torch.float64) - path).abs().max() < 1e-10, case
@@ -322,15 +336,19 @@ def test_dirac_paths_and_spectra_are_the_librarys(dirac):
             "symplectic": "strength",
         }.get(method)
         options = {} if name is None else {name: option}
-        linear = dynamics.LINEAR_MAPS[method](game.jacobian(), game.sizes, lr, **options)
+        linear = games.LINEAR_MAPS[method](game.jacobian(), game.sizes, lr, **options)
         assert (torch.tensor(its["map"], dtype=torch.float64) - linear).abs().max() < 1e-12, case
-        assert math.isclose(its["radius"], dynamics.contraction(game, method, lr, **options), abs_tol=1e-10), case
+        assert math.isclose(
+            its["radius"], games.contraction(game, method, lr, **options), abs_tol=1e-10
+        ), case
 
 
 def test_eigenvalues_of_matrices_of_both_sizes(dirac):
     g = torch.Generator().manual_seed(0)
     matrices = [torch.randn(n, n, generator=g, dtype=torch.float64) for n in (2, 2, 2, 4, 4, 4, 4)]
-    found = dirac.evaluate("(all) => all.map(gantut.dynamics.eigenvalues)", [numbers(m) for m in matrices])
+    found = dirac.evaluate(
+        "(all) => all.map(gantut.games.dynamics.eigenvalues)", [numbers(m) for m in matrices]
+    )
     for matrix, values in zip(matrices, found, strict=True):
         mine = torch.tensor([complex(*value) for value in values])
         for value in torch.linalg.eigvals(matrix):
@@ -343,14 +361,18 @@ def test_eigenvalues_of_matrices_of_both_sizes(dirac):
 def stored():
     """What .ci/play.py wrote, and both networks built from it in PyTorch."""
     text = (PLAY / "decoders.js").read_text(encoding="utf-8")
-    content = json.loads(text[text.index("gantut.decoders = ") + len("gantut.decoders = ") :].rstrip().rstrip(";"))
+    content = json.loads(
+        text[text.index("gantut.decoders = ") + len("gantut.decoders = ") :].rstrip().rstrip(";")
+    )
     shape, hidden = tuple(content["shape"]), content["widths"][1:-1]
     found = {
         "vae": networks.MLPDecoder(2, shape, hidden=hidden),
         "gan": networks.MLPGenerator(2, shape, hidden=hidden),
     }
     for name, network in found.items():
-        numbers_ = torch.from_numpy(np.frombuffer(base64.b64decode(content[name]), "<f2").astype(np.float32))
+        numbers_ = torch.from_numpy(
+            np.frombuffer(base64.b64decode(content[name]), "<f2").astype(np.float32)
+        )
         torch.nn.utils.vector_to_parameters(numbers_, network.parameters())
     return content, found
 
@@ -379,7 +401,9 @@ def test_the_explorer_draws_what_pytorch_draws(blank):
 def test_the_stored_decoder_knows_the_test_digits():
     """At the stored codes of test digits the decoder pays fewer nats than the best constant picture would, and by far."""
     content, found = stored()
-    codes = torch.from_numpy(np.frombuffer(base64.b64decode(content["codes"]), "<f2").astype(np.float32)).view(-1, 2)
+    codes = torch.from_numpy(
+        np.frombuffer(base64.b64decode(content["codes"]), "<f2").astype(np.float32)
+    ).view(-1, 2)
     held_out = data.glyphs(10_000, split="test")
     x = held_out.floats(torch.arange(len(codes)))
     assert "".join(map(str, held_out.labels[: len(codes)].tolist())) == content["labels"]
@@ -393,9 +417,15 @@ def test_the_stored_decoder_knows_the_test_digits():
 
 def test_the_stored_densities_are_the_librarys():
     text = (PLAY / "densities.js").read_text(encoding="utf-8")
-    content = json.loads(text[text.index("gantut.densities = ") + len("gantut.densities = ") :].rstrip().rstrip(";"))
+    content = json.loads(
+        text[text.index("gantut.densities = ") + len("gantut.densities = ") :].rstrip().rstrip(";")
+    )
     assert list(content) == list(data.DENSITIES)
-    for name, options in (("ring", {"std": 0.1}), ("grid", {"spacing": 1.0, "std": 0.08}), ("spirals", {})):
+    for name, options in (
+        ("ring", {"std": 0.1}),
+        ("grid", {"spacing": 1.0, "std": 0.08}),
+        ("spirals", {}),
+    ):
         density = data.DENSITIES[name](**options)
         assert (torch.tensor(content[name]["centres"]) - density.centres).abs().max() < 1e-4
         assert content[name]["std"] == density.std
@@ -406,9 +436,13 @@ def test_mode_coverage_is_the_librarys(blank):
     for name in ("play.js", "densities.js", "playground.js"):
         blank.add_script_tag(path=str(PLAY / name))
     density = data.ring(std=0.1)
-    points = torch.cat([density.sample(50, torch.Generator().manual_seed(1))[:, :2], torch.zeros(10, 2)])
+    points = torch.cat(
+        [density.sample(50, torch.Generator().manual_seed(1))[:, :2], torch.zeros(10, 2)]
+    )
     points[:30] = density.modes[0] + 0.15
     wanted = metrics.mode_coverage(points, density)
-    found = blank.evaluate("(points) => gantut.coverage(points, gantut.densities.ring)", numbers(points.flatten()))
+    found = blank.evaluate(
+        "(points) => gantut.coverage(points, gantut.densities.ring)", numbers(points.flatten())
+    )
     assert found["covered"] == wanted.covered
     assert math.isclose(found["share"], wanted.high_quality, abs_tol=1e-9)

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.slow
 
 ANCHOR = re.compile(r"""\s(?:id|name)=["']([^"']+)["']""")
 # Code on the pages is escaped, so a tag here is a tag; pictures written into the page are no links.
-LINK = re.compile(r"""<(?:a|link|script|img|source|iframe)\b[^>]*?\s(?:href|src)=["'](?!data:)([^"']*)["']""")
+LINK = re.compile(
+    r"""<(?:a|link|script|img|source|iframe)\b[^>]*?\s(?:href|src)=["'](?!data:)([^"']*)["']"""
+)
 
 
 @cache
@@ -38,7 +40,11 @@ def broken(page):
         target = Path(os.path.normpath(page.parent / unquote(parts.path))) if parts.path else page
         if not target.is_file():
             faults.append(f"{page.relative_to(HTML)}: no file for {link}")
-        elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in anchors(target):
+        elif (
+            parts.fragment
+            and target.suffix == ".html"
+            and unquote(parts.fragment) not in anchors(target)
+        ):
             faults.append(f"{page.relative_to(HTML)}: no anchor for {link}")
     return faults
 
@@ -58,8 +64,9 @@ def test_a_broken_link_is_found(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "HTML", tmp_path)
     page, other = tmp_path / "a.html", tmp_path / "b.html"
     other.write_text('<h1 id="here">b</h1>', encoding="utf-8")
-    good = (
-        '<a class="x" href="b.html#here">1</a> <a href="https://example.org/none">2</a> <a href="#top" id="top">3</a>'
+    good = '<a class="x" href="b.html#here">1</a> <a href="https://example.org/none">2</a> <a href="#top" id="top">3</a>'
+    page.write_text(
+        f'{good} <a href="c.html">4</a> <a href="b.html#gone">5</a> <img src="d.png">',
+        encoding="utf-8",
     )
-    page.write_text(f'{good} <a href="c.html">4</a> <a href="b.html#gone">5</a> <img src="d.png">', encoding="utf-8")
     assert len(broken(page)) == 3

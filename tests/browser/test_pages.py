@@ -19,7 +19,11 @@ HTML = ROOT / "_build" / "html"
 REPORT = ROOT / "_build" / "browser"
 # A chapter's first load in bytes that travel; other pages are lighter by far.
 HEAVIEST = 3_000_000
-NAMES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html") if "_static" not in path.parts)
+NAMES = sorted(
+    path.relative_to(HTML).as_posix()
+    for path in HTML.rglob("*.html")
+    if "_static" not in path.parts
+)
 # The sources of modules look all alike: one stands for all. Their links are followed with those of all pages, in test_links.py.
 SOURCES = [name for name in NAMES if name.startswith("_modules/")]
 PAGES = [name for name in NAMES if name not in SOURCES[1:]] or ["index.html"]
@@ -113,7 +117,9 @@ WIDTHS = """() => {
 
 @pytest.fixture(scope="session")
 def context(browser, site):
-    found = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce")
+    found = browser.new_context(
+        viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
+    )
     found.set_default_timeout(60_000)
     yield found
     found.close()
@@ -127,13 +133,22 @@ class Watched:
         self.requests, self.outside, self.failed, self.complaints = set(), [], [], []
         self.page.route(lambda address: not address.startswith((site, "data:", "blob:")), self.stop)
         self.page.on("request", lambda request: self.requests.add(request.url))
-        self.page.on("requestfailed", lambda request: self.failed.append(f"{request.url}: {request.failure}"))
         self.page.on(
-            "response",
-            lambda answer: self.failed.append(f"{answer.url}: {answer.status}") if answer.status >= 400 else None,
+            "requestfailed", lambda request: self.failed.append(f"{request.url}: {request.failure}")
         )
         self.page.on(
-            "console", lambda message: self.complaints.append(message.text) if message.type == "error" else None
+            "response",
+            lambda answer: (
+                self.failed.append(f"{answer.url}: {answer.status}")
+                if answer.status >= 400
+                else None
+            ),
+        )
+        self.page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text) if message.type == "error" else None
+            ),
         )
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
@@ -143,7 +158,11 @@ class Watched:
 
     def weights(self):
         """Bytes of the files that the page asked for: as they lie on the disk, and packed as a usual server sends them."""
-        paths = {unquote(urlsplit(url).path).lstrip("/") for url in self.requests if url.startswith(self.site)}
+        paths = {
+            unquote(urlsplit(url).path).lstrip("/")
+            for url in self.requests
+            if url.startswith(self.site)
+        }
         files = [HTML / path for path in paths if (HTML / path).is_file()]
         return sum(path.stat().st_size for path in files), sum(map(packed, files))
 
@@ -152,7 +171,11 @@ class Watched:
 def packed(path):
     """Bytes that travel: text is packed, pictures and fonts are small already."""
     content = path.read_bytes()
-    return len(gzip.compress(content, 6)) if path.suffix in (".html", ".js", ".css", ".svg", ".json") else len(content)
+    return (
+        len(gzip.compress(content, 6))
+        if path.suffix in (".html", ".js", ".css", ".svg", ".json")
+        else len(content)
+    )
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -170,18 +193,24 @@ def test_page(name, context, site, axe):
         faults = seen["faults"]
         page.set_viewport_size({"width": 360, "height": 740})
         width, wide = page.evaluate(WIDTHS)
-        faults += [f"wider than 360 pixels ({width}): {html}" for html in wide or [""] if width > 361]
+        faults += [
+            f"wider than 360 pixels ({width}): {html}" for html in wide or [""] if width > 361
+        ]
         page.set_viewport_size({"width": 1280, "height": 900})
         page.evaluate(PRUNE)
         page.evaluate(axe)
         faults += violations(page.evaluate(RULES))
         faults += [f"light: {fault}" for fault in violations(page.evaluate(CONTRAST))]
-        page.evaluate("document.documentElement.dataset.theme = document.documentElement.dataset.mode = 'dark'")
+        page.evaluate(
+            "document.documentElement.dataset.theme = document.documentElement.dataset.mode = 'dark'"
+        )
         faults += [f"dark: {fault}" for fault in violations(page.evaluate(CONTRAST))]
         faults += [f"console: {text}" for text in watched.complaints]
         faults += [f"request outside: {url}" for url in watched.outside]
         faults += [
-            f"failed request: {text}" for text in watched.failed if not any(url in text for url in watched.outside)
+            f"failed request: {text}"
+            for text in watched.failed
+            if not any(url in text for url in watched.outside)
         ]
         size, sent = watched.weights()
         if sent > HEAVIEST:
@@ -211,7 +240,12 @@ def test_the_book_has_pages():
 
 @pytest.mark.parametrize(
     ("term", "page"),
-    [("r1", "api"), ("生成器", "glossary"), ("生成", "glossary"), ("reparameterisation", "08-train-a-vae")],
+    [
+        ("r1", "api"),
+        ("生成器", "glossary"),
+        ("生成", "glossary"),
+        ("reparameterisation", "08-train-a-vae"),
+    ],
 )
 def test_search_finds(term, page, context, site):
     watched = Watched(context, site)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gantut import dynamics
+from gantut import games
 
 pytestmark = pytest.mark.slow
 PAGES = {"latent": "play-latent", "gan": "play-gan", "dirac": "play-games"}
@@ -29,7 +29,10 @@ def visit(context, site):
 
     def go(widget, *, begin=True, address=None):
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if message.type == "error" else None,
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         opened.append(page)
         page.goto(address or f"{site}/book/{PAGES[widget]}.html", wait_until="load")
@@ -98,7 +101,9 @@ def test_the_explorers_point_follows_mouse_touch_and_keys(visit):
     assert [float(v) for v in dataset(page, "z").split()] == pytest.approx([-1.5, 0.0], abs=0.05)
     page.get_by_label("z₁", exact=True).press("End")
     assert float(dataset(page, "z").split()[0]) == 3
-    page.wait_for_function("document.querySelector('.play-words').textContent.startsWith('z = (3.00')")
+    page.wait_for_function(
+        "document.querySelector('.play-words').textContent.startsWith('z = (3.00')"
+    )
     for background in ("gan", "codes"):
         page.get_by_label("background").select_option(background)
     page.get_by_role("button", name="Walk in a circle").click()
@@ -182,7 +187,9 @@ def test_a_training_that_blows_up_says_so(visit):
     page.get_by_label("optimizer", exact=True).select_option("sgd")
     page.get_by_label("learning rate", exact=True).press("End")
     page.get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_function("document.querySelector('.play-words').textContent.includes('Training stopped')")
+    page.wait_for_function(
+        "document.querySelector('.play-words').textContent.includes('Training stopped')"
+    )
     assert page.get_by_role("button", name="Start", exact=True).is_visible()
 
 
@@ -196,7 +203,7 @@ def test_the_small_game_shows_the_librarys_spectral_radius(visit):
         page.get_by_label("loss", exact=True).select_option(loss)
         page.get_by_label("method", exact=True).select_option(method)
         page.get_by_label("γ of R1", exact=True).fill(str(gamma))
-        wanted = dynamics.contraction(dynamics.dirac_gan(loss, gamma=gamma), method, 0.2)
+        wanted = games.contraction(games.dirac_gan(loss, gamma=gamma), method, 0.2)
         assert float(dataset(page, "radius")) == pytest.approx(wanted, abs=1e-10)
         assert f"{wanted:.5f}" in page.locator(".play-words").inner_text()
     page.get_by_label("loss", exact=True).select_option("non_saturating")
@@ -222,7 +229,9 @@ def test_the_small_games_start_follows_mouse_touch_and_keys(visit):
 
 @pytest.mark.parametrize("widget", list(PAGES))
 def test_the_widgets_work_from_a_file(visit, widget):
-    html = Path(__file__).resolve().parents[2] / "_build" / "html" / "book" / f"{PAGES[widget]}.html"
+    html = (
+        Path(__file__).resolve().parents[2] / "_build" / "html" / "book" / f"{PAGES[widget]}.html"
+    )
     page = visit(widget, address=html.as_uri())
     assert page.locator(".play-surface").count() >= 2
 
@@ -254,8 +263,16 @@ def test_a_running_widget_is_accessible_and_fits_a_phone(visit, widget, request)
     assert page.evaluate("document.documentElement.scrollWidth") <= 361
     page.evaluate(request.getfixturevalue("axe"))
     for theme in ("light", "dark"):
-        page.evaluate(f"document.documentElement.dataset.theme = document.documentElement.dataset.mode = '{theme}'")
-        found = page.evaluate("axe.run('.play', { resultTypes: ['violations'], preload: false })")["violations"]
-        faults = [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in ("serious", "critical")]
+        page.evaluate(
+            f"document.documentElement.dataset.theme = document.documentElement.dataset.mode = '{theme}'"
+        )
+        found = page.evaluate("axe.run('.play', { resultTypes: ['violations'], preload: false })")[
+            "violations"
+        ]
+        faults = [
+            f"{v['id']}: {v['nodes'][0]['html'][:200]}"
+            for v in found
+            if v["impact"] in ("serious", "critical")
+        ]
         assert faults == [], theme
     page.set_viewport_size({"width": 1000, "height": 900})

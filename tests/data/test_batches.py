@@ -86,9 +86,15 @@ def test_images_come_as_floats_between_0_and_1():
         (lambda: numbered(0).batches(1), "the data set 'tensor' is empty"),
         (lambda: numbered(5).batches(6), r"batch_size must lie in 1 … 5 for 5 examples, got 6"),
         (lambda: numbered(5).batches(0), r"batch_size must lie in 1 … 5 for 5 examples, got 0"),
-        (lambda: numbered(5).batches(3, process=(0, 2)), r"1 … 2 for 5 examples in each of 2 processes, got 3"),
+        (
+            lambda: numbered(5).batches(3, process=(0, 2)),
+            r"1 … 2 for 5 examples in each of 2 processes, got 3",
+        ),
         (lambda: numbered(6).batches(2, process=(2, 2)), r"the rank must lie in 0 … 1, got 2"),
-        (lambda: numbered(5, labels=False).batches(2, labels=True), "the data set 'tensor' has no labels"),
+        (
+            lambda: numbered(5, labels=False).batches(2, labels=True),
+            "the data set 'tensor' has no labels",
+        ),
     ],
 )
 def test_bad_input(make, message):

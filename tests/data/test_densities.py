@@ -21,7 +21,9 @@ def test_the_log_density_is_pytorchs_own_mixture(density):
     k = len(density.centres)
     theirs = MixtureSameFamily(
         Categorical(logits=torch.zeros(k, dtype=torch.float64)),
-        Independent(Normal(density.centres.double(), torch.tensor(density.std, dtype=torch.float64)), 1),
+        Independent(
+            Normal(density.centres.double(), torch.tensor(density.std, dtype=torch.float64)), 1
+        ),
     )
     x = 2 * torch.randn(200, 2, generator=source(), dtype=torch.float64)
     torch.testing.assert_close(density.log_prob(x), theirs.log_prob(x), rtol=1e-10, atol=1e-10)
@@ -32,7 +34,9 @@ def quadrature(density):
     the integral of a Gaussian up to 2 exp(−2π²/0.8²) = 8e-14."""
     line = torch.arange(-5.5, 5.5, 0.8 * density.std, dtype=torch.float64)
     points = torch.cartesian_prod(line, line)
-    return torch.cat([density.log_prob(part) for part in points.split(20_000)]), (0.8 * density.std) ** 2
+    return torch.cat([density.log_prob(part) for part in points.split(20_000)]), (
+        0.8 * density.std
+    ) ** 2
 
 
 @pytest.mark.parametrize("density", ALL, ids=lambda d: d.name)
@@ -80,7 +84,9 @@ def test_spirals_are_even_along_their_length():
     arm = spirals(arms=1, points=200).centres
     gaps = (arm[1:] - arm[:-1]).norm(dim=1)
     assert gaps.max() / gaps.min() < 1.25
-    assert arm[0].norm() == pytest.approx(0.3, abs=0.01) and arm[-1].norm() == pytest.approx(2, abs=0.01)
+    assert arm[0].norm() == pytest.approx(0.3, abs=0.01) and arm[-1].norm() == pytest.approx(
+        2, abs=0.01
+    )
 
 
 def test_batches_are_a_function_of_seed_and_number():

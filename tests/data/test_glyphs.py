@@ -52,7 +52,10 @@ def test_all_digits_fonts_and_factor_ranges_occur(glyphs):
     assert torch.bincount(glyphs.labels, minlength=10).min() > 100
     assert sorted(glyphs.factors["font"].unique().int().tolist()) == list(range(len(FONTS)))
     for name, (easy, hard) in FACTORS.items():
-        for (low, high), drawn in ((easy, glyphs), (hard, data.glyphs(300, hard=True, cache=False))):
+        for (low, high), drawn in (
+            (easy, glyphs),
+            (hard, data.glyphs(300, hard=True, cache=False)),
+        ):
             values = drawn.factors[name]
             assert low <= values.min() and values.max() <= high
             assert values.max() - values.min() > 0.9 * (high - low)
@@ -62,7 +65,9 @@ def test_every_mask_holds_ink_and_stays_inside():
     masks = _masks()
     assert masks.shape[:2] == (len(FONTS), 10)
     assert masks.flatten(2).sum(2).min() > 100
-    border = torch.cat([masks[..., 0, :], masks[..., -1, :], masks[..., :, 0], masks[..., :, -1]], -1)
+    border = torch.cat(
+        [masks[..., 0, :], masks[..., -1, :], masks[..., :, 0], masks[..., :, -1]], -1
+    )
     assert border.max() == 0
 
 
@@ -84,7 +89,9 @@ def test_factors_do_what_they_say(glyphs):
     kind = (10 * f["font"] + glyphs.labels).long()
     for factor, seen in (("stroke", ink), ("scale", height)):
         member = torch.nn.functional.one_hot(kind, 10 * len(FONTS)).float()
-        own_kind = member @ (member.T @ torch.stack([f[factor], seen], 1) / member.sum(0).clamp(min=1)[:, None])
+        own_kind = member @ (
+            member.T @ torch.stack([f[factor], seen], 1) / member.sum(0).clamp(min=1)[:, None]
+        )
         assert correlation(f[factor] - own_kind[:, 0], seen - own_kind[:, 1]) > 0.5
 
 

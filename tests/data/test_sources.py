@@ -26,7 +26,9 @@ def raw():
     }
 
 
-@pytest.mark.parametrize(("load", "folder"), [(data.mnist, "MNIST"), (data.fashion_mnist, "FashionMNIST")])
+@pytest.mark.parametrize(
+    ("load", "folder"), [(data.mnist, "MNIST"), (data.fashion_mnist, "FashionMNIST")]
+)
 def test_mnist_files_are_read_as_they_are(load, folder, raw, tmp_path):
     for split, (images, labels) in raw.items():
         write_idx(tmp_path / folder / "raw" / f"{split}-images-idx3-ubyte", images)
@@ -59,7 +61,9 @@ def test_cifar_files_are_read_as_they_are(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("load", [data.mnist, data.fashion_mnist, data.cifar10])
 def test_a_missing_set_says_how_to_get_it_and_what_else_there_is(load, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"download=True.*gantut.data.digits\(\) and gantut.data.glyphs\(\)"):
+    with pytest.raises(
+        FileNotFoundError, match=r"download=True.*gantut.data.digits\(\) and gantut.data.glyphs\(\)"
+    ):
         load(tmp_path)
 
 
@@ -81,7 +85,11 @@ def test_a_folder_of_images(tmp_path):
     read = data.folder(tmp_path, size=6)
     assert read.shape == (3, 6, 6) and read.classes == 2
     assert read.labels.tolist() == [0, 0, 1]  # cat before dog
-    assert [tuple(image[:, 3, 3].tolist()) for image in read.images] == [(0, 255, 0), (0, 0, 255), (255, 0, 0)]
+    assert [tuple(image[:, 3, 3].tolist()) for image in read.images] == [
+        (0, 255, 0),
+        (0, 0, 255),
+        (255, 0, 0),
+    ]
     grey = data.folder(tmp_path, size=6, channels=1)
     assert grey.images[2, 0, 3, 3] == 76  # 0.299 of 255
 
@@ -105,14 +113,24 @@ def test_unreadable_images_are_skipped_when_asked_and_all_are_named(tmp_path):
     picture(tmp_path / "cat" / "good.png", (40, 40), (1, 2, 3))
     picture(tmp_path / "dog" / "good.png", (40, 40), (7, 8, 9))
     whole = (tmp_path / "dog" / "good.png").read_bytes()
-    (tmp_path / "cat" / "cut.png").write_bytes(whole[: len(whole) // 2])  # opens, and breaks while it is read
+    (tmp_path / "cat" / "cut.png").write_bytes(
+        whole[: len(whole) // 2]
+    )  # opens, and breaks while it is read
     (tmp_path / "ant" / "no.jpg").parent.mkdir()
     (tmp_path / "ant" / "no.jpg").write_bytes(b"not an image")
-    with pytest.warns(UserWarning, match=r"left out 2 of 4 images, unreadable: ant.no\.jpg, cat.cut\.png"):
+    with pytest.warns(
+        UserWarning, match=r"left out 2 of 4 images, unreadable: ant.no\.jpg, cat.cut\.png"
+    ):
         read = data.folder(tmp_path, size=4, unreadable="skip")
     # A folder without a readable image is no class.
-    assert read.classes == 2 and read.labels.tolist() == [0, 1] and read.images[:, 0, 0, 0].tolist() == [1, 7]
-    with pytest.raises(ValueError, match=r"cannot read the image .*no\.jpg.*unreadable='skip' leaves it out"):
+    assert (
+        read.classes == 2
+        and read.labels.tolist() == [0, 1]
+        and read.images[:, 0, 0, 0].tolist() == [1, 7]
+    )
+    with pytest.raises(
+        ValueError, match=r"cannot read the image .*no\.jpg.*unreadable='skip' leaves it out"
+    ):
         data.folder(tmp_path, size=4)
     with pytest.raises(ValueError, match="unreadable must be refuse or skip, got 'ignore'"):
         data.folder(tmp_path, size=4, unreadable="ignore")

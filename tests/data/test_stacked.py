@@ -9,12 +9,19 @@ from gantut import data
 def tagged():
     """Four images of classes 0, 1, 2, 2 whose pixels are the class."""
     labels = torch.tensor([0, 1, 2, 2])
-    return data.ImageData(labels.view(-1, 1, 1, 1).expand(-1, 1, 2, 2).to(torch.uint8), labels, maximum=2, classes=3)
+    return data.ImageData(
+        labels.view(-1, 1, 1, 1).expand(-1, 1, 2, 2).to(torch.uint8), labels, maximum=2, classes=3
+    )
 
 
 def test_the_label_is_the_number_that_the_channels_spell():
     stack = data.stacked(tagged(), 2000, channels=3, seed=4)
-    assert stack.shape == (3, 2, 2) and len(stack) == 2000 and stack.classes == 27 and stack.maximum == 2
+    assert (
+        stack.shape == (3, 2, 2)
+        and len(stack) == 2000
+        and stack.classes == 27
+        and stack.maximum == 2
+    )
     first, second, third = stack.images[:, :, 0, 0].long().unbind(1)
     assert torch.equal(stack.labels, 9 * first + 3 * second + third)
     assert set(stack.labels.tolist()) == set(range(27))
@@ -39,7 +46,11 @@ def test_digits_make_a_thousand_kinds_and_the_seed_decides():
     [
         (tagged(), {"n": 0}, "got n=0, channels=3"),
         (tagged(), {"n": 5, "channels": 0}, "channels=0"),
-        (data.ImageData(torch.zeros(3, 1, 2, 2, dtype=torch.uint8)), {"n": 5}, "1 channels and 0 classes"),
+        (
+            data.ImageData(torch.zeros(3, 1, 2, 2, dtype=torch.uint8)),
+            {"n": 5},
+            "1 channels and 0 classes",
+        ),
         (data.stacked(tagged(), 5), {"n": 5}, "has 3 channels"),
     ],
 )

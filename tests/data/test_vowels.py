@@ -38,14 +38,21 @@ def test_the_sum_of_harmonics_is_the_steady_state_of_the_filters(vowel, period):
 def test_a_start_in_periods_moves_the_sound():
     f0 = torch.tensor([RATE / 80.0] * 2)
     formants = torch.tensor([[500.0, 1500.0]]).repeat(2, 1)
-    x = data.synthesise(f0, formants, torch.full((2, 2), 90.0), 320, start=torch.tensor([0.0, 0.25]))
+    x = data.synthesise(
+        f0, formants, torch.full((2, 2), 90.0), 320, start=torch.tensor([0.0, 0.25])
+    )
     assert torch.allclose(x[0, 20:], x[1, :-20], atol=1e-9)  # a quarter of 80 samples
     assert torch.allclose(x[0, :-80], x[0, 80:], atol=1e-9)
 
 
 def test_the_frames_and_their_factors():
     sounds = data.vowels(200)
-    assert sounds.shape == (1, 512) and len(sounds) == 200 and sounds.classes == 20 and sounds.rate == 8000
+    assert (
+        sounds.shape == (1, 512)
+        and len(sounds) == 200
+        and sounds.classes == 20
+        and sounds.rate == 8000
+    )
     assert sounds.values.dtype == torch.float32
     assert torch.allclose(sounds.values.abs().amax(2), torch.tensor(0.9), atol=1e-6)
     assert sounds.kinds[:2] == ("i 110 Hz", "i 147 Hz") and sounds.kinds[-1] == "u 261 Hz"
@@ -63,7 +70,9 @@ def test_the_frames_and_their_factors():
 
 def test_unaligned_frames_begin_anywhere_and_are_otherwise_the_same():
     aligned, others = data.vowels(100), data.vowels(100, aligned=False)
-    assert torch.equal(aligned.labels, others.labels) and torch.equal(aligned.factors["f0"], others.factors["f0"])
+    assert torch.equal(aligned.labels, others.labels) and torch.equal(
+        aligned.factors["f0"], others.factors["f0"]
+    )
     start = others.factors["start"]
     assert start.min().item() < 0.1 and start.max().item() > 0.9
     assert (aligned.values - others.values).abs().amax().item() > 0.5
@@ -113,7 +122,9 @@ def test_bad_physics():
     one = torch.ones(1, 1)
     with pytest.raises(ValueError, match=r"expected f0 in \(0, 4000\) Hz, got 0"):
         data.synthesise(torch.zeros(1), 500 * one, 50 * one, 64)
-    with pytest.raises(ValueError, match=r"formants in \(0, 4000\) Hz and bandwidths > 0, got 4500"):
+    with pytest.raises(
+        ValueError, match=r"formants in \(0, 4000\) Hz and bandwidths > 0, got 4500"
+    ):
         data.synthesise(100 * torch.ones(1), 4500 * one, 50 * one, 64)
     with pytest.raises(ValueError, match="got 500 … 500 and 0"):
         data.synthesise(100 * torch.ones(1), 500 * one, 0 * one, 64)

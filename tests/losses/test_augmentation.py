@@ -8,7 +8,9 @@ from gantut.losses.augmentation import cutout, translate
 
 
 def images(n=6, c=3, side=16):
-    return torch.rand(n, c, side, side, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return torch.rand(
+        n, c, side, side, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
 
 
 def seeded(seed=1):
@@ -32,7 +34,9 @@ def test_the_adjoint(name):
 def test_chance_comes_from_the_generator(name):
     change = augmentation(name)
     assert torch.equal(change(images(), generator=seeded()), change(images(), generator=seeded()))
-    assert not torch.equal(change(images(), generator=seeded()), change(images(), generator=seeded(5)))
+    assert not torch.equal(
+        change(images(), generator=seeded()), change(images(), generator=seeded(5))
+    )
 
 
 def test_translate_moves_whole_pixels_both_ways_alike():
@@ -43,7 +47,9 @@ def test_translate_moves_whole_pixels_both_ways_alike():
     place = out.flatten(1).argmax(1)
     for shift in (place // 16 - 8, place % 16 - 8):
         counts = torch.bincount(shift + 2, minlength=5)
-        assert counts.sum() == 4000 and counts.min() > 700 and counts.max() < 900  # −2 … 2, a fifth each
+        assert (
+            counts.sum() == 4000 and counts.min() > 700 and counts.max() < 900
+        )  # −2 … 2, a fifth each
     whole = translate(torch.ones(50, 2, 16, 12), seeded())
     assert set(whole.unique().tolist()) == {0.0, 1.0}  # what comes in from outside is 0
 
@@ -73,7 +79,12 @@ def test_colours():
 def test_probability():
     x = images(400, 1, 4)
     assert torch.equal(augmentation(probability=0.0)(x, generator=seeded()), x)
-    changed = (augmentation("brightness", probability=0.5)(x, generator=seeded()) != x).flatten(1).any(1).sum()
+    changed = (
+        (augmentation("brightness", probability=0.5)(x, generator=seeded()) != x)
+        .flatten(1)
+        .any(1)
+        .sum()
+    )
     assert 150 < changed < 250
     assert augmentation()(x, generator=seeded()).shape == x.shape
 

@@ -14,7 +14,9 @@ def test_values_by_hand():
     assert value.tolist() == pytest.approx([math.log(3), math.log(1 + 2 * math.exp(-2))])
     swapped = auxiliary(logits.flip(0), torch.tensor([0, 1]))
     assert torch.equal(swapped, value.flip(0))
-    assert torch.autograd.gradcheck(lambda v: auxiliary(v, torch.tensor([1, 0])), (logits.requires_grad_(),))
+    assert torch.autograd.gradcheck(
+        lambda v: auxiliary(v, torch.tensor([1, 0])), (logits.requires_grad_(),)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -43,7 +43,12 @@ def test_a_trained_discriminator_attains_the_divergence(name):
     v = torch.zeros(4, dtype=torch.float64, requires_grad=True)
     chosen = DIVERGENCES[name]
     optimizer = torch.optim.LBFGS(
-        [v], lr=0.5, max_iter=2000, tolerance_grad=1e-12, tolerance_change=1e-16, line_search_fn="strong_wolfe"
+        [v],
+        lr=0.5,
+        max_iter=2000,
+        tolerance_grad=1e-12,
+        tolerance_change=1e-16,
+        line_search_fn="strong_wolfe",
     )
 
     def closure():
@@ -79,14 +84,21 @@ def test_against_scipy():
     jsd = scipy.spatial.distance.jensenshannon(p.numpy(), q.numpy()) ** 2
     assert f_divergence("jensen_shannon", p, q) == pytest.approx(2 * jsd, abs=1e-10)
     assert f_divergence("gan", p, q) == pytest.approx(2 * jsd - math.log(4), abs=1e-10)
-    assert f_divergence("total_variation", p, q) == pytest.approx(0.5 * (p - q).abs().sum().item(), abs=1e-12)
-    assert f_divergence("hellinger", p, q) == pytest.approx((p.sqrt() - q.sqrt()).square().sum().item(), abs=1e-12)
+    assert f_divergence("total_variation", p, q) == pytest.approx(
+        0.5 * (p - q).abs().sum().item(), abs=1e-12
+    )
+    assert f_divergence("hellinger", p, q) == pytest.approx(
+        (p.sqrt() - q.sqrt()).square().sum().item(), abs=1e-12
+    )
     assert f_divergence("pearson", p, q) == pytest.approx(f_divergence("neyman", q, p), abs=1e-10)
 
 
 def test_the_original_game_is_one_of_the_family():
     real, fake = torch.linspace(-5, 5, 11), torch.linspace(4, -4, 11)
-    for ours, theirs in ((f_gan("gan"), "non_saturating"), (f_gan("gan", saturating=True), "minimax")):
+    for ours, theirs in (
+        (f_gan("gan"), "non_saturating"),
+        (f_gan("gan", saturating=True), "minimax"),
+    ):
         assert torch.equal(ours.discriminator(real, fake), LOSSES[theirs].discriminator(real, fake))
         assert torch.equal(ours.generator(None, fake), LOSSES[theirs].generator(None, fake))
 
@@ -101,11 +113,15 @@ def test_gradients(name):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_the_exponential_continues_by_its_tangent(dtype):
     edge = math.log(torch.finfo(dtype).max) - 6
-    v = torch.tensor([-100.0, 0.0, 1.0, edge - 0.5, edge + 1, 100.0], dtype=dtype, requires_grad=True)
+    v = torch.tensor(
+        [-100.0, 0.0, 1.0, edge - 0.5, edge + 1, 100.0], dtype=dtype, requires_grad=True
+    )
     value = exponential(v)
     (slope,) = torch.autograd.grad(value.sum(), v)
     assert torch.isfinite(value).all() and torch.isfinite(slope).all() and (slope >= 0).all()
-    assert value[:3].tolist() == pytest.approx([math.exp(-100), 1.0, math.exp(1)], rel=8 * torch.finfo(dtype).eps)
+    assert value[:3].tolist() == pytest.approx(
+        [math.exp(-100), 1.0, math.exp(1)], rel=8 * torch.finfo(dtype).eps
+    )
     # Beyond the edge: value e^edge (1 + v − edge), slope e^edge.
     assert value[4].item() / slope[4].item() == pytest.approx(2.0, rel=0.05)
 

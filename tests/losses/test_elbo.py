@@ -5,11 +5,20 @@ import math
 import pytest
 import torch
 
-from gantut.likelihoods import LIKELIHOODS, GaussianLikelihood, decoder_shape, likelihood
-from gantut.losses import GECO, distortion, elbo, free_bits, negative_elbo, rate, rate_per_dimension, target_rate
+from gantut.losses import (
+    GECO,
+    distortion,
+    elbo,
+    free_bits,
+    negative_elbo,
+    rate,
+    rate_per_dimension,
+    target_rate,
+)
+from gantut.models.likelihoods import LIKELIHOODS, GaussianLikelihood, decoder_shape, likelihood
+from gantut.models.priors import MixturePrior
+from gantut.models.vae import VAE, VAEOutput, diagonal_normal
 from gantut.networks import MLPDecoder, MLPEncoder
-from gantut.priors import MixturePrior
-from gantut.vae import VAE, VAEOutput, diagonal_normal
 
 
 def output(mean, sigma, likelihood=None):
@@ -44,7 +53,9 @@ def test_elbo_is_a_tight_bound_on_the_linear_gaussian_model():
 def vae(chosen="bernoulli"):
     chosen = likelihood(chosen)
     shape = decoder_shape(chosen, (1, 4, 4))
-    return VAE(MLPEncoder((1, 4, 4), 3, hidden=(8,)), MLPDecoder(3, shape, hidden=(8,), seed=1), chosen)
+    return VAE(
+        MLPEncoder((1, 4, 4), 3, hidden=(8,)), MLPDecoder(3, shape, hidden=(8,), seed=1), chosen
+    )
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
@@ -56,12 +67,19 @@ def test_parts_add_up_and_the_rate_has_no_gradient_in_the_decoder(name):
         assert torch.allclose(negative_elbo(out, x, beta), distortion(out, x) + beta * rate(out))
         assert torch.equal(elbo(out, x, beta), -negative_elbo(out, x, beta))
     assert elbo(out, x).shape == (6,)
-    gradients = torch.autograd.grad(rate(out).sum(), list(model.decoder.parameters()), allow_unused=True)
+    gradients = torch.autograd.grad(
+        rate(out).sum(), list(model.decoder.parameters()), allow_unused=True
+    )
     assert all(g is None for g in gradients)
 
 
 def test_reparameterised_draws_have_the_posterior_s_moments():
-    model, x = vae(), torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0)).expand(100_000, -1, -1, -1)
+    model, x = (
+        vae(),
+        torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0)).expand(
+            100_000, -1, -1, -1
+        ),
+    )
     out = model(x, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(out.z.mean(0), out.posterior.mean[0], atol=0.02)
     assert torch.allclose(out.z.std(0), out.posterior.stddev[0], rtol=0.02)
@@ -70,11 +88,16 @@ def test_reparameterised_draws_have_the_posterior_s_moments():
 
 def given(means, sigmas, targets):
     """An output with a unit Gaussian likelihood at z = μ, and the examples."""
-    mean, sigma = torch.tensor(means, dtype=torch.float64), torch.tensor(sigmas, dtype=torch.float64)
+    mean, sigma = (
+        torch.tensor(means, dtype=torch.float64),
+        torch.tensor(sigmas, dtype=torch.float64),
+    )
     zero = mean.new_zeros(mean.shape[1])
     posterior = diagonal_normal(mean, 2 * sigma.log())
     observed = GaussianLikelihood(1.0, in_unit_interval=False).double()(mean)
-    return VAEOutput(posterior, diagonal_normal(zero, zero), mean, observed), torch.tensor(targets, dtype=torch.float64)
+    return VAEOutput(posterior, diagonal_normal(zero, zero), mean, observed), torch.tensor(
+        targets, dtype=torch.float64
+    )
 
 
 def test_the_rate_splits_over_dimensions():
@@ -87,10 +110,14 @@ def test_the_rate_splits_over_dimensions():
 def test_the_rate_against_quadrature_and_monte_carlo():
     mean, sigma = 1.0, 0.5
     z = torch.linspace(-8, 8, 200_001, dtype=torch.float64)
-    q, p = (torch.distributions.Normal(*torch.tensor(ms).double()) for ms in ((mean, sigma), (0.0, 1.0)))
+    q, p = (
+        torch.distributions.Normal(*torch.tensor(ms).double()) for ms in ((mean, sigma), (0.0, 1.0))
+    )
     integral = torch.trapezoid(q.log_prob(z).exp() * (q.log_prob(z) - p.log_prob(z)), z).item()
     assert integral == pytest.approx(rate(output(mean, sigma)).item(), abs=1e-9)
-    draws = mean + sigma * torch.randn(100_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    draws = mean + sigma * torch.randn(
+        100_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     terms = q.log_prob(draws) - p.log_prob(draws)
     assert abs(terms.mean().item() - integral) < 4 * terms.std().item() / math.sqrt(100_000)
 
@@ -105,7 +132,9 @@ def test_free_bits_by_hand():
     # Below the threshold a dimension costs a constant: no gradient reaches it.
     mean = torch.tensor([[0.1, 2.0]], dtype=torch.float64, requires_grad=True)
     zero = mean.new_zeros(2)
-    fixed = GaussianLikelihood(1.0, in_unit_interval=False).double()(torch.zeros(1, 2, dtype=torch.float64))
+    fixed = GaussianLikelihood(1.0, in_unit_interval=False).double()(
+        torch.zeros(1, 2, dtype=torch.float64)
+    )
     out = VAEOutput(diagonal_normal(mean, 0 * mean), diagonal_normal(zero, zero), mean, fixed)
     (slope,) = torch.autograd.grad(free_bits(out, torch.zeros(1, 2).double(), 0.5).sum(), mean)
     assert slope.tolist() == [[0.0, 2.0]]
@@ -145,7 +174,9 @@ def test_geco_reaches_its_target():
     for _ in range(600):
         zero = mean.new_zeros(1)
         observed = GaussianLikelihood(1.0, in_unit_interval=False).double()(mean)
-        out = VAEOutput(diagonal_normal(mean, 0 * mean), diagonal_normal(zero, zero), mean, observed)
+        out = VAEOutput(
+            diagonal_normal(mean, 0 * mean), diagonal_normal(zero, zero), mean, observed
+        )
         optimizer.zero_grad()
         geco(out, x).sum().backward()
         optimizer.step()
@@ -162,10 +193,17 @@ def test_permutation_and_gradients(loss):
 
     def value(mean, log_variance, x=x):
         observed = GaussianLikelihood(1.0, in_unit_interval=False).double()(mean)
-        return loss(VAEOutput(diagonal_normal(mean, log_variance), diagonal_normal(zero, zero), mean, observed), x)
+        return loss(
+            VAEOutput(
+                diagonal_normal(mean, log_variance), diagonal_normal(zero, zero), mean, observed
+            ),
+            x,
+        )
 
     order = torch.tensor([4, 2, 0, 1, 3])
-    assert torch.allclose(value(mean[order], log_variance[order], x[order]), value(mean, log_variance)[order])
+    assert torch.allclose(
+        value(mean[order], log_variance[order], x[order]), value(mean, log_variance)[order]
+    )
     assert torch.autograd.gradcheck(value, (mean.requires_grad_(), log_variance.requires_grad_()))
 
 

@@ -8,16 +8,26 @@ import pytest
 import torch
 from pyro.infer import RenyiELBO, Trace_ELBO
 
-from gantut.likelihoods import GaussianLikelihood
-from gantut.losses import distortion, iwae, log_mean_exp, log_weights, negative_elbo, negative_iwae, negative_iwae_dreg
-from gantut.vae import VAEOutput, diagonal_normal
+from gantut.losses import (
+    distortion,
+    iwae,
+    log_mean_exp,
+    log_weights,
+    negative_elbo,
+    negative_iwae,
+    negative_iwae_dreg,
+)
+from gantut.models.likelihoods import GaussianLikelihood
+from gantut.models.vae import VAEOutput, diagonal_normal
 
 TRUTH = -0.5 * math.log(4 * math.pi) - 0.25  # log N(1; 0, 2)
 
 
 def output(mean, log_variance, draws, seed=0):
     """K draws for each row of (N, 1) tensors, as a VAE with the identity for a decoder would give them."""
-    noise = torch.randn(draws, *mean.shape, generator=torch.Generator().manual_seed(seed), dtype=mean.dtype)
+    noise = torch.randn(
+        draws, *mean.shape, generator=torch.Generator().manual_seed(seed), dtype=mean.dtype
+    )
     z = mean + (0.5 * log_variance).exp() * noise
     prior = diagonal_normal(torch.zeros(1, dtype=mean.dtype), torch.zeros(1, dtype=mean.dtype))
     likelihood = GaussianLikelihood(1.0, in_unit_interval=False).double()(z, 2)
@@ -29,7 +39,8 @@ def rows(n, value=0.0):
 
 
 @pytest.mark.parametrize(
-    ("draws", "value", "n"), [(1, -1.918939, 400_000), (5, -1.558, 80_000), (50, -1.519, 20_000), (500, -1.516, 2_000)]
+    ("draws", "value", "n"),
+    [(1, -1.918939, 400_000), (5, -1.558, 80_000), (50, -1.519, 20_000), (500, -1.516, 2_000)],
 )
 def test_values_of_the_facts(draws, value, n):
     """With the prior as proposal, x = 1. The tolerance is four standard errors of the Monte Carlo mean, plus the rounding of the table."""
@@ -43,7 +54,9 @@ def test_values_of_the_facts(draws, value, n):
 def test_the_bound_is_monotone_in_k_and_stays_below_the_truth():
     """Averages over the same draws, grouped in larger and larger sets: by Jensen's inequality each is at least the one before, exactly."""
     log_w = log_weights(output(rows(500), rows(500), 256), rows(500, 1.0))
-    means = [log_mean_exp(log_w.unflatten(0, (k, -1))).mean().item() for k in (1, 2, 4, 16, 64, 256)]
+    means = [
+        log_mean_exp(log_w.unflatten(0, (k, -1))).mean().item() for k in (1, 2, 4, 16, 64, 256)
+    ]
     assert all(a < b for a, b in zip(means[:-1], means[1:], strict=True))
     assert means[0] < TRUTH - 0.3 and TRUTH - 0.01 < means[-1] < TRUTH + 0.01
 
@@ -58,7 +71,9 @@ def test_one_draw_is_the_elbo_with_the_rate_at_the_draw():
     mean, log_variance, x = rows(20, 0.3), rows(20, -0.5), rows(20, 1.0)
     many = output(mean, log_variance, 1)
     z = many.z[0]
-    one = VAEOutput(many.posterior, many.prior, z, GaussianLikelihood(1.0, in_unit_interval=False).double()(z))
+    one = VAEOutput(
+        many.posterior, many.prior, z, GaussianLikelihood(1.0, in_unit_interval=False).double()(z)
+    )
     at_draw = many.posterior.log_prob(z) - many.prior.log_prob(z)
     assert torch.allclose(negative_iwae(many, x), distortion(one, x) + at_draw, atol=1e-12)
 
@@ -80,7 +95,9 @@ def gradients(loss, draws, n=20_000):
 def test_dreg_has_the_same_mean_and_less_noise(draws):
     plain, value = gradients(negative_iwae, draws)
     doubly, value_doubly = gradients(negative_iwae_dreg, draws)
-    assert torch.allclose(value, value_doubly, atol=1e-12)  # the bound itself, and not the surrogate
+    assert torch.allclose(
+        value, value_doubly, atol=1e-12
+    )  # the bound itself, and not the surrogate
     error = ((plain.var(0) + doubly.var(0)) / len(plain)).sqrt()
     assert ((plain.mean(0) - doubly.mean(0)).abs() < 4.5 * error).all()
     if draws > 1:
@@ -98,7 +115,9 @@ def test_dreg_leaves_the_decoder_its_importance_weighted_gradient():
     for loss in (negative_iwae, negative_iwae_dreg):
         plain = output(rows(6, 0.2), rows(6, -0.2), 8)
         scaled = plain._replace(
-            likelihood=GaussianLikelihood(1.0, in_unit_interval=False).double()(decoder * plain.z, 2)
+            likelihood=GaussianLikelihood(1.0, in_unit_interval=False).double()(
+                decoder * plain.z, 2
+            )
         )
         slopes.append(torch.autograd.grad(loss(scaled, rows(6, 1.0)).sum(), decoder)[0])
     assert torch.allclose(*slopes, atol=1e-12)
@@ -108,7 +127,9 @@ def test_the_gradient_of_the_bound_matches_finite_differences():
     def bound(mean, log_variance):
         return iwae(output(mean, log_variance, 5), rows(3, 1.0))
 
-    assert torch.autograd.gradcheck(bound, (rows(3, 0.4).requires_grad_(), rows(3, -0.4).requires_grad_()))
+    assert torch.autograd.gradcheck(
+        bound, (rows(3, 0.4).requires_grad_(), rows(3, -0.4).requires_grad_())
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -134,7 +155,9 @@ def test_against_pyro(draws):
         theirs = -estimator.loss(model, guide)
     z = torch.stack(drawn)[-draws:].view(draws, 1, 1)
     out = output(loc.view(1, 1), 2 * scale.log().view(1, 1), draws)
-    out = out._replace(z=z, likelihood=GaussianLikelihood(1.0, in_unit_interval=False).double()(z, 2))
+    out = out._replace(
+        z=z, likelihood=GaussianLikelihood(1.0, in_unit_interval=False).double()(z, 2)
+    )
     assert iwae(out, x.view(1, 1)).item() == pytest.approx(theirs, abs=1e-10)
 
 
@@ -142,9 +165,13 @@ def test_bad_input():
     many = output(rows(4), rows(4), 3)
     with pytest.raises(ValueError, match=r"examples of shape \(4, 1\), got \(4, 2\)"):
         iwae(many, torch.zeros(4, 2))
-    with pytest.raises(ValueError, match=r"one draw per example, z of shape \(N, latent_dim\), got \(3, 4, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"one draw per example, z of shape \(N, latent_dim\), got \(3, 4, 1\)"
+    ):
         negative_elbo(many, rows(4))
     single = many._replace(z=many.z[0])
     for loss in (iwae, negative_iwae_dreg):
-        with pytest.raises(ValueError, match=r"K draws per example, z of shape \(K, N, latent_dim\), got \(4, 1\)"):
+        with pytest.raises(
+            ValueError, match=r"K draws per example, z of shape \(K, N, latent_dim\), got \(4, 1\)"
+        ):
             loss(single, rows(4))

@@ -6,9 +6,9 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import rbf_kernel
 
-from gantut.likelihoods import GaussianLikelihood
 from gantut.losses import distortion, info_vae, mmd, mmd_to_prior, negative_elbo
-from gantut.vae import VAEOutput, diagonal_normal
+from gantut.models.likelihoods import GaussianLikelihood
+from gantut.models.vae import VAEOutput, diagonal_normal
 
 
 def clouds(n=60, d=2, shift=0.0):
@@ -34,7 +34,10 @@ def test_against_two_samples():
     scaled = [h * math.sqrt(2) for h in (0.5, 1.0, 2.0)]
     g = torch.Generator().manual_seed(1)
     values = torch.stack(
-        [mmd(z, torch.randn(40, 2, generator=g, dtype=torch.float64), scaled).mean() for _ in range(400)]
+        [
+            mmd(z, torch.randn(40, 2, generator=g, dtype=torch.float64), scaled).mean()
+            for _ in range(400)
+        ]
     )
     assert abs(values.mean() - mmd_to_prior(z).mean()) < 4 * values.std() / 20
 
@@ -42,7 +45,10 @@ def test_against_two_samples():
 def test_it_is_unbiased_at_the_prior_and_positive_off_it():
     g = torch.Generator().manual_seed(2)
     values = torch.stack(
-        [mmd_to_prior(torch.randn(16, 3, generator=g, dtype=torch.float64)).mean() for _ in range(500)]
+        [
+            mmd_to_prior(torch.randn(16, 3, generator=g, dtype=torch.float64)).mean()
+            for _ in range(500)
+        ]
     )
     assert abs(values.mean()) < 4 * values.std() / math.sqrt(500)
     assert (values < 0).any()  # an unbiased estimate of 0 must be
@@ -83,8 +89,14 @@ def test_info_vae_and_its_ends():
     ("call", "message"),
     [
         (lambda: mmd_to_prior(torch.zeros(1, 2)), r"N ≥ 2, got \(1, 2\)"),
-        (lambda: mmd(torch.zeros(3, 2), torch.zeros(4, 2)), r"one shape, got \(3, 2\) and \(4, 2\)"),
-        (lambda: mmd_to_prior(torch.zeros(3, 2), (0.0,)), r"bandwidths must be positive numbers, got \(0.0,\)"),
+        (
+            lambda: mmd(torch.zeros(3, 2), torch.zeros(4, 2)),
+            r"one shape, got \(3, 2\) and \(4, 2\)",
+        ),
+        (
+            lambda: mmd_to_prior(torch.zeros(3, 2), (0.0,)),
+            r"bandwidths must be positive numbers, got \(0.0,\)",
+        ),
         (lambda: info_vae(None, None, alpha=2.0), "alpha ≤ 1 with alpha \\+ weight ≥ 1, got 2.0"),
         (lambda: info_vae(None, None, weight=-1.0), "weight must be a finite number ≥ 0, got -1"),
         (lambda: info_vae(None, None, alpha=0.0, weight=0.5), "got 0.0 and 0.5"),

@@ -27,7 +27,9 @@ def pair():
 def test_a_linear_critic_of_slope_one_pays_no_gradient_penalty(pair):
     """The norm over the whole batch would give 10 * 49 here: sqrt(64) - 1 = 7."""
     w = torch.full((DIM,), DIM**-0.5, dtype=torch.float64)
-    assert torch.allclose(gradient_penalty(10.0)(linear(w), *pair), torch.zeros(N).double(), atol=1e-12)
+    assert torch.allclose(
+        gradient_penalty(10.0)(linear(w), *pair), torch.zeros(N).double(), atol=1e-12
+    )
 
 
 def test_gradient_penalty_of_a_steeper_linear_critic(pair):
@@ -41,7 +43,9 @@ def test_gradient_penalty_interpolates_each_pair_with_its_own_epsilon():
     real, fake = torch.ones(N, 1, dtype=torch.float64), torch.zeros(N, 1, dtype=torch.float64)
     value = gradient_penalty(1.0)(quadratic, real, fake, generator=torch.Generator().manual_seed(0))
     epsilon = 1 - value.sqrt()  # (|x̂| - 1)² with x̂ = ε
-    expected = torch.rand(N, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64).squeeze(1)
+    expected = torch.rand(
+        N, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).squeeze(1)
     assert torch.allclose(epsilon, expected)
     assert len(epsilon.unique()) == N
 
@@ -97,7 +101,9 @@ def test_penalties_in_closed_form_on_a_quadratic_critic(name, pair):
         epsilon = torch.rand(N, 1, generator=g, dtype=torch.float64)
         x = epsilon * real + (1 - epsilon) * fake
     elif name == "dragan":
-        x = real + 0.5 * real.std(correction=0) * torch.rand(N, DIM, generator=g, dtype=torch.float64)
+        x = real + 0.5 * real.std(correction=0) * torch.rand(
+            N, DIM, generator=g, dtype=torch.float64
+        )
     else:
         x = real
     norm = x.norm(dim=1)
@@ -119,7 +125,10 @@ def test_the_gradient_in_the_weights_matches_finite_differences(name, pair):
 
     def value(w):
         return made(name, 1.5)(
-            lambda x: torch.tanh(x @ w).sum(1), real, fake, generator=torch.Generator().manual_seed(0)
+            lambda x: torch.tanh(x @ w).sum(1),
+            real,
+            fake,
+            generator=torch.Generator().manual_seed(0),
         )
 
     w = torch.randn(2, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

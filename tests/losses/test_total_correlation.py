@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from gantut.likelihoods import GaussianLikelihood
 from gantut.losses import beta_tcvae, distortion, rate, split_rate
-from gantut.vae import VAEOutput, diagonal_normal
+from gantut.models.likelihoods import GaussianLikelihood
+from gantut.models.vae import VAEOutput, diagonal_normal
 
 
 def output(mean, log_variance, seed=0):
@@ -16,11 +16,16 @@ def output(mean, log_variance, seed=0):
     z = mean + (0.5 * log_variance).exp() * noise
     zero = mean.new_zeros(mean.shape[1])
     likelihood = GaussianLikelihood(1.0, in_unit_interval=False).double()(z)
-    return VAEOutput(diagonal_normal(mean, log_variance), diagonal_normal(zero, zero), z, likelihood)
+    return VAEOutput(
+        diagonal_normal(mean, log_variance), diagonal_normal(zero, zero), z, likelihood
+    )
 
 
 def cloud(n=32, d=3, seed=1):
-    return torch.randn(2, n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 0.7
+    return (
+        torch.randn(2, n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        * 0.7
+    )
 
 
 @pytest.mark.parametrize("dataset_size", [32, 1000])
@@ -32,7 +37,9 @@ def test_the_terms_sum_to_the_rate(dataset_size):
     at_draw = out.posterior.log_prob(out.z) - out.prior.log_prob(out.z)
     assert all(part.shape == (32,) for part in parts)
     assert (sum(parts) - at_draw).abs().max() < 1e-10
-    draws = torch.stack([sum(split_rate(output(mean, log_variance, seed), dataset_size)) for seed in range(400)])
+    draws = torch.stack(
+        [sum(split_rate(output(mean, log_variance, seed), dataset_size)) for seed in range(400)]
+    )
     error = draws.mean(1).std() / 20
     assert abs(draws.mean() - rate(out).mean()) < 4 * error
 
@@ -54,7 +61,9 @@ def test_a_code_that_knows_the_example_knows_log_n():
 
 def test_independent_dimensions_have_no_total_correlation():
     """All 16 pairs of 4 × 4 means: the average posterior factorises exactly."""
-    mean = torch.tensor(list(itertools.product((-2.0, -0.5, 0.3, 1.7), repeat=2)), dtype=torch.float64)
+    mean = torch.tensor(
+        list(itertools.product((-2.0, -0.5, 0.3, 1.7), repeat=2)), dtype=torch.float64
+    )
     parts = split_rate(output(mean, torch.full_like(mean, -1.0)), 16)
     assert parts.total_correlation.abs().max() < 1e-12
 
@@ -112,7 +121,9 @@ def test_gradients_match_finite_differences():
         return beta_tcvae(output(mean, log_variance), torch.zeros_like(mean), 50)
 
     mean, log_variance = cloud(4, 2)
-    assert torch.autograd.gradcheck(loss, (mean.clone().requires_grad_(), log_variance.clone().requires_grad_()))
+    assert torch.autograd.gradcheck(
+        loss, (mean.clone().requires_grad_(), log_variance.clone().requires_grad_())
+    )
 
 
 def test_bad_input():

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from gantut.likelihoods import GaussianLikelihood
 from gantut.losses import log_weights
 from gantut.metrics import annealed_importance, bidirectional_bounds, importance_weighted
+from gantut.models.likelihoods import GaussianLikelihood
+from gantut.models.ppca import LinearGaussian
+from gantut.models.vae import VAE
 from gantut.networks import MLPDecoder, MLPEncoder
-from gantut.ppca import LinearGaussian
-from gantut.vae import VAE
 
 N, D, K = 12, 6, 3
 
@@ -19,7 +19,9 @@ N, D, K = 12, 6, 3
 def model():
     g = torch.Generator().manual_seed(0)
     return LinearGaussian(
-        torch.randn(D, K, generator=g, dtype=torch.float64), torch.randn(D, generator=g, dtype=torch.float64), 0.3
+        torch.randn(D, K, generator=g, dtype=torch.float64),
+        torch.randn(D, generator=g, dtype=torch.float64),
+        0.3,
     )
 
 
@@ -48,7 +50,9 @@ def test_the_sandwich_on_the_linear_model(model, drawn):
     """Lower and upper bound enclose the truth on the average, closer than 0.1 nats apart."""
     z, x = drawn
     truth = model.log_likelihood(x)
-    bounds = bidirectional_bounds(lambda z: model.log_conditional(x, z), z, chains=64, temperatures=500)
+    bounds = bidirectional_bounds(
+        lambda z: model.log_conditional(x, z), z, chains=64, temperatures=500
+    )
     assert bounds.lower.shape == bounds.upper.shape == (N,)
     assert (bounds.lower - truth).mean() < 0.05 and (bounds.upper - truth).mean() > -0.05
     assert (bounds.upper - bounds.lower).mean() < 0.1
@@ -59,7 +63,9 @@ def test_single_chains_are_bounds_on_the_average(model, drawn):
     """With one chain and few temperatures the two sides are far apart, and the truth lies between by more than four standard errors."""
     z, x = (t.repeat(20, 1) for t in drawn)
     truth = model.log_likelihood(x)
-    bounds = bidirectional_bounds(lambda z: model.log_conditional(x, z), z, chains=1, temperatures=20)
+    bounds = bidirectional_bounds(
+        lambda z: model.log_conditional(x, z), z, chains=1, temperatures=20
+    )
     for gap in (truth - bounds.lower, bounds.upper - truth):
         assert gap.mean() > 4 * gap.std() / math.sqrt(len(gap)) > 0
 
@@ -68,7 +74,9 @@ def test_more_temperatures_close_the_gap(model, drawn):
     z, x = (t.repeat(10, 1) for t in drawn)
     gaps = []
     for temperatures in (5, 80):
-        bounds = bidirectional_bounds(lambda z: model.log_conditional(x, z), z, chains=8, temperatures=temperatures)
+        bounds = bidirectional_bounds(
+            lambda z: model.log_conditional(x, z), z, chains=8, temperatures=temperatures
+        )
         gaps.append((bounds.upper - bounds.lower).mean().item())
     assert gaps[0] > 0.5 and -0.05 < gaps[1] < 0.3 * gaps[0]
 
@@ -98,14 +106,18 @@ def test_chunks_share_one_stream_of_draws_and_every_draw_counts(model, drawn):
     vae, g = linear_vae(model), torch.Generator().manual_seed(4)
     with torch.no_grad():
         log_w = torch.cat([log_weights(vae(x, samples=k, generator=g), x) for k in (3, 3, 1)])
-    assert torch.allclose(importance_weighted(vae, x, samples=7, chunk=3, seed=4), log_w.logsumexp(0) - math.log(7))
+    assert torch.allclose(
+        importance_weighted(vae, x, samples=7, chunk=3, seed=4), log_w.logsumexp(0) - math.log(7)
+    )
 
 
 def test_bad_input(model, drawn):
     z, x = drawn
     with pytest.raises(ValueError, match="got 0, 50 and 12"):
         importance_weighted(linear_vae(model), x, samples=0)
-    with pytest.raises(ValueError, match="chains, temperatures and leapfrogs must be at least 1, got 16, 0 and 5"):
+    with pytest.raises(
+        ValueError, match="chains, temperatures and leapfrogs must be at least 1, got 16, 0 and 5"
+    ):
         annealed_importance(linear_vae(model), x, temperatures=0)
     with pytest.raises(ValueError, match=r"codes \(N, d\), got \(3,\)"):
         bidirectional_bounds(lambda z: z.sum(-1), z[0])
@@ -135,6 +147,8 @@ def test_the_uninformed_encoder_has_the_closed_form_of_its_average(model):
     """With K = 1 and q = p(z) the mean of log p(x|z) is known: that of a Gaussian likelihood under the prior."""
     x = torch.zeros(1, D, dtype=torch.float64)
     mean_square = (x - model.offset).square().sum() + model.weights.square().sum()
-    expected = -0.5 * mean_square / model.variance - 0.5 * D * math.log(2 * math.pi * model.variance)
+    expected = -0.5 * mean_square / model.variance - 0.5 * D * math.log(
+        2 * math.pi * model.variance
+    )
     found = importance_weighted(linear_vae(model), x.expand(4000, -1), samples=1)
     assert abs(found.mean() - expected) < 4 * found.std() / math.sqrt(4000)

@@ -13,7 +13,10 @@ from gantut.metrics import copying, nearest_distance, neighbourhood
 
 
 def cloud(n, d=4, seed=0, shift=0.0):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
+    return (
+        torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        + shift
+    )
 
 
 def by_scikit_learn(real, fake, k):
@@ -29,20 +32,29 @@ def by_scikit_learn(real, fake, k):
     return precision, recall, inside.sum() / (k * len(fake)), inside.any(1).mean()
 
 
-@pytest.mark.parametrize(("n", "m", "k", "shift"), [(80, 60, 3, 0.0), (50, 120, 5, 1.0), (30, 30, 1, 3.0)])
+@pytest.mark.parametrize(
+    ("n", "m", "k", "shift"), [(80, 60, 3, 0.0), (50, 120, 5, 1.0), (30, 30, 1, 3.0)]
+)
 def test_against_scikit_learn(n, m, k, shift):
     real, fake = cloud(n, seed=n), cloud(m, seed=m + 1, shift=shift)
-    assert tuple(neighbourhood(real, fake, k=k)) == pytest.approx(by_scikit_learn(real, fake, k), abs=1e-12)
+    assert tuple(neighbourhood(real, fake, k=k)) == pytest.approx(
+        by_scikit_learn(real, fake, k), abs=1e-12
+    )
 
 
 def test_more_points_than_a_chunk():
     real, fake = cloud(1300, d=2), cloud(1100, d=2, seed=1)
-    assert tuple(neighbourhood(real, fake, k=4)) == pytest.approx(by_scikit_learn(real, fake, 4), abs=1e-12)
+    assert tuple(neighbourhood(real, fake, k=4)) == pytest.approx(
+        by_scikit_learn(real, fake, 4), abs=1e-12
+    )
 
 
 def test_copies_and_strangers():
     real = cloud(100)
-    assert tuple(neighbourhood(real, real, k=3))[:2] == (1.0, 1.0) and neighbourhood(real, real, k=3).coverage == 1.0
+    assert (
+        tuple(neighbourhood(real, real, k=3))[:2] == (1.0, 1.0)
+        and neighbourhood(real, real, k=3).coverage == 1.0
+    )
     assert tuple(neighbourhood(real, real + 1000, k=3)) == (0.0, 0.0, 0.0, 0.0)
 
 
@@ -58,7 +70,9 @@ def test_equal_distributions_have_the_expected_density_and_coverage(k):
 def test_what_each_share_sees():
     real = torch.cat([cloud(300), cloud(300, seed=1, shift=20)])
     dropped = cloud(600, seed=2)  # one of the two groups is missing
-    scattered = torch.cat([cloud(300, seed=3), cloud(300, seed=4, shift=-20)])  # half of the samples are nowhere
+    scattered = torch.cat(
+        [cloud(300, seed=3), cloud(300, seed=4, shift=-20)]
+    )  # half of the samples are nowhere
     drop, scatter = neighbourhood(real, dropped), neighbourhood(real, scattered)
     assert drop.precision > 0.9 and drop.recall < 0.55 and drop.coverage < 0.55
     assert scatter.precision < 0.55 and scatter.density < 0.7
@@ -73,7 +87,9 @@ def test_one_stray_example_fools_precision_and_not_density():
 
 def test_nearest_distance_is_a_search_trees():
     points, others = cloud(1200, seed=3), cloud(90, seed=4)
-    assert nearest_distance(points, others).numpy() == pytest.approx(cKDTree(others.numpy()).query(points.numpy())[0])
+    assert nearest_distance(points, others).numpy() == pytest.approx(
+        cKDTree(others.numpy()).query(points.numpy())[0]
+    )
 
 
 @pytest.mark.parametrize(

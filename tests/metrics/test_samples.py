@@ -14,7 +14,11 @@ from gantut import data, metrics
 
 
 def cloud(n, d, seed, scale=1.0, shift=0.0):
-    return scale * torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
+    return (
+        scale
+        * torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        + shift
+    )
 
 
 def standardised(x):
@@ -98,10 +102,22 @@ def test_metrics_leave_the_global_random_state_alone():
 @pytest.mark.parametrize(
     ("real", "fake", "message"),
     [
-        (torch.zeros(5), torch.zeros(5, 2), r"expected real features \(N, d\) with N ≥ 2, got \(5,\)"),
-        (torch.zeros(5, 2), torch.zeros(1, 2), r"expected fake features \(N, d\) with N ≥ 2, got \(1, 2\)"),
+        (
+            torch.zeros(5),
+            torch.zeros(5, 2),
+            r"expected real features \(N, d\) with N ≥ 2, got \(5,\)",
+        ),
+        (
+            torch.zeros(5, 2),
+            torch.zeros(1, 2),
+            r"expected fake features \(N, d\) with N ≥ 2, got \(1, 2\)",
+        ),
         (torch.zeros(5, 2), torch.zeros(5, 3), "differ in dimension: 2 and 3"),
-        (torch.full((5, 2), float("nan")), torch.zeros(5, 2), "the real features hold 10 NaN or infinite values"),
+        (
+            torch.full((5, 2), float("nan")),
+            torch.zeros(5, 2),
+            "the real features hold 10 NaN or infinite values",
+        ),
     ],
 )
 def test_bad_features(measure, real, fake, message):
@@ -137,15 +153,22 @@ def test_fewer_samples_than_classes_are_warned_of():
 
 
 def test_a_class_below_a_tenth_of_its_share_is_not_covered():
-    chosen = torch.cat([torch.zeros(960), torch.ones(40)]).long()  # an equal share is 500, a tenth of it 50
+    chosen = torch.cat(
+        [torch.zeros(960), torch.ones(40)]
+    ).long()  # an equal share is 500, a tenth of it 50
     assert metrics.label_coverage(torch.eye(2)[chosen]).covered == 1
 
 
 def test_class_accuracy():
     logits = torch.eye(3)[torch.tensor([0, 1, 2, 2])]
     assert metrics.class_accuracy(logits, torch.tensor([0, 1, 2, 0])) == 0.75
-    many, labels = cloud(300, 4, 0), torch.randint(4, (300,), generator=torch.Generator().manual_seed(1))
-    assert metrics.class_accuracy(many, labels) == accuracy_score(labels.numpy(), many.argmax(1).numpy())
+    many, labels = (
+        cloud(300, 4, 0),
+        torch.randint(4, (300,), generator=torch.Generator().manual_seed(1)),
+    )
+    assert metrics.class_accuracy(many, labels) == accuracy_score(
+        labels.numpy(), many.argmax(1).numpy()
+    )
     with pytest.raises(ValueError, match="expected one label per sample"):
         metrics.class_accuracy(logits, torch.tensor([0, 1]))
     with pytest.raises(ValueError, match="expected labels in 0 … 2, got 0 … 3"):
@@ -155,7 +178,8 @@ def test_class_accuracy():
 
 
 @pytest.mark.parametrize(
-    "measure", [metrics.label_coverage, lambda v: metrics.class_accuracy(v, torch.zeros(len(v)).long())]
+    "measure",
+    [metrics.label_coverage, lambda v: metrics.class_accuracy(v, torch.zeros(len(v)).long())],
 )
 @pytest.mark.parametrize(
     ("logits", "message"),
@@ -163,7 +187,10 @@ def test_class_accuracy():
         (torch.empty(0, 3), r"expected logits \(N, classes\) with N ≥ 1, got \(0, 3\)"),
         (torch.zeros(4), r"expected logits \(N, classes\) with N ≥ 1, got \(4,\)"),
         (torch.zeros(4, 1), "one class only"),
-        (torch.tensor([[0.0, math.nan], [math.inf, 1.0]]), "the logits hold 2 NaN or infinite values"),
+        (
+            torch.tensor([[0.0, math.nan], [math.inf, 1.0]]),
+            "the logits hold 2 NaN or infinite values",
+        ),
     ],
 )
 def test_bad_logits(measure, logits, message):
@@ -199,7 +226,9 @@ def test_mode_coverage_needs_modes_and_points():
 
 def test_bits_per_dimension():
     assert metrics.bits_per_dimension(64 * math.log(2), (1, 8, 8)) == pytest.approx(1)
-    assert metrics.bits_per_dimension(torch.tensor([64 * math.log(2)]), (1, 8, 8)).tolist() == pytest.approx([1])
+    assert metrics.bits_per_dimension(
+        torch.tensor([64 * math.log(2)]), (1, 8, 8)
+    ).tolist() == pytest.approx([1])
 
 
 def test_the_feature_network_learns_is_scaled_and_is_cached(tmp_path, monkeypatch):
@@ -217,24 +246,34 @@ def test_the_feature_network_learns_is_scaled_and_is_cached(tmp_path, monkeypatc
     assert file.stat().st_mtime_ns == when
     assert torch.equal(again.extract(test).features, found.features)
     other = metrics.feature_network(train.subset(torch.arange(1000)), steps=2)
-    assert len(list(tmp_path.iterdir())) == 2 and not torch.equal(other.extract(test).features, found.features)
+    assert len(list(tmp_path.iterdir())) == 2 and not torch.equal(
+        other.extract(test).features, found.features
+    )
 
 
 def test_the_feature_network_refuses():
     digits = data.digits()
     network = metrics.FeatureNetwork(digits.shape, 10)
-    with pytest.raises(ValueError, match=r"expected images of shape \(N, 1, 8, 8\), got \(2, 1, 9, 9\)"):
+    with pytest.raises(
+        ValueError, match=r"expected images of shape \(N, 1, 8, 8\), got \(2, 1, 9, 9\)"
+    ):
         network.extract(torch.zeros(2, 1, 9, 9))
-    with pytest.raises(ValueError, match=r"expected finite images in \[0, 1\], got values from -1 to 0"):
+    with pytest.raises(
+        ValueError, match=r"expected finite images in \[0, 1\], got values from -1 to 0"
+    ):
         network.extract(torch.tensor([-1.0, 0.0]).view(2, 1, 1, 1).expand(2, 1, 8, 8))
     with pytest.raises(ValueError, match=r"expected finite images in \[0, 1\]"):
         network.extract(torch.full((1, 1, 8, 8), float("nan")))
     unlabelled = data.ImageData(digits.images, name="plain")
-    with pytest.raises(ValueError, match="needs labelled data of two classes or more; 'plain' has 0"):
+    with pytest.raises(
+        ValueError, match="needs labelled data of two classes or more; 'plain' has 0"
+    ):
         metrics.feature_network(unlabelled)
     with pytest.raises(ValueError, match="all 50 images of 'digits' are of class 3"):
         metrics.feature_network(digits.subset((digits.labels == 3).nonzero()[:50, 0]))
-    with pytest.warns(UserWarning, match="60 images for 64 features: the network learns them by heart"):
+    with pytest.warns(
+        UserWarning, match="60 images for 64 features: the network learns them by heart"
+    ):
         metrics.feature_network(digits.subset(torch.arange(60)), steps=1, cache=False)
 
 
@@ -242,7 +281,10 @@ def test_the_feature_network_refuses():
 
 
 def gaussian_cloud(n, seed, shift=0.0):
-    return torch.randn(n, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
+    return (
+        torch.randn(n, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        + shift
+    )
 
 
 def test_the_extrapolated_fid_is_nearer_to_the_exact_one():
@@ -269,7 +311,11 @@ def test_the_line_ends_at_all_samples():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"points": 1}, "points ≥ 2"), ({"smallest": 1.0}, "0 < smallest < 1"), ({"smallest": 0.01}, "4 samples for 8")],
+    [
+        ({"points": 1}, "points ≥ 2"),
+        ({"smallest": 1.0}, "0 < smallest < 1"),
+        ({"smallest": 0.01}, "4 samples for 8"),
+    ],
 )
 def test_an_extrapolation_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
@@ -287,7 +333,9 @@ class Reader(metrics.FeatureNetwork):
 
     def extract(self, images, chunk=2000):
         kind = (images[:, 0, 0, 0] * (self.classes - 1)).round().long()
-        return metrics.Extracted(torch.zeros(len(images), 64), torch.nn.functional.one_hot(kind, self.classes).float())
+        return metrics.Extracted(
+            torch.zeros(len(images), 64), torch.nn.functional.one_hot(kind, self.classes).float()
+        )
 
 
 def drawn(kinds, classes):
@@ -333,9 +381,24 @@ def test_stacked_digits_are_read_back():
         (Reader(2), torch.zeros(3, 2, 5, 4), {}, r"expected images \(N, channels, 4, 4\)"),
         (Reader(2), torch.zeros(0, 2, 4, 4), {}, r"got \(0, 2, 4, 4\)"),
         (metrics.FeatureNetwork((3, 4, 4), 2), torch.zeros(3, 3, 4, 4), {}, "for one of 3"),
-        (metrics.FeatureNetwork((1, 4, 4), 2), torch.full((9, 2, 4, 4), math.nan), {}, "finite images"),
-        (Reader(2), torch.zeros(9, 2, 4, 4), {"shares": torch.tensor([1.0, 0.0])}, "2 positive shares"),
-        (Reader(2), torch.zeros(9, 2, 4, 4), {"shares": torch.full((3,), 1 / 3)}, "2 positive shares"),
+        (
+            metrics.FeatureNetwork((1, 4, 4), 2),
+            torch.full((9, 2, 4, 4), math.nan),
+            {},
+            "finite images",
+        ),
+        (
+            Reader(2),
+            torch.zeros(9, 2, 4, 4),
+            {"shares": torch.tensor([1.0, 0.0])},
+            "2 positive shares",
+        ),
+        (
+            Reader(2),
+            torch.zeros(9, 2, 4, 4),
+            {"shares": torch.full((3,), 1 / 3)},
+            "2 positive shares",
+        ),
     ],
 )
 def test_a_stack_that_cannot_be_read(network, images, options, message):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gantut import networks
-from gantut.networks.inputs import halvings
+from gantut.networks.shapes import halvings
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2, 16, 24)]
 KINDS = ["MLP", "Conv", "DCGAN"]
@@ -64,7 +64,9 @@ def test_spectral_norm_bounds_the_slope(kind):
     D.eval()
     for module in D.modules():
         if hasattr(module, "parametrizations"):
-            assert torch.linalg.matrix_norm(module.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+            assert torch.linalg.matrix_norm(module.weight.flatten(1), 2).item() == pytest.approx(
+                1, abs=0.02
+            )
     if kind == "MLP":
         x = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         slope = (D(x)[:100] - D(x)[100:]).abs() / (x[:100] - x[100:]).flatten(1).norm(dim=1)
@@ -75,7 +77,9 @@ def test_initialisation_keeps_the_scale():
     D = networks.MLPDiscriminator((64,), hidden=(512, 512, 512))
     x = torch.randn(512, 64, generator=torch.Generator().manual_seed(0))
     assert 0.5 < D.body(x).square().mean().item() < 2.0
-    assert all(m.bias.abs().max().item() == 0 for m in D.modules() if isinstance(m, torch.nn.Linear))
+    assert all(
+        m.bias.abs().max().item() == 0 for m in D.modules() if isinstance(m, torch.nn.Linear)
+    )
 
 
 def test_projection_changes_the_logit_by_the_inner_product():
@@ -91,7 +95,10 @@ def test_bad_input():
     D = networks.ConvDiscriminator((1, 28, 28), classes=10)
     x, y = torch.rand(2, 1, 28, 28), torch.tensor([0, 1])
     cases = [
-        ((torch.rand(2, 3, 28, 28), y), r"expected images of shape \(N, 1, 28, 28\), got \(2, 3, 28, 28\)"),
+        (
+            (torch.rand(2, 3, 28, 28), y),
+            r"expected images of shape \(N, 1, 28, 28\), got \(2, 3, 28, 28\)",
+        ),
         ((torch.rand(2, 1, 32, 32), y), r"got \(2, 1, 32, 32\)"),
         ((x, None), "conditional on 10 classes, but no labels"),
         ((x, torch.tensor([0, 10])), r"labels must lie in 0 … 9, got 0 … 10"),

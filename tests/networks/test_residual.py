@@ -5,7 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gantut.networks import NETWORKS, ResidualBlock, ResidualDiscriminator, ResidualGenerator, create
+from gantut.networks import (
+    NETWORKS,
+    ResidualBlock,
+    ResidualDiscriminator,
+    ResidualGenerator,
+    create,
+)
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (2, 16, 24)]
 
@@ -77,7 +83,11 @@ def test_averaging_undoes_doubling():
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 def test_all_branches_of_a_new_network_are_silent(network):
-    made = create(f"residual_{network}", *((4, (1, 16, 16)) if network == "generator" else ((1, 16, 16),)), width=4)
+    made = create(
+        f"residual_{network}",
+        *((4, (1, 16, 16)) if network == "generator" else ((1, 16, 16),)),
+        width=4,
+    )
     blocks = [m for m in made.modules() if isinstance(m, ResidualBlock)]
     assert len(blocks) == 2
     for block in blocks:
@@ -85,7 +95,9 @@ def test_all_branches_of_a_new_network_are_silent(network):
         assert torch.equal(block(x), block.skip(x)) and block.first.weight.abs().max().item() > 0
 
 
-@pytest.mark.parametrize("options", [{}, {"spectral_norm": True}, {"minibatch_stddev": True}, {"classes": 3}])
+@pytest.mark.parametrize(
+    "options", [{}, {"spectral_norm": True}, {"minibatch_stddev": True}, {"classes": 3}]
+)
 def test_the_gradient_reaches_all_weights(options):
     """After a first step: while the last convolutions are zero, the first ones wait for them."""
     classes = options.get("classes", 0)
@@ -95,7 +107,11 @@ def test_the_gradient_reaches_all_weights(options):
     D(G(noise(8, 4), labels), labels).square().sum().backward()
     for net in (G, D):
         for name, p in net.named_parameters():
-            assert p.grad is not None and torch.isfinite(p.grad).all() and p.grad.abs().max().item() > 0, name
+            assert (
+                p.grad is not None
+                and torch.isfinite(p.grad).all()
+                and p.grad.abs().max().item() > 0
+            ), name
 
 
 def test_the_first_step_moves_the_last_convolutions():
@@ -115,7 +131,9 @@ def test_spectral_norm_holds_every_matrix():
     normed = [m for m in D.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     assert len(normed) == 8
     for module in normed:
-        assert torch.linalg.matrix_norm(module.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+        assert torch.linalg.matrix_norm(module.weight.flatten(1), 2).item() == pytest.approx(
+            1, abs=0.02
+        )
 
 
 def test_each_logit_depends_on_its_image_alone():
@@ -126,11 +144,23 @@ def test_each_logit_depends_on_its_image_alone():
 
 def test_planes_double_as_the_side_halves():
     """32 → 16 → 8 → 4: 4, 8, 16, 32 planes; the widest has eight times as many as the full size, however deep."""
-    planes = [b.first.out_channels for b in ResidualDiscriminator((3, 32, 32), width=4).body if hasattr(b, "first")]
+    planes = [
+        b.first.out_channels
+        for b in ResidualDiscriminator((3, 32, 32), width=4).body
+        if hasattr(b, "first")
+    ]
     assert planes == [8, 16, 32]
-    planes = [b.first.out_channels for b in ResidualDiscriminator((3, 128, 128), width=2).body if hasattr(b, "first")]
+    planes = [
+        b.first.out_channels
+        for b in ResidualDiscriminator((3, 128, 128), width=2).body
+        if hasattr(b, "first")
+    ]
     assert planes == [4, 8, 16, 16, 16]
-    planes = [b.first.out_channels for b in ResidualGenerator(4, (3, 32, 32), width=4).layers if hasattr(b, "first")]
+    planes = [
+        b.first.out_channels
+        for b in ResidualGenerator(4, (3, 32, 32), width=4).layers
+        if hasattr(b, "first")
+    ]
     assert planes == [16, 8, 4]
 
 
@@ -149,7 +179,9 @@ def test_bad_input():
     G, D = ResidualGenerator(4, (1, 8, 8), width=2), ResidualDiscriminator((1, 8, 8), width=2)
     with pytest.raises(ValueError, match=r"expected codes z of shape \(N, 4\), got \(2, 5\)"):
         G(noise(2, 5))
-    with pytest.raises(ValueError, match=r"expected images of shape \(N, 1, 8, 8\), got \(2, 3, 8, 8\)"):
+    with pytest.raises(
+        ValueError, match=r"expected images of shape \(N, 1, 8, 8\), got \(2, 3, 8, 8\)"
+    ):
         D(noise(2, 3, 8, 8))
     with pytest.raises(ValueError, match="unconditional"):
         D(noise(2, 1, 8, 8), torch.tensor([0, 1]))

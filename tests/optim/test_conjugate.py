@@ -47,7 +47,9 @@ def iterates(function, start, steps, **options):
 def test_on_quadratics_it_is_linear_cg(rule, search):
     """n steps solve n dimensions, directions are A-conjugate to 1e-8, and the iterates are those of linear CG."""
     A, b = quadratic()
-    path, _ = iterates(lambda x: 0.5 * x @ A @ x - b @ x, torch.zeros(6), 6, rule=rule, line_search=search, **EXACT)
+    path, _ = iterates(
+        lambda x: 0.5 * x @ A @ x - b @ x, torch.zeros(6), 6, rule=rule, line_search=search, **EXACT
+    )
     assert (A @ path[-1] - b).norm() < 1e-8
     steps = [q - p for p, q in itertools.pairwise(path)]
     for s, t in itertools.combinations(steps, 2):
@@ -58,7 +60,9 @@ def test_on_quadratics_it_is_linear_cg(rule, search):
 
 def test_steepest_descent_is_not():
     A, b = quadratic()
-    path, _ = iterates(lambda x: 0.5 * x @ A @ x - b @ x, torch.zeros(6), 6, rule="steepest_descent", **EXACT)
+    path, _ = iterates(
+        lambda x: 0.5 * x @ A @ x - b @ x, torch.zeros(6), 6, rule="steepest_descent", **EXACT
+    )
     assert (A @ path[-1] - b).norm() > 1e-2
 
 
@@ -101,7 +105,13 @@ def test_iterates_agree_with_scipy(name):
         callback=lambda v: theirs.append(v.copy()),
     )
     ours, _ = iterates(
-        function, start, len(theirs) - 1, rule="polak_ribiere_plus", c1=1e-9, c2=1e-8, max_evaluations=60
+        function,
+        start,
+        len(theirs) - 1,
+        rule="polak_ribiere_plus",
+        c1=1e-9,
+        c2=1e-8,
+        max_evaluations=60,
     )
     assert len(theirs) > 6
     assert max(np.abs(a.numpy() - b).max() for a, b in zip(ours, theirs, strict=True)) < tolerance
@@ -158,8 +168,14 @@ def test_groups_are_a_preconditioner():
     scales = torch.tensor([1.0, 100.0]).double()
     for rates, gone in (((1.0, 0.01), True), ((1.0, 1.0), False)):
         x, y = (torch.ones(1, dtype=torch.float64, requires_grad=True) for _ in range(2))
-        optimizer = ConjugateGradient([{"params": [x], "lr": rates[0]}, {"params": [y], "lr": rates[1]}], **EXACT)
-        optimizer.step(closure_of(lambda x, y: 0.5 * (scales[0] * x * x + scales[1] * y * y).sum(), [x, y], optimizer))
+        optimizer = ConjugateGradient(
+            [{"params": [x], "lr": rates[0]}, {"params": [y], "lr": rates[1]}], **EXACT
+        )
+        optimizer.step(
+            closure_of(
+                lambda x, y: 0.5 * (scales[0] * x * x + scales[1] * y * y).sum(), [x, y], optimizer
+            )
+        )
         assert (abs(x.item()) + abs(y.item()) < 1e-7) == gone
 
 
@@ -210,7 +226,11 @@ def test_restarts():
     _, optimizer = iterates(rosenbrock, [-1.2, 1.0], 9, restart=3)
     assert optimizer.report["restarts"] >= 2
     _, never = iterates(
-        lambda x: 0.5 * (x * x * torch.tensor([1.0, 5.0, 9.0])).sum(), torch.ones(3), 2, powell=1e9, **EXACT
+        lambda x: 0.5 * (x * x * torch.tensor([1.0, 5.0, 9.0])).sum(),
+        torch.ones(3),
+        2,
+        powell=1e9,
+        **EXACT,
     )
     assert never.report["restarts"] == 0
     _, always = iterates(rosenbrock, [-1.2, 1.0], 5, powell=1e-12)
@@ -252,7 +272,9 @@ def test_a_network_and_float32():
     z, x = torch.randn(2, 32, 3, generator=torch.Generator().manual_seed(0)).unbind()
     optimizer = ConjugateGradient(network.parameters(), iterations=20)
     losses = [
-        optimizer.step(closure_of(lambda *_: (network(z[:, :2]) - x).square().sum(1).mean(), [], optimizer)).item()
+        optimizer.step(
+            closure_of(lambda *_: (network(z[:, :2]) - x).square().sum(1).mean(), [], optimizer)
+        ).item()
         for _ in range(3)
     ]
     assert losses[2] < losses[0] < 3.5
@@ -261,16 +283,40 @@ def test_a_network_and_float32():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda x: ConjugateGradient([x], rule="pr"), ValueError, "unknown rule 'pr'; known: steepest_descent"),
-        (lambda x: ConjugateGradient([x], line_search="armijo"), ValueError, "unknown line search 'armijo'"),
-        (lambda x: ConjugateGradient([x], lr=0.0), ValueError, "lr must be a finite number > 0, got 0"),
+        (
+            lambda x: ConjugateGradient([x], rule="pr"),
+            ValueError,
+            "unknown rule 'pr'; known: steepest_descent",
+        ),
+        (
+            lambda x: ConjugateGradient([x], line_search="armijo"),
+            ValueError,
+            "unknown line search 'armijo'",
+        ),
+        (
+            lambda x: ConjugateGradient([x], lr=0.0),
+            ValueError,
+            "lr must be a finite number > 0, got 0",
+        ),
         (lambda x: ConjugateGradient([x], clip=(1.0, 0.0)), ValueError, "clip \\(low, high\\)"),
         (lambda x: ConjugateGradient([x], c1=0.2), ValueError, "0 < c1 < c2 < 1, got 0.2"),
         (lambda x: ConjugateGradient([x], restart=0), ValueError, "at least 1"),
         (lambda x: ConjugateGradient([x]).step(), ValueError, "needs a closure"),
-        (lambda x: ConjugateGradient([x]).step(lambda: 1.0), TypeError, "a tensor with one number; got float"),
-        (lambda x: ConjugateGradient([x]).step(lambda: torch.zeros(2)), TypeError, "one number; got \\(2,\\)"),
-        (lambda x: ConjugateGradient([x]).step(lambda: x.sum()), ValueError, "no parameter has a gradient"),
+        (
+            lambda x: ConjugateGradient([x]).step(lambda: 1.0),
+            TypeError,
+            "a tensor with one number; got float",
+        ),
+        (
+            lambda x: ConjugateGradient([x]).step(lambda: torch.zeros(2)),
+            TypeError,
+            "one number; got \\(2,\\)",
+        ),
+        (
+            lambda x: ConjugateGradient([x]).step(lambda: x.sum()),
+            ValueError,
+            "no parameter has a gradient",
+        ),
     ],
 )
 def test_bad_input(make, error, message):

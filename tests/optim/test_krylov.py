@@ -14,15 +14,21 @@ from gantut.optim.krylov import dense
 def system(n=8, seed=0):
     g = torch.Generator().manual_seed(seed)
     root = torch.randn(n, n, generator=g, dtype=torch.float64)
-    return root @ root.T + 0.5 * torch.eye(n, dtype=torch.float64), torch.randn(n, generator=g, dtype=torch.float64)
+    return root @ root.T + 0.5 * torch.eye(n, dtype=torch.float64), torch.randn(
+        n, generator=g, dtype=torch.float64
+    )
 
 
 def test_it_solves_in_n_steps_and_agrees_with_scipy():
     A, b = system()
     found = linear_cg(lambda v: A @ v, b, tolerance=1e-12)
-    assert torch.allclose(found.x, torch.linalg.solve(A, b), atol=1e-8) and len(found.residuals) <= 9
+    assert (
+        torch.allclose(found.x, torch.linalg.solve(A, b), atol=1e-8) and len(found.residuals) <= 9
+    )
     path = []
-    scipy.sparse.linalg.cg(A.numpy(), b.numpy(), rtol=1e-12, maxiter=5, callback=lambda x: path.append(x.copy()))
+    scipy.sparse.linalg.cg(
+        A.numpy(), b.numpy(), rtol=1e-12, maxiter=5, callback=lambda x: path.append(x.copy())
+    )
     for k, theirs in enumerate(path, start=1):
         ours = linear_cg(lambda v: A @ v, b, iterations=k)
         assert torch.allclose(ours.x, torch.tensor(theirs), atol=1e-10)
@@ -32,7 +38,9 @@ def test_it_solves_in_n_steps_and_agrees_with_scipy():
 def test_damping_and_a_warm_start():
     A, b = system()
     shifted = A + 3 * torch.eye(8, dtype=torch.float64)
-    assert torch.allclose(linear_cg(lambda v: A @ v, b, damping=3.0).x, torch.linalg.solve(shifted, b), atol=1e-8)
+    assert torch.allclose(
+        linear_cg(lambda v: A @ v, b, damping=3.0).x, torch.linalg.solve(shifted, b), atol=1e-8
+    )
     exact = torch.linalg.solve(A, b)
     assert linear_cg(lambda v: A @ v, b, exact + 1e-14).residuals[0] < 1e-10
 
@@ -58,8 +66,12 @@ def test_negative_curvature_and_the_border():
 
 
 def test_hessian_products():
-    x = torch.randn(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
-    y = torch.randn(2, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
+    x = torch.randn(
+        5, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True
+    )
+    y = torch.randn(
+        2, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True
+    )
 
     def loss(z):
         return (z[:5].exp() * z[2]).sum() + (z[5] * z[0]) ** 2 + z[6] ** 4
@@ -76,7 +88,9 @@ def rosenbrock(x):
     return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
 
-@pytest.mark.parametrize("start", [[-1.2, 1.0], [2.0, 2.0, -1.0, 0.5], [0.0] * 6, [-3.0, -4.0, 5.0]])
+@pytest.mark.parametrize(
+    "start", [[-1.2, 1.0], [2.0, 2.0, -1.0, 0.5], [0.0] * 6, [-3.0, -4.0, 5.0]]
+)
 def test_newton_cg_is_reliable_and_fast(start):
     """A global convergence from bad starts (there are local minima in more than three dimensions), and a quadratic end."""
     x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
@@ -102,7 +116,9 @@ def test_a_saddle_is_left():
 
 def test_a_network():
     network = MLPDecoder(2, (3,), hidden=(8,), activation="tanh", seed=0).double()
-    z, x = torch.randn(2, 32, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).unbind()
+    z, x = torch.randn(
+        2, 32, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).unbind()
     optimizer = NewtonCG(network.parameters())
 
     def loss():
@@ -121,7 +137,11 @@ def test_bad_input():
         (lambda: NewtonCG([x], radius=0.0), ValueError, "0 < radius ≤ max_radius"),
         (lambda: NewtonCG([x]).step(), ValueError, "needs a closure"),
         (lambda: NewtonCG([x]).step(lambda: 3.0), TypeError, "one number; got float"),
-        (lambda: NewtonCG([x]).step(lambda: torch.ones(())), ValueError, "does not depend on any parameter"),
+        (
+            lambda: NewtonCG([x]).step(lambda: torch.ones(())),
+            ValueError,
+            "does not depend on any parameter",
+        ),
         (lambda: NewtonCG([x]).step(lambda: (x * math.nan).sum()), ValueError, "not finite"),
         (
             lambda: linear_cg(lambda v: v, torch.ones(2, 2)),

@@ -9,7 +9,10 @@ from gantut.optim.line_search import Point, cubic_minimum, search
 FUNCTIONS = {
     "quadratic": (lambda a: (a - 3) ** 2, lambda a: 2 * (a - 3)),
     "steep": (lambda a: math.exp(min(a, 700)) - 20 * a, lambda a: math.exp(min(a, 700)) - 20),
-    "wavy": (lambda a: -a + 0.3 * math.sin(12 * a) + 0.05 * a * a, lambda a: -1 + 3.6 * math.cos(12 * a) + 0.1 * a),
+    "wavy": (
+        lambda a: -a + 0.3 * math.sin(12 * a) + 0.05 * a * a,
+        lambda a: -1 + 3.6 * math.cos(12 * a) + 0.1 * a,
+    ),
     "flat": (lambda a: -1e-9 * a + 1e-12 * a * a, lambda a: -1e-9 + 2e-12 * a),
     "kink": (lambda a: abs(a - 0.1), lambda a: 1.0 if a > 0.1 else -1.0),
 }
@@ -28,20 +31,33 @@ def test_the_conditions_hold(name, first, approximate):
     begin = start(name)
     if name == "wavy":
         begin = Point(0.0, f(0.13), df(0.13))
-        f, df = (lambda a: FUNCTIONS["wavy"][0](a + 0.13)), (lambda a: FUNCTIONS["wavy"][1](a + 0.13))
-    found = search(lambda a: (f(a), df(a)), begin, first, approximate=approximate, max_evaluations=60)
+        f, df = (
+            (lambda a: FUNCTIONS["wavy"][0](a + 0.13)),
+            (lambda a: FUNCTIONS["wavy"][1](a + 0.13)),
+        )
+    found = search(
+        lambda a: (f(a), df(a)), begin, first, approximate=approximate, max_evaluations=60
+    )
     assert found.accepted and 0 < found.evaluations <= 60
     point = found.point
     assert point.value == f(point.step) and point.slope == df(point.step)
     assert point.value <= begin.value + 1e-4 * point.step * begin.slope + 1e-12 * abs(begin.value)
-    assert abs(point.slope) <= -0.1 * begin.slope or (approximate and point.slope <= (2e-4 - 1) * begin.slope)
+    assert abs(point.slope) <= -0.1 * begin.slope or (
+        approximate and point.slope <= (2e-4 - 1) * begin.slope
+    )
 
 
 @pytest.mark.parametrize("approximate", [False, True])
 def test_a_tight_search_finds_the_minimum(approximate):
     f, df = FUNCTIONS["steep"]
     found = search(
-        lambda a: (f(a), df(a)), start("steep"), 1.0, approximate=approximate, c1=1e-10, c2=1e-9, max_evaluations=80
+        lambda a: (f(a), df(a)),
+        start("steep"),
+        1.0,
+        approximate=approximate,
+        c1=1e-10,
+        c2=1e-9,
+        max_evaluations=80,
     )
     assert found.accepted and found.point.step == pytest.approx(math.log(20), abs=1e-7)
 

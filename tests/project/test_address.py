@@ -41,14 +41,20 @@ def copy(tmp_path):
             f"See https://{OLD} and https://{OLD}/issues, or {colab}.\nNot https://github.com/a/b.\n"
         )
     (tmp_path / "notebooks").mkdir()
-    cells = [nbformat.v4.new_markdown_cell("# One", id="01-000"), nbformat.v4.new_code_cell("stale", id="01-001")]
+    cells = [
+        nbformat.v4.new_markdown_cell("# One", id="01-000"),
+        nbformat.v4.new_code_cell("stale", id="01-001"),
+    ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "01-one.ipynb")
     assert address(tmp_path) == (0, "")
     return tmp_path
 
 
 def texts(root):
-    return {path: path.read_text() for path in (*(root / name for name in NAMED), root / "notebooks" / "01-one.ipynb")}
+    return {
+        path: path.read_text()
+        for path in (*(root / name for name in NAMED), root / "notebooks" / "01-one.ipynb")
+    }
 
 
 def test_this_project_agrees_with_itself():

@@ -13,7 +13,9 @@ import gantut
 ROOT = Path(__file__).resolve().parents[2]
 # Rooms that a reader of the book does not call, and tables and kinds of types that carry no docstring of their own.
 INNER = ("gantut.__main__", "gantut.grading", "gantut.bugs")
-ENTRY = re.compile(r"^\.\. auto(module|class|exception|function):: (\S+)\n((?:[ ]+:[\w-]+:.*\n)*)", re.M)
+ENTRY = re.compile(
+    r"^\.\. auto(module|class|exception|function):: (\S+)\n((?:[ ]+:[\w-]+:.*\n)*)", re.M
+)
 
 
 def entries(text):
@@ -27,7 +29,11 @@ def entries(text):
         module = importlib.import_module(name)
         chosen = dict(re.findall(r":([\w-]+):[ ]*(.*)", options))
         listed = [n.strip() for n in chosen["members"].split(",") if n.strip()]
-        own = [n for n, v in vars(module).items() if not n.startswith("_") and getattr(v, "__module__", "") == name]
+        own = [
+            n
+            for n, v in vars(module).items()
+            if not n.startswith("_") and getattr(v, "__module__", "") == name
+        ]
         # Without a list: what __all__ says, or else what the module defines.
         names = listed or getattr(module, "__all__", own)
         found |= {qualified(getattr(module, n)) for n in names if hasattr(module, n)}
@@ -62,4 +68,7 @@ def test_everything_public_has_an_entry():
 def test_a_missing_entry_is_found(gone):
     text = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
     assert gone in text
-    assert any(name.endswith("." + gone.strip(", ")) for name in public() - entries(text.replace(gone, "", 1)))
+    assert any(
+        name.endswith("." + gone.strip(", "))
+        for name in public() - entries(text.replace(gone, "", 1))
+    )

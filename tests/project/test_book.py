@@ -56,7 +56,9 @@ def test_prose_stays_prose(text):
 def docstrings():
     for path in sorted(Path(gantut.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and (text := ast.get_docstring(node)):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and (
+                text := ast.get_docstring(node)
+            ):
                 yield f"{path.name}:{getattr(node, 'name', '')}", text
 
 
@@ -83,11 +85,16 @@ def test_what_code_takes_from_the_library():
     tree = ast.parse(
         "from gantut import losses, training\nfrom gantut.losses import r1\nt = training.GANTrainer\nlosses.nothing(t.step)"
     )
-    assert house.named_things(tree) == {"gantut.losses.penalties.r1", "gantut.training.gan.GANTrainer"}
+    assert house.named_things(tree) == {
+        "gantut.losses.penalties.r1",
+        "gantut.training.gan.GANTrainer",
+    }
 
 
 def test_functions_lead_to_their_chapters():
-    assert {"07-train-a-gan", "02-gan-concepts"} <= set(house.chapters_that_use()["gantut.training.gan.GANTrainer"])
+    assert {"07-train-a-gan", "02-gan-concepts"} <= set(
+        house.chapters_that_use()["gantut.training.gan.GANTrainer"]
+    )
     lines = "\n".join(house.used_in(losses.r1))
     assert ":doc:`7 </notebooks/07-train-a-gan>`" in lines and "table of losses" in lines
     assert "table of losses" not in "\n".join(house.used_in(training.GANTrainer))
@@ -95,9 +102,9 @@ def test_functions_lead_to_their_chapters():
 
 
 def test_a_docstring_on_its_way_to_the_page():
-    lines = inspect.cleandoc("γ·|x| of (N, *shape) and (M, *shape), its *input*, as |name|. [mescheder2018]").split(
-        "\n"
-    )
+    lines = inspect.cleandoc(
+        "γ·|x| of (N, *shape) and (M, *shape), its *input*, as |name|. [mescheder2018]"
+    ).split("\n")
     house.cite(None, "method", "", None, None, lines)
     assert lines == [
         r":math:`\gamma \cdot \lvert x\rvert` of (N, \*shape) and (M, \*shape), its *input*, as \|name\|. :cite:`mescheder2018`"
@@ -118,18 +125,20 @@ def test_chinese_words_are_cut_into_pairs():
 
 
 def test_every_term_of_the_glossary_has_its_chinese_word():
-    terms = re.findall(r"^([A-Z\w].*)\n  \S", (ROOT / "book" / "glossary.md").read_text(encoding="utf-8"), re.M)
+    terms = re.findall(
+        r"^([A-Z\w].*)\n  \S", (ROOT / "book" / "glossary.md").read_text(encoding="utf-8"), re.M
+    )
     assert len(terms) == len(set(terms)) > 60
-    assert [term for term in terms if not re.fullmatch(rf".+ \([^()]*{house.CHINESE}\)", term)] == []
+    assert [
+        term for term in terms if not re.fullmatch(rf".+ \([^()]*{house.CHINESE}\)", term)
+    ] == []
 
 
 # -- what is shipped -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_only_the_icons_in_use_are_kept():
-    script = (
-        'a={sun:[1,2,["light"],"f1","M1"],"moon-o":[1,2,[],"f2",["M2","M3"]],bars:[1,2,["navicon"],"f3","M4"]},b={x:1}'
-    )
+    script = 'a={sun:[1,2,["light"],"f1","M1"],"moon-o":[1,2,[],"f2",["M2","M3"]],bars:[1,2,["navicon"],"f3","M4"]},b={x:1}'
     kept = ship.only_icons(script, {"light", "moon-o"})
     assert kept == 'a={sun:[1,2,["light"],"f1","M1"],"moon-o":[1,2,[],"f2",["M2","M3"]],},b={x:1}'
 
@@ -145,14 +154,18 @@ def test_only_the_rules_in_use_are_kept():
 def test_the_archive(tmp_path):
     out = tmp_path / "html"
     (out / "book").mkdir(parents=True)
-    (out / "book" / "index.html").write_text("<p>a <!-- online --><a href='x.zip'>zip</a><!-- /online --> b</p>")
+    (out / "book" / "index.html").write_text(
+        "<p>a <!-- online --><a href='x.zip'>zip</a><!-- /online --> b</p>"
+    )
     (out / "page.html").write_text("<p>" + "x" * 5000)
     (out / "script.js.map").write_text("{}")
     target = out / ship.ARCHIVE
     size = ship.pack(out, target)
     first = target.read_bytes()
     assert size == len(first) < 2000
-    assert ship.pack(out, target) == size and target.read_bytes() == first, "the archive holds itself, or a date"
+    assert ship.pack(out, target) == size and target.read_bytes() == first, (
+        "the archive holds itself, or a date"
+    )
     with zipfile.ZipFile(target) as archive:
         assert archive.namelist() == ["gantut-book/book/index.html", "gantut-book/page.html"]
         assert archive.read("gantut-book/book/index.html") == b"<p>a  b</p>"

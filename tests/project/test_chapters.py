@@ -47,7 +47,9 @@ def test_an_opening_that_lacks_something(part):
 
 def test_a_chapter_without_a_line(tmp_path, monkeypatch):
     lines = tmp_path / "chapters.toml"
-    lines.write_text(re.sub(r"(?m)^07 = .*$", "", chapters.LINES.read_text(encoding="utf-8")), encoding="utf-8")
+    lines.write_text(
+        re.sub(r"(?m)^07 = .*$", "", chapters.LINES.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     monkeypatch.setattr(chapters, "LINES", lines)
     with pytest.raises(ValueError, match="07-train-a-gan has no line in chapters.toml"):
         chapters.chapters()
@@ -66,7 +68,10 @@ def test_marks(tmp_path, monkeypatch):
 def test_what_the_card_says():
     one = chapters.Chapter("04-x", "Title", "Line.", "under a minute", [1, 2], 3, 1, 4)
     text = chapters.card(one, 4)
-    assert "●●●○</span> after 1, 2 · runs in under a minute<br>1 checked statement, 4 exercises" in text
+    assert (
+        "●●●○</span> after 1, 2 · runs in under a minute<br>1 checked statement, 4 exercises"
+        in text
+    )
     assert chapters.listed([1, 2, 4, 5, 6]) == "1, 2, 4–6" and chapters.listed([3]) == "3"
 
 
@@ -77,7 +82,10 @@ def test_the_moving_picture():
     moving, still = (picture.STATIC / name for name in ("learning.webp", "learning-still.webp"))
     assert moving.stat().st_size < 300_000 and still.stat().st_size < 30_000
     with Image.open(moving) as film, Image.open(still) as last:
-        assert film.n_frames == len(picture.ROUNDS) and film.size == last.size == (picture.PIXELS, picture.PIXELS)
+        assert film.n_frames == len(picture.ROUNDS) and film.size == last.size == (
+            picture.PIXELS,
+            picture.PIXELS,
+        )
     page = chapters.INDEX.read_text(encoding="utf-8")
     assert f"in {picture.ROUNDS[-1]:,} rounds" in page
     assert page.count(f'width="{picture.PIXELS}" height="{picture.PIXELS}"') == 2

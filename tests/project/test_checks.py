@@ -24,9 +24,9 @@ def test_no_check_cell_is_left_out():
     assert {f"check-{one.label}" for one in rows} == tags and len(rows) == len(tags) >= 30
     for one in rows:
         for _, value, allowed in one.reports:
-            assert float(value.removeprefix("below ")) <= float(allowed) * 1.0001 or value.startswith("below"), (
-                one.label
-            )
+            assert float(value.removeprefix("below ")) <= float(
+                allowed
+            ) * 1.0001 or value.startswith("below"), one.label
 
 
 def test_the_derivations_are_checked_throughout():
@@ -44,7 +44,9 @@ def test_the_derivations_are_checked_throughout():
 
 
 def test_a_row():
-    one = checks.Checked("lemma", "A title", "lem-x", "06-conjugate-directions", [("gap", "2e-05", "0.001")])
+    one = checks.Checked(
+        "lemma", "A title", "lem-x", "06-conjugate-directions", [("gap", "2e-05", "0.001")]
+    )
     assert re.fullmatch(
         r"\| \{prf:ref\}`A title <lem-x>` \(lemma\) \| \{doc\}`6 <[^>]*06-conjugate-directions>` \| 2e-05 \| 0.001 \|",
         checks.row(one),

@@ -10,7 +10,10 @@ PIXEL = base64.b64encode(b"\x89PNG a picture").decode()
 
 
 def drawing(number, pictures, caption="A  curve\nrises."):
-    outputs = [new_output("display_data", data={"image/png": PIXEL, "text/plain": "<Figure>"}) for _ in range(pictures)]
+    outputs = [
+        new_output("display_data", data={"image/png": PIXEL, "text/plain": "<Figure>"})
+        for _ in range(pictures)
+    ]
     outputs.append(new_output("stream", name="stdout", text="done\n"))
     meta = {"mystnb": {"figure": {"caption": caption}, "image": {"alt": "A line."}}}
     cell = new_code_cell("plot()", outputs=outputs, metadata=meta)

@@ -10,24 +10,24 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = {
     "gantut.processes": -1,
     "gantut.checking": 0,
-    "gantut.compression": 0,
-    "gantut.restoration": 0,
+    "gantut.applications.compression": 0,
+    "gantut.applications.restoration": 0,
     "gantut.data": 0,
     "gantut.networks": 0,
-    "gantut.experiments": 1,
+    "gantut.seeds": 1,
     "gantut.losses.divergences": 0,
     "gantut.losses.augmentation": 0,
     "gantut.losses.packing": 0,
-    "gantut.losses.adversarial": 1,
+    "gantut.losses.gan": 1,
     "gantut.losses.penalties": 1,
-    "gantut.likelihoods": 1,
-    "gantut.priors": 1,
-    "gantut.codes": 1,
+    "gantut.models.likelihoods": 1,
+    "gantut.models.priors": 1,
+    "gantut.models.code_priors": 1,
     "gantut.optim": 1,
-    "gantut.dynamics": 2,
-    "gantut.vae": 2,
-    "gantut.vqvae": 2,
-    "gantut.ppca": 2,
+    "gantut.games.dynamics": 2,
+    "gantut.models.vae": 2,
+    "gantut.models.vqvae": 2,
+    "gantut.models.ppca": 2,
     "gantut.losses": 2,
     "gantut.metrics": 3,
     "gantut.training": 3,
@@ -37,13 +37,19 @@ FLOORS = {
 
 
 def place(module):
-    return next((prefix, floor) for prefix, floor in FLOORS.items() if f"{module}.".startswith(f"{prefix}."))
+    return next(
+        (prefix, floor) for prefix, floor in FLOORS.items() if f"{module}.".startswith(f"{prefix}.")
+    )
 
 
 def imports(source):
     """The gantut modules that a source imports when it is loaded (type-only imports do not run)."""
     tree = ast.parse(source)
-    type_only = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    type_only = [
+        n
+        for n in ast.walk(tree)
+        if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)
+    ]
     skipped = {id(child) for block in type_only for child in ast.walk(block)}
     for node in ast.walk(tree):
         if id(node) in skipped:
@@ -61,7 +67,9 @@ def faults(module, source):
     room, floor = place(module)
     for other in imports(source):
         other_room, other_floor = place(other)
-        inside = other_room == room or (module == "gantut.losses" and other.startswith("gantut.losses."))
+        inside = other_room == room or (
+            module == "gantut.losses" and other.startswith("gantut.losses.")
+        )
         if not inside and other_floor >= floor:
             yield f"{module} (floor {floor}) imports {other} (floor {other_floor})"
 
@@ -84,7 +92,7 @@ def test_imports_go_down():
         ("gantut.data.digits", "from gantut.training import GANTrainer"),
         ("gantut.networks.mlp", "import gantut.data"),
         ("gantut.metrics", "def f():\n    from gantut import training"),
-        ("gantut.likelihoods", "from gantut.vae import VAE"),
+        ("gantut.models.likelihoods", "from gantut.models.vae import VAE"),
         ("gantut.training.gan", "from gantut import plots"),
     ],
 )

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ("book", "test", "check", "notebooks", "assignments", "grade", "bench", "serve", "clean", "help")
+TARGETS = (
+    "book",
+    "test",
+    "check",
+    "notebooks",
+    "assignments",
+    "grade",
+    "bench",
+    "serve",
+    "clean",
+    "help",
+)
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
@@ -18,7 +29,9 @@ def make(folder, *arguments):
     inherited = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "TORCH_INDEX"}
     environment = {name: value for name, value in os.environ.items() if name not in inherited}
     command = ["make", *arguments]
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     return result.stdout.replace("\\\n", " ")
 
@@ -57,7 +70,10 @@ def test_make_test_runs_every_kind_of_check(project):
         assert any(re.search(pattern, line) for line in lines), f"{pattern} in\n" + "\n".join(lines)
     for line in lines:
         if "-m pytest" in line:
-            assert all(f"{name}=1" in line for name in ("OMP_NUM_THREADS", "GANTUT_WORKERS", "TQDM_DISABLE"))
+            assert all(
+                f"{name}=1" in line
+                for name in ("OMP_NUM_THREADS", "GANTUT_WORKERS", "TQDM_DISABLE")
+            )
 
 
 def test_make_check_leaves_the_slow_part_out(project):
@@ -109,11 +125,17 @@ def test_a_torch_index_is_used_for_torch_alone(project):
     def lines_of(file):
         """What the recipe's own grep puts into that file."""
         (command,) = re.findall(rf"^(grep .*) > \.venv/{file}$", said, re.M)
-        return subprocess.run(command, shell=True, cwd=project, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            command, shell=True, cwd=project, capture_output=True, text=True, check=True
+        ).stdout
 
     torch, rest = lines_of("torch.txt").splitlines(), lines_of("rest.txt").splitlines()
     assert [line.split("==")[0] for line in torch] == ["torch", "torchvision"]
-    assert not [line for line in rest if line.startswith(("torch==", "torchvision==", "nvidia", "cuda", "triton"))]
+    assert not [
+        line
+        for line in rest
+        if line.startswith(("torch==", "torchvision==", "nvidia", "cuda", "triton"))
+    ]
     assert any(line.startswith("torchmetrics==") for line in rest)
 
 
@@ -129,7 +151,10 @@ def test_grade_takes_an_assignment_and_a_folder(project):
 
 
 def test_archive_and_pdf_need_the_book(project):
-    for target, command in (("archive", "cp _build/html/gantut-book.zip"), ("pdf", ".venv/bin/python .ci/pdf.py")):
+    for target, command in (
+        ("archive", "cp _build/html/gantut-book.zip"),
+        ("pdf", ".venv/bin/python .ci/pdf.py"),
+    ):
         said = make(project, "-n", target)
         assert said.index("jupyter-book build") < said.index(command)
 

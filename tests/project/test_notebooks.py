@@ -18,7 +18,11 @@ import gantut
 
 ROOT = Path(__file__).resolve().parents[2]
 # Assignments have rules of their own, in tests/assignments.
-NOTEBOOKS = sorted(p for p in (ROOT / "notebooks").rglob("*.ipynb") if "assignments" not in p.relative_to(ROOT).parts)
+NOTEBOOKS = sorted(
+    p
+    for p in (ROOT / "notebooks").rglob("*.ipynb")
+    if "assignments" not in p.relative_to(ROOT).parts
+)
 LARGEST = 1_500_000
 # A directive with its argument and its options; the kind must not hold a capturing group.
 FENCE = r"^[ ]*(?:`{3,}|:{3,})\{%s\}[ ]*(.*)\n((?:[ ]*:[\w-]+:.*\n)*)"
@@ -34,13 +38,23 @@ def public_names():
     for entry in pkgutil.iter_modules(gantut.__path__, "gantut."):
         if not entry.name.endswith("__main__"):
             room = importlib.import_module(entry.name)
-            own = (name for name, value in vars(room).items() if getattr(value, "__module__", "") == entry.name)
+            own = (
+                name
+                for name, value in vars(room).items()
+                if getattr(value, "__module__", "") == entry.name
+            )
             found.update(getattr(room, "__all__", own))
     return frozenset(name for name in found if not name.startswith("_"))
 
 
 def bib_keys():
-    return set(re.findall(r"^@\w+\{([^,\s]+)", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"), re.M))
+    return set(
+        re.findall(
+            r"^@\w+\{([^,\s]+)",
+            (ROOT / "book" / "references.bib").read_text(encoding="utf-8"),
+            re.M,
+        )
+    )
 
 
 def directives(kind, text):
@@ -108,9 +122,13 @@ def frame(notebook, name):
 
 def statements(notebook, name):
     """Every statement has its check, every check its statement; a check asserts and prints."""
-    checks = {tag: cell for cell in code(notebook) for tag in tags(cell) if tag.startswith("check-")}
+    checks = {
+        tag: cell for cell in code(notebook) for tag in tags(cell) if tag.startswith("check-")
+    }
     wanted = set()
-    for title, options in directives("prf:(?:theorem|proposition|lemma|corollary)", prose(notebook)):
+    for title, options in directives(
+        "prf:(?:theorem|proposition|lemma|corollary)", prose(notebook)
+    ):
         label = options.get("label", "").strip()
         if not label:
             yield f"the statement {title!r} has no label"
@@ -148,7 +166,11 @@ def figures(notebook, name):
             yield f"the figure of cell {cell.id} has no alt text"
         if not all(alts):
             yield f"the animation of cell {cell.id} has no alt text"
-        told = after is not None and after.cell_type == "markdown" and re.match(r"\s*[^\s#`:<!|{-]", after.source)
+        told = (
+            after is not None
+            and after.cell_type == "markdown"
+            and re.match(r"\s*[^\s#`:<!|{-]", after.source)
+        )
         if (pictures or (alts and not told)) and not caption:
             yield f"the figure of cell {cell.id} has no caption"
 
@@ -189,7 +211,9 @@ def exercises(notebook, name):
             continue
         if current is not None and re.search(r"^#+ ", cell.source.split("{solution-end}")[0], re.M):
             yield f"a section begins inside the solution of {current}"
-        for start, end in re.findall(r"\{solution-start\}[ ]*(\S+)|(\{solution-end\})", cell.source):
+        for start, end in re.findall(
+            r"\{solution-start\}[ ]*(\S+)|(\{solution-end\})", cell.source
+        ):
             if start:
                 current = start
                 solved[start] = False
@@ -214,7 +238,10 @@ def formulas(notebook, name):
             continue
         lines, inside = [line.strip() for line in cell.source.split("\n")], False
         for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
-            opens, closes = line.startswith("$$") and not inside, line.count("$$") == (1 if inside else 2)
+            opens, closes = (
+                line.startswith("$$") and not inside,
+                line.count("$$") == (1 if inside else 2),
+            )
             inside = (inside or opens) and not closes
             if (opens and before) or ("$$" in line and closes and after):
                 yield f"the formula {line[:40]!r} of cell {cell.id} is not a paragraph of its own"
@@ -248,7 +275,9 @@ def redefinitions(notebook, name):
     """What the library has may be written by hand, if it is then held against the library's."""
     cells = code(notebook)
     for number, cell in enumerate(cells):
-        defined = {n.name for n in parsed(cell).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+        defined = {
+            n.name for n in parsed(cell).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))
+        }
         for twice in sorted(defined & public_names()):
             if not any(asserts(near) for near in cells[number : number + 3]):
                 yield f"cell {cell.id} defines {twice} again, and nothing asserts that it equals the library's"
@@ -257,7 +286,10 @@ def redefinitions(notebook, name):
 def faults(notebook, name, keys):
     """What is wrong with a chapter, one sentence a fault."""
     rules = (frame, statements, figures, exercises, formulas, outputs, redefinitions)
-    return [*(fault for rule in rules for fault in rule(notebook, name)), *citations(notebook, keys)]
+    return [
+        *(fault for rule in rules for fault in rule(notebook, name)),
+        *citations(notebook, keys),
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -285,7 +317,9 @@ def picture():
 
 
 def animation(alt=' alt="A dot moves."'):
-    return new_output("display_data", data={"text/html": f'<img src="data:image/gif;base64,AAAA"{alt}>'})
+    return new_output(
+        "display_data", data={"text/html": f'<img src="data:image/gif;base64,AAAA"{alt}>'}
+    )
 
 
 def sound():
@@ -297,7 +331,9 @@ def sound():
         new_code_cell(SETUP, metadata=setup),
         new_markdown_cell(STATEMENT + "\n\n![A plane](plane.png)"),
         new_code_cell(
-            "assert 1 + 1 == 2\nprint(1 + 1)", metadata={"tags": ["check-prop-sum"]}, outputs=[new_output(**STDOUT)]
+            "assert 1 + 1 == 2\nprint(1 + 1)",
+            metadata={"tags": ["check-prop-sum"]},
+            outputs=[new_output(**STDOUT)],
         ),
         new_code_cell("plot()", metadata=figure, outputs=[picture()]),
         new_code_cell("animate()", outputs=[animation()]),
@@ -306,7 +342,9 @@ def sound():
         new_code_cell("assert GANTrainer() == other"),
         new_markdown_cell(EXERCISE),
         new_code_cell("1 + 1"),
-        new_markdown_cell("````{solution-end}\n````\n\n## Take-aways\n\nIt adds.\n\n## References\n\nNone."),
+        new_markdown_cell(
+            "````{solution-end}\n````\n\n## Take-aways\n\nIt adds.\n\n## References\n\nNone."
+        ),
     ]
     for number, cell in enumerate(cells):
         cell.id = f"03-{number:03d}"
@@ -361,42 +399,77 @@ CASES = [
     ("at most", put(10, outputs=[{**STDOUT, "text": "2" * LARGEST}])),
     ("has no label", replace(2, ":label: prop-sum\n", "")),
     ("no cell tagged check-prop-sum", put(3, metadata={})),
-    ("no cell tagged check-prop-gap", replace(0, "# A title", "# A title\n\n:::{prf:theorem}\n:label: prop-gap\n:::")),
-    ("no cell tagged check-prop-gap", replace(2, STATEMENT, STATEMENT + "\n```{prf:lemma} B\n:label: prop-gap\n```")),
-    ("no cell tagged check-cor-sum", replace(2, "proposition} A sum\n:label: prop-", "corollary}\n:label: cor-")),
+    (
+        "no cell tagged check-prop-gap",
+        replace(0, "# A title", "# A title\n\n:::{prf:theorem}\n:label: prop-gap\n:::"),
+    ),
+    (
+        "no cell tagged check-prop-gap",
+        replace(2, STATEMENT, STATEMENT + "\n```{prf:lemma} B\n:label: prop-gap\n```"),
+    ),
+    (
+        "no cell tagged check-cor-sum",
+        replace(2, "proposition} A sum\n:label: prop-", "corollary}\n:label: cor-"),
+    ),
     ("check-prop-sum has no statement", replace(2, "{prf:proposition}", "{prf:remark}")),
     ("asserts nothing", replace(3, "assert 1 + 1 == 2\n", "")),
     ("asserts nothing", replace(3, "assert 1 + 1 == 2\n", "assert True\n# assert\n")),
     ("prints nothing", put(3, outputs=[])),
     ("03-004 has no alt text", put(4, metadata={"mystnb": {"figure": {"caption": "A line."}}})),
     ("03-004 has no caption", put(4, metadata={"mystnb": {"image": {"alt": "A rising line."}}})),
-    ("03-004 has no caption", put(4, metadata={"mystnb": {"figure": {"caption": " "}, "image": {"alt": "A line."}}})),
+    (
+        "03-004 has no caption",
+        put(4, metadata={"mystnb": {"figure": {"caption": " "}, "image": {"alt": "A line."}}}),
+    ),
     ("03-005 has no alt text", put(5, outputs=[animation("")])),
     ("03-005 has no alt text", put(5, outputs=[animation(' alt=""')])),
     ("03-005 has no caption", drop(6)),
     ("03-005 has no caption", replace(6, "The dot", "## The dot")),
     ("prose of cell 03-002 has no alt", replace(2, "![A plane]", "![]")),
-    ("prose of cell 03-006 has no alt", replace(6, "The dot", "```{figure} dot.png\nThe dot\n```\n")),
+    (
+        "prose of cell 03-006 has no alt",
+        replace(6, "The dot", "```{figure} dot.png\nThe dot\n```\n"),
+    ),
     ("prose of cell 03-006 has no alt", replace(6, "The dot", 'The <img src="dot.png"> dot')),
     ("citation 'there2021'", replace(0, "there2021", "there2021, here2020")),
     ("citation 'nowhere2022'", replace(6, "The dot", "The dot of {cite:t}`nowhere2022`")),
     ("'Sums' has a title", replace(9, "{exercise}", "{exercise} Sums")),
     ("exercise has no label", replace(9, ":label: ex-one\n", "")),
-    ("exercise ex-one has no solution", replace(9, "{solution-start} ex-one", "{solution-start} ex-two")),
-    ("solution ex-two has no exercise", replace(9, "{solution-start} ex-one", "{solution-start} ex-two")),
+    (
+        "exercise ex-one has no solution",
+        replace(9, "{solution-start} ex-one", "{solution-start} ex-two"),
+    ),
+    (
+        "solution ex-two has no exercise",
+        replace(9, "{solution-start} ex-one", "{solution-start} ex-two"),
+    ),
     ("has no code that ran", drop(10)),
     ("has no code that ran", put(10, execution_count=None)),
     ("does not end", replace(11, "{solution-end}", "{note}")),
-    ("begins inside the solution of ex-one", replace(11, "````{solution-end}", "## More\n\n````{solution-end}")),
+    (
+        "begins inside the solution of ex-one",
+        replace(11, "````{solution-end}", "## More\n\n````{solution-end}"),
+    ),
     ("not a paragraph of its own", replace(6, "The dot", "So\n$$a = b$$\n\nThe dot")),
     ("not a paragraph of its own", replace(6, "The dot", "$$\na = b\n$$\nThe dot")),
-    ("stores an error", put(10, outputs=[{"output_type": "error", "ename": "E", "evalue": "", "traceback": []}])),
+    (
+        "stores an error",
+        put(10, outputs=[{"output_type": "error", "ename": "E", "evalue": "", "traceback": []}]),
+    ),
     ("stores stderr", put(10, outputs=[{**STDOUT, "name": "stderr"}])),
     (
         "stores a widget",
-        put(10, outputs=[new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {}})]),
+        put(
+            10,
+            outputs=[
+                new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {}})
+            ],
+        ),
     ),
-    ("metadata of an output", put(10, outputs=[new_output("display_data", metadata={"isolated": True})])),
+    (
+        "metadata of an output",
+        put(10, outputs=[new_output("display_data", metadata={"isolated": True})]),
+    ),
     ("stores execution times", put(10, metadata={"execution": {"iopub.status.busy": "now"}})),
     ("is skipped", put(10, metadata={"tags": ["nbval-skip"]})),
     ("execution counts", put(10, execution_count=99)),
@@ -410,7 +483,9 @@ def test_a_sound_chapter_has_no_fault():
     assert faults(sound(), "03-sums", {"here2020", "there2021"}) == []
 
 
-@pytest.mark.parametrize(("expected", "change"), CASES, ids=[f"{n:02d} {text}" for n, (text, _) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("expected", "change"), CASES, ids=[f"{n:02d} {text}" for n, (text, _) in enumerate(CASES)]
+)
 def test_the_rule_rejects(expected, change):
     notebook = sound()
     change(notebook)

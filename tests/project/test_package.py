@@ -28,9 +28,19 @@ KERNEL = {"IPython", "ipykernel"}
 
 def python(*arguments, folder, path=""):
     """Run Python in that folder, with that path before the environment's own copy of the library."""
-    environment = {**os.environ, "PYTHONPATH": str(path), "PYTHONSAFEPATH": "1", "TQDM_DISABLE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(path),
+        "PYTHONSAFEPATH": "1",
+        "TQDM_DISABLE": "1",
+    }
     done = subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -59,7 +69,18 @@ def installed(built):
     """A folder into which the wheel alone was installed."""
     (wheel,) = (built / "dist").glob("*.whl")
     target = built / "target"
-    pip = ("-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile", "--target", target, wheel)
+    pip = (
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--no-compile",
+        "--target",
+        target,
+        wheel,
+    )
     python(*pip, folder=built)
     return target
 
@@ -91,12 +112,24 @@ def test_the_sdist_makes_the_same_wheel(built):
     (tree,) = (built / "unpacked").iterdir()
     again = built / "again"
     again.mkdir()
-    python("-W", "ignore", "-c", f"from setuptools import build_meta as b; b.build_wheel({str(again)!r})", folder=tree)
+    python(
+        "-W",
+        "ignore",
+        "-c",
+        f"from setuptools import build_meta as b; b.build_wheel({str(again)!r})",
+        folder=tree,
+    )
     (first,), (second,) = (built / "dist").glob("*.whl"), again.glob("*.whl")
     contents = []
     for wheel in (first, second):
         with zipfile.ZipFile(wheel) as archive:
-            contents.append({name: archive.read(name) for name in archive.namelist() if not name.endswith("RECORD")})
+            contents.append(
+                {
+                    name: archive.read(name)
+                    for name in archive.namelist()
+                    if not name.endswith("RECORD")
+                }
+            )
     assert contents[0] == contents[1]
 
 
@@ -119,8 +152,15 @@ def test_setup_cells_and_imports_run_with_the_wheel_alone(installed, tmp_path):
 
     cells = {}
     for path in NOTEBOOKS:
-        sources = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
-        lines = [ast.unparse(node) for source in sources[1:] for node in ast.walk(parsed(source)) if is_import(node)]
+        sources = [
+            c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"
+        ]
+        lines = [
+            ast.unparse(node)
+            for source in sources[1:]
+            for node in ast.walk(parsed(source))
+            if is_import(node)
+        ]
         cells[path.stem] = [sources[0], "\n".join(lines)]
         assert 'find_spec("gantut")' in sources[0] and lines
     (tmp_path / "cells.json").write_text(json.dumps(cells))
@@ -132,7 +172,9 @@ def test_setup_cells_and_imports_run_with_the_wheel_alone(installed, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_first_chapter_runs_in_an_empty_folder_with_the_wheel_alone(installed, tmp_path, monkeypatch):
+def test_the_first_chapter_runs_in_an_empty_folder_with_the_wheel_alone(
+    installed, tmp_path, monkeypatch
+):
     """Top to bottom, as in Colab, and it prints what is stored. The other chapters' full runs are nbval's."""
     from nbclient import NotebookClient
 
@@ -160,13 +202,19 @@ def parsed(source):
 
 
 def is_import(node):
-    return isinstance(node, (ast.Import, ast.ImportFrom)) and getattr(node, "module", "") != "__future__"
+    return (
+        isinstance(node, (ast.Import, ast.ImportFrom))
+        and getattr(node, "module", "") != "__future__"
+    )
 
 
 @cache
 def brought_along():
     """Top-level modules that come with the wheel: the core dependencies, and what these need on their part."""
-    names, todo = set(), [canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]]
+    names, todo = (
+        set(),
+        [canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]],
+    )
     while todo:
         name = todo.pop()
         if name in names:
@@ -181,7 +229,11 @@ def brought_along():
             if needed.marker is None or needed.marker.evaluate({"extra": ""}):
                 todo.append(canonicalize_name(needed.name))
     modules = importlib.metadata.packages_distributions()
-    return {module for module, owners in modules.items() if {canonicalize_name(o) for o in owners} & names}
+    return {
+        module
+        for module, owners in modules.items()
+        if {canonicalize_name(o) for o in owners} & names
+    }
 
 
 def notebook_faults(name, sources, modules):
@@ -196,10 +248,18 @@ def notebook_faults(name, sources, modules):
             else:
                 found = []
             for module in (
-                {m.split(".")[0] for m in found} - modules - set(sys.stdlib_module_names) - KERNEL - {"gantut"}
+                {m.split(".")[0] for m in found}
+                - modules
+                - set(sys.stdlib_module_names)
+                - KERNEL
+                - {"gantut"}
             ):
                 yield f"{name} imports {module}, which does not come with the wheel"
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[\w./-]+", node.value):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and re.fullmatch(r"[\w./-]+", node.value)
+            ):
                 text = node.value
                 relative = not text.startswith("/") and ("/" in text or "." in text)
                 if relative and any((base / text).is_file() for base in (ROOT, ROOT / "notebooks")):
@@ -224,6 +284,12 @@ def test_a_notebook_needs_nothing_from_the_checkout(path):
 def test_a_notebook_that_needs_more_is_found(source, fault):
     assert any(fault in said for said in notebook_faults("x", [source], brought_along()))
     assert (
-        list(notebook_faults("x", ["import torch, json\nfrom gantut import data\nopen('run.pt')"], brought_along()))
+        list(
+            notebook_faults(
+                "x",
+                ["import torch, json\nfrom gantut import data\nopen('run.pt')"],
+                brought_along(),
+            )
+        )
         == []
     )

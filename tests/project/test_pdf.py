@@ -27,7 +27,12 @@ def test_the_long_page(html):
     assert len(ids) == len(set(ids)) and "notebooks-01-a--p" in ids
     first = soup.find(id="notebooks-01-a")
     links = [a["href"] for a in first.find_all("a")]
-    assert links == ["#notebooks-02-b--two", "#notebooks-01-a--p", "book/c.html", "https://example.org/x"]
+    assert links == [
+        "#notebooks-02-b--two",
+        "#notebooks-01-a--p",
+        "book/c.html",
+        "https://example.org/x",
+    ]
     assert first.img["src"] == "_images/a.png" and "loading" not in first.img.attrs
     assert first.details.has_attr("open") and "dropdown" not in str(first)
     assert first.find("script") is None
@@ -37,7 +42,9 @@ def test_the_long_page(html):
 
 def test_the_pages_of_the_contents():
     names = pdf.documents()
-    assert names[0] == "book/index" and "notebooks/01-background" in names and "book/glossary" in names
+    assert (
+        names[0] == "book/index" and "notebooks/01-background" in names and "book/glossary" in names
+    )
     assert not [name for name in names if "play" in name], "widgets are for the browser"
 
 
@@ -64,5 +71,7 @@ def test_the_landing_page_offers_it(html):
 
 def test_without_a_browser(monkeypatch):
     monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
-    with pytest.raises(FileNotFoundError, match="make pdf needs a browser: install one of chromium"):
+    with pytest.raises(
+        FileNotFoundError, match="make pdf needs a browser: install one of chromium"
+    ):
         pdf.browser()

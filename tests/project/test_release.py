@@ -20,10 +20,14 @@ def test_the_citation_has_the_version():
 def test_the_changelog_has_the_version_or_what_comes_next():
     """A version that was released has its heading; the newest changes stand first."""
     headings = re.findall(
-        r"^## \[?(Unreleased|\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M
+        r"^## \[?(Unreleased|\d+\.\d+\.\d+)",
+        (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        re.M,
     )
     assert headings[0] in ("Unreleased", VERSION)
-    released = [tuple(map(int, heading.split("."))) for heading in headings if heading != "Unreleased"]
+    released = [
+        tuple(map(int, heading.split("."))) for heading in headings if heading != "Unreleased"
+    ]
     assert released == sorted(released, reverse=True)
     assert all(number <= tuple(map(int, VERSION.split("."))) for number in released)
 

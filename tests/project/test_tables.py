@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import tables
 
-from gantut import losses, metrics, networks, priors
-from gantut.likelihoods import LIKELIHOODS
+from gantut import losses, metrics, networks
+from gantut.models import priors
+from gantut.models.likelihoods import LIKELIHOODS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,13 +28,29 @@ TOOLS = {
         "Divergence",
         "Penalty",
     ),
-    *("RateSplit", "Schedule", "adversarial_loss", "divergence", "f_divergence", "f_gan", "input_gradient", "softplus"),
+    *(
+        "RateSplit",
+        "Schedule",
+        "adversarial_loss",
+        "divergence",
+        "f_divergence",
+        "f_gan",
+        "input_gradient",
+        "softplus",
+    ),
     *("packed_shape", "label_smoothing", "least_squares"),
 }
 WANTED = {
     "adversarial": set(losses.LOSSES),
     "penalties": set(losses.PENALTIES),
-    "remedies": {"auxiliary", "ProjectionHead", "augmentation", "pack", "MinibatchStddev", "normalise_spectrally"},
+    "remedies": {
+        "auxiliary",
+        "ProjectionHead",
+        "augmentation",
+        "pack",
+        "MinibatchStddev",
+        "normalise_spectrally",
+    },
     "schedules": set(losses.SCHEDULES),
     "likelihoods": set(LIKELIHOODS),
     "priors": {name for name in vars(priors) if name.endswith("Prior")},
@@ -48,11 +65,19 @@ WANTED["vae"] = {
 
 def faults(data):
     """What is missing or unknown, sources that are not in the list of references, tests that are not there."""
-    keys = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"), re.M))
+    keys = set(
+        re.findall(
+            r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"), re.M
+        )
+    )
     for family in sorted(set(data) | set(WANTED)):
         rows = data.get(family, {"rows": {}})["rows"]
-        yield from (f"{family}: {name} has no row" for name in sorted(WANTED.get(family, set()) - set(rows)))
-        yield from (f"{family}: {name} is unknown" for name in sorted(set(rows) - WANTED.get(family, set())))
+        yield from (
+            f"{family}: {name} has no row" for name in sorted(WANTED.get(family, set()) - set(rows))
+        )
+        yield from (
+            f"{family}: {name} is unknown" for name in sorted(set(rows) - WANTED.get(family, set()))
+        )
         for name, row in rows.items():
             if row["source"] not in keys:
                 yield f"{name}: no reference {row['source']}"
@@ -62,7 +87,11 @@ def faults(data):
 
 
 def functions(path):
-    return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
+    return {
+        node.name
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    }
 
 
 def test_every_loss_has_its_row():
@@ -81,8 +110,14 @@ def test_the_page_is_what_the_script_writes():
     ("change", "message"),
     [
         (lambda d: d["adversarial"]["rows"].pop("hinge"), "adversarial: hinge has no row"),
-        (lambda d: d["vae"]["rows"].update(magic=dict(d["vae"]["rows"]["elbo"])), "vae: magic is unknown"),
-        (lambda d: d["vae"]["rows"]["elbo"].update(source="nobody1999"), "elbo: no reference nobody1999"),
+        (
+            lambda d: d["vae"]["rows"].update(magic=dict(d["vae"]["rows"]["elbo"])),
+            "vae: magic is unknown",
+        ),
+        (
+            lambda d: d["vae"]["rows"]["elbo"].update(source="nobody1999"),
+            "elbo: no reference nobody1999",
+        ),
         (
             lambda d: d["vae"]["rows"]["elbo"].update(test="tests/test_vae.py::test_x"),
             "elbo: no test tests/test_vae.py::test_x",
@@ -119,4 +154,9 @@ def test_verdicts():
         "grows",
     ]
     assert tables.verdict([-0.5, 1.5, 9.0]) == "turns round"
-    assert [tables.number(v) for v in (-0.27, -148.4, 2.06e-9, 0.0)] == ["-0.27", "-150", r"2.1\cdot 10^{-9}", "0"]
+    assert [tables.number(v) for v in (-0.27, -148.4, 2.06e-9, 0.0)] == [
+        "-0.27",
+        "-150",
+        r"2.1\cdot 10^{-9}",
+        "0",
+    ]

@@ -43,7 +43,11 @@ def stored_outputs(text):
     """What the cells of a notebook show, without the pictures."""
     for cell in json.loads(text)["cells"]:
         for output in cell.get("outputs", []):
-            shown = {kind: value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")}
+            shown = {
+                kind: value
+                for kind, value in output.get("data", {}).items()
+                if not kind.startswith("image/")
+            }
             for value in (output.get("text", ""), output.get("traceback", ""), *shown.values()):
                 yield "".join(value) if isinstance(value, list) else str(value)
 
@@ -52,7 +56,9 @@ def faults(name, text):
     found = []
     places = [(PATTERNS, PICTURE.sub("", text))]
     if name.endswith(".ipynb"):
-        places += [({**PATTERNS, **IN_OUTPUTS}, PICTURE.sub("", shown)) for shown in stored_outputs(text)]
+        places += [
+            ({**PATTERNS, **IN_OUTPUTS}, PICTURE.sub("", shown)) for shown in stored_outputs(text)
+        ]
     for patterns, part in places:
         for kind, pattern in patterns.items():
             for match in re.finditer(pattern, part):

@@ -45,7 +45,9 @@ def test_it_needs_no_secret_and_few_rights():
 
 def test_colab_has_versions_that_the_library_takes():
     """A run inside Colab's set must fit the lower bounds of pyproject.toml."""
-    assert {step["with"]["python-version"] for step in JOBS["colab"]["steps"] if "with" in step} == {"3.13"}
+    assert {
+        step["with"]["python-version"] for step in JOBS["colab"]["steps"] if "with" in step
+    } == {"3.13"}
     assert WORKFLOW[True]["schedule"], "yaml reads the key `on` as true"
     pins = dict(re.findall(r"([\w-]+)==([\d.]+)", commands("colab")))
     assert {"torch", "torchvision", "numpy", "matplotlib", "scikit-learn"} <= set(pins)
@@ -53,6 +55,8 @@ def test_colab_has_versions_that_the_library_takes():
     for line in project["dependencies"]:
         needed = Requirement(line)
         if needed.name in pins:
-            assert needed.specifier.contains(pins[needed.name]), f"Colab has {needed.name} {pins[needed.name]}"
+            assert needed.specifier.contains(pins[needed.name]), (
+                f"Colab has {needed.name} {pins[needed.name]}"
+            )
         else:
             assert needed.name in commands("colab"), f"{needed.name} is not installed"

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from gantut.losses import LOSSES, feature_distance, r1, rate
+from gantut.models.vae import VAE
 from gantut.networks import (
     ConvDiscriminator,
     DCGANDiscriminator,
@@ -17,7 +18,6 @@ from gantut.networks import (
     PairDiscriminator,
 )
 from gantut.training import AAETrainer, BiGANTrainer, CheckpointError, VAEGANTrainer
-from gantut.vae import VAE
 
 SHAPE = (1, 4, 4)
 
@@ -33,20 +33,29 @@ class Images:
 
 def small_vae(classes=0):
     return VAE(
-        MLPEncoder(SHAPE, 3, hidden=(16,), classes=classes), MLPDecoder(3, SHAPE, hidden=(16,), classes=classes, seed=1)
+        MLPEncoder(SHAPE, 3, hidden=(16,), classes=classes),
+        MLPDecoder(3, SHAPE, hidden=(16,), classes=classes, seed=1),
     )
 
 
 def vaegan(classes=0, **options):
-    return VAEGANTrainer(small_vae(classes), MLPDiscriminator(SHAPE, hidden=(16,), classes=classes, seed=2), **options)
+    return VAEGANTrainer(
+        small_vae(classes),
+        MLPDiscriminator(SHAPE, hidden=(16,), classes=classes, seed=2),
+        **options,
+    )
 
 
 def aae(classes=0, **options):
-    return AAETrainer(small_vae(classes), MLPDiscriminator((3,), hidden=(16,), classes=classes, seed=2), **options)
+    return AAETrainer(
+        small_vae(classes), MLPDiscriminator((3,), hidden=(16,), classes=classes, seed=2), **options
+    )
 
 
 def bigan(classes=0, **options):
-    D = PairDiscriminator(MLPDiscriminator(SHAPE, hidden=(16,), classes=classes, seed=2), 3, hidden=(16,))
+    D = PairDiscriminator(
+        MLPDiscriminator(SHAPE, hidden=(16,), classes=classes, seed=2), 3, hidden=(16,)
+    )
     G = MLPGenerator(3, SHAPE, hidden=(16,), classes=classes)
     return BiGANTrainer(G, MLPEncoder(SHAPE, 3, hidden=(16,), classes=classes), D, **options)
 
@@ -75,7 +84,9 @@ def normal(generator, *size):
 
 def test_one_vaegan_step_by_hand():
     """Three players, each differentiated alone: what belongs to the others must not leak in."""
-    trainer = vaegan(gamma=0.3, penalty=r1(0.7), lr=0.01, ema=None, seed=5, precision="float64", device="cpu")
+    trainer = vaegan(
+        gamma=0.3, penalty=r1(0.7), lr=0.01, ema=None, seed=5, precision="float64", device="cpu"
+    )
     vae = copy.deepcopy(trainer.vae)
     D = copy.deepcopy(trainer.D)
     x, source = Images().batch(0).double(), torch.Generator().manual_seed(5)
@@ -85,11 +96,15 @@ def test_one_vaegan_step_by_hand():
     rebuilt, sampled = torch.sigmoid(vae.decoder(z)), torch.sigmoid(vae.decoder(prior_codes))
 
     def cross_entropy(images, label):
-        return F.binary_cross_entropy_with_logits(D(images), torch.full((16,), label, dtype=torch.float64))
+        return F.binary_cross_entropy_with_logits(
+            D(images), torch.full((16,), label, dtype=torch.float64)
+        )
 
     seen = x.clone().requires_grad_(True)
     (slope,) = torch.autograd.grad(D(seen).sum(), seen, create_graph=True)
-    loss = cross_entropy(x, 1.0) + 0.5 * (cross_entropy(rebuilt.detach(), 0.0) + cross_entropy(sampled.detach(), 0.0))
+    loss = cross_entropy(x, 1.0) + 0.5 * (
+        cross_entropy(rebuilt.detach(), 0.0) + cross_entropy(sampled.detach(), 0.0)
+    )
     loss = loss + 0.35 * slope.flatten(1).square().sum(1).mean()
     options = {"lr": 0.01, "betas": (0.0, 0.99)}
     adam_step(D.parameters(), loss, **options)
@@ -108,7 +123,9 @@ def test_one_vaegan_step_by_hand():
     equal(trainer.D, D)
     equal(trainer.vae, vae)
     expected = {"rate": R.mean(), "distance": distance.mean(), "generator": fool}
-    assert {k: logs[k] for k in expected} == pytest.approx({k: v.item() for k, v in expected.items()}, abs=1e-9)
+    assert {k: logs[k] for k in expected} == pytest.approx(
+        {k: v.item() for k, v in expected.items()}, abs=1e-9
+    )
 
 
 def test_one_aae_step_by_hand():
@@ -120,7 +137,12 @@ def test_one_aae_step_by_hand():
     prior_codes = normal(source, 16, 3)
     loss = F.softplus(-D(prior_codes)).mean() + F.softplus(D(z.detach())).mean()
     adam_step(D.parameters(), loss, 0.01, (0.5, 0.99))
-    distortion = F.binary_cross_entropy_with_logits(vae.decoder(z), x, reduction="none").flatten(1).sum(1).mean()
+    distortion = (
+        F.binary_cross_entropy_with_logits(vae.decoder(z), x, reduction="none")
+        .flatten(1)
+        .sum(1)
+        .mean()
+    )
     total = distortion + 2.5 * F.softplus(-D(z)).mean()
     adam_step([*vae.encoder.parameters(), *vae.decoder.parameters()], total, 0.01, (0.5, 0.99))
     (logs,) = trainer.run(Images(), 1)
@@ -131,7 +153,9 @@ def test_one_aae_step_by_hand():
 
 def test_one_bigan_step_by_hand():
     trainer = bigan(lr=0.01, ema=None, seed=5, precision="float64", device="cpu")
-    G, E, D = (copy.deepcopy(trainer.networks[name]) for name in ("generator", "encoder", "discriminator"))
+    G, E, D = (
+        copy.deepcopy(trainer.networks[name]) for name in ("generator", "encoder", "discriminator")
+    )
     x, source = Images().batch(0).double(), torch.Generator().manual_seed(5)
     z, noise = normal(source, 16, 3), normal(source, 16, 3)
     mean, log_variance = E(x)
@@ -240,7 +264,9 @@ def test_bad_input():
     with pytest.raises(ValueError, match=r"classes 0; expected 3"):
         VAEGANTrainer(small_vae(3), D)
     with pytest.raises(ValueError, match="no features"):
-        VAEGANTrainer(VAE(MLPEncoder((1, 8, 8), 3), MLPDecoder(3, (1, 8, 8))), DCGANDiscriminator((1, 8, 8)))
+        VAEGANTrainer(
+            VAE(MLPEncoder((1, 8, 8), 3), MLPDecoder(3, (1, 8, 8))), DCGANDiscriminator((1, 8, 8))
+        )
     with pytest.raises(ValueError, match="gamma"):
         vaegan(gamma=-1.0)
     with pytest.raises(ValueError, match="weight"):
@@ -266,7 +292,10 @@ def test_bad_input():
 
 
 def test_every_weight_of_a_pair_discriminator_is_used():
-    for inner in (MLPDiscriminator(SHAPE, hidden=(8,), spectral_norm=True), ConvDiscriminator((1, 8, 8), width=4)):
+    for inner in (
+        MLPDiscriminator(SHAPE, hidden=(8,), spectral_norm=True),
+        ConvDiscriminator((1, 8, 8), width=4),
+    ):
         pair = PairDiscriminator(inner, 2, hidden=(8,), spectral_norm=True)
         pair(torch.rand(4, *inner.shape), torch.rand(4, 2)).sum().backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in pair.parameters())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gantut.optim import GAME_OPTIMIZERS
+from gantut.games import GAME_OPTIMIZERS
 
 pytestmark = pytest.mark.slow
 
@@ -35,11 +35,16 @@ def test_the_comparison_sees_a_difference(found):
     alone, _ = found
     for name in together.TRAINERS:
         shorter = together.train(name, 2)
-        assert together.deviation(alone[name] | {"random state": shorter["random state"]}, shorter) > 1e-4, name
+        assert (
+            together.deviation(alone[name] | {"random state": shorter["random state"]}, shorter)
+            > 1e-4
+        ), name
 
 
 def test_every_game_optimizer_is_compared():
-    assert {kind.__name__ for kind in GAME_OPTIMIZERS.values()} <= {name.split(",")[0] for name in together.PLAYERS}
+    assert {kind.__name__ for kind in GAME_OPTIMIZERS.values()} <= {
+        name.split(",")[0] for name in together.PLAYERS
+    }
 
 
 def test_nobody_waits_for_ever(found):
@@ -61,20 +66,29 @@ def test_weights_that_began_differently_are_made_equal(found):
 
 
 def test_data_that_is_cut_already_is_not_cut_again(found):
-    alone = torch.cat([v.flatten() for k, v in found[0]["GAN"].items() if k.startswith("generator ")])
+    alone = torch.cat(
+        [v.flatten() for k, v in found[0]["GAN"].items() if k.startswith("generator ")]
+    )
     assert (found[1][0]["checks"]["cut before"] - alone).abs().max() < 1e-10
 
 
 def test_what_one_process_sees_all_of_them_say(found):
     for one in found[1]:
-        assert one["checks"]["poisoned"].startswith("NonFiniteError: step 0: the discriminator loss became nan")
+        assert one["checks"]["poisoned"].startswith(
+            "NonFiniteError: step 0: the discriminator loss became nan"
+        )
         assert "the batch itself holds NaN" in one["checks"]["poisoned"]
         assert one["checks"]["stop"] == "(4, True)"
         assert one["checks"]["odd batch"] == (
             "ValueError: 2 processes cannot share a batch of 5 equally; use a multiple of 2"
         )
-        assert one["checks"]["dropout"].startswith("ValueError: several processes cannot draw one mask for dropout")
+        assert one["checks"]["dropout"].startswith(
+            "ValueError: several processes cannot draw one mask for dropout"
+        )
         assert "before the processes joined" in one["early"]
     first, second = (one["checks"]["no folder"] for one in found[1])
     assert first.startswith("CheckpointError: cannot write the checkpoint") and "a file" in first
-    assert second == "ProcessError: process 1 of 2 stops, for process 0 failed; its own message says why"
+    assert (
+        second
+        == "ProcessError: process 1 of 2 stops, for process 0 failed; its own message says why"
+    )

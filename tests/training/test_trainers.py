@@ -26,9 +26,9 @@ from gantut.losses import (
     rate,
     target_rate,
 )
+from gantut.models.vae import VAE
 from gantut.networks import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator
 from gantut.training import EMA, CheckpointError, GANTrainer, NonFiniteError, VAETrainer
-from gantut.vae import VAE
 
 
 class Points:
@@ -50,7 +50,12 @@ def gan(shape=(2,), classes=0, batch_norm=False, **options):
 def vae(likelihood="bernoulli", **options):
     shape = (1, 4, 4)
     return VAETrainer(
-        VAE(MLPEncoder(shape, 3, hidden=(16,)), MLPDecoder(3, shape, hidden=(16,), seed=1), likelihood), **options
+        VAE(
+            MLPEncoder(shape, 3, hidden=(16,)),
+            MLPDecoder(3, shape, hidden=(16,), seed=1),
+            likelihood,
+        ),
+        **options,
     )
 
 
@@ -101,7 +106,9 @@ def test_each_step_makes_gradients_for_its_own_player_only():
 
 def test_between_generator_steps_no_graph_is_built_through_it():
     trainer, seen = gan(n_critic=2), []
-    trainer.G.register_forward_hook(lambda module, inputs, output: seen.append(output.requires_grad))
+    trainer.G.register_forward_hook(
+        lambda module, inputs, output: seen.append(output.requires_grad)
+    )
     list(trainer.run(Points(), 4))
     assert seen == [False, True, False, True]
 
@@ -124,7 +131,9 @@ def test_one_pass_and_two_passes_give_the_same_logits_unless_batchnorm_mixes_the
 
 def by_hand(networks, losses):
     """One Adam step of the trainer's kind for each loss in turn."""
-    optimizers = [torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.0, 0.99)) for net in networks]
+    optimizers = [
+        torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.0, 0.99)) for net in networks
+    ]
     for optimizer, loss in zip(optimizers, losses, strict=True):
         optimizer.zero_grad()
         loss().mean().backward()
@@ -178,7 +187,9 @@ def test_augmented_and_packed_steps_by_hand():
     def pair():
         return MLPGenerator(3, (2,), hidden=(16,)), MLPDiscriminator((4,), hidden=(16,), seed=1)
 
-    trainer = GANTrainer(*pair(), augment=augment, packing=2, lr=0.01, ema=None, seed=5, device="cpu")
+    trainer = GANTrainer(
+        *pair(), augment=augment, packing=2, lr=0.01, ema=None, seed=5, device="cpu"
+    )
     G, D = pair()
     real = Points().batch(0)
     fake = G(torch.randn(16, 3, generator=torch.Generator().manual_seed(5)))
@@ -187,15 +198,24 @@ def test_augmented_and_packed_steps_by_hand():
         return (2 * x + 1).reshape(8, 4)
 
     list(trainer.run([real], 1))
-    by_hand((D, G), (lambda: sp(-D(seen(real))) + sp(D(seen(fake.detach()))), lambda: sp(-D(seen(fake)))))
+    by_hand(
+        (D, G),
+        (lambda: sp(-D(seen(real))) + sp(D(seen(fake.detach()))), lambda: sp(-D(seen(fake)))),
+    )
     same_weights(trainer, G, D)
-    assert torch.equal(shown[0], real) and torch.allclose(shown[1], fake) and torch.allclose(shown[2], fake)
+    assert (
+        torch.equal(shown[0], real)
+        and torch.allclose(shown[1], fake)
+        and torch.allclose(shown[2], fake)
+    )
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_trains_with_penalty_packing_and_spread(name):
     D = MLPDiscriminator((4,), hidden=(16,), minibatch_stddev=True, seed=1)
-    trainer = GANTrainer(MLPGenerator(3, (2,), hidden=(16,)), D, loss=name, penalty=r1(1.0), packing=2, device="cpu")
+    trainer = GANTrainer(
+        MLPGenerator(3, (2,), hidden=(16,)), D, loss=name, penalty=r1(1.0), packing=2, device="cpu"
+    )
     history = trainer.fit(Points(), 5)
     assert all(math.isfinite(value) for values in history.values() for value in values)
 
@@ -249,7 +269,11 @@ def test_one_vae_step_by_hand():
     mean, log_variance = reference.encoder(x)
     noise = torch.randn(16, 3, generator=torch.Generator().manual_seed(5))
     logits = reference.decoder(mean + (0.5 * log_variance).exp() * noise)
-    bce = torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+    bce = (
+        torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="none")
+        .flatten(1)
+        .sum(1)
+    )
     kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
     optimizer = torch.optim.Adam(reference.parameters(), lr=0.01)
     (bce + 2 * kl).mean().backward()
@@ -277,7 +301,9 @@ def test_n_critic_and_lazy_penalty():
 
 def test_training_reduces_the_vae_loss_and_moves_a_gan_to_the_data():
     # Half of the images are black and half white, so no model can need fewer than log 2 nats for one.
-    images = TensorData((torch.arange(64) % 2).float().view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous())
+    images = TensorData(
+        (torch.arange(64) % 2).float().view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
+    )
     history = vae(lr=0.01).fit(images.batches(16), 300)
     assert history["negative_elbo"][0] > 10
     assert math.log(2) - 0.05 < sum(history["negative_elbo"][-100:]) / 100 < 2
@@ -302,7 +328,9 @@ def test_ema_averages_parameters_and_buffers_and_copies_counters():
         EMA(fresh, 1.0)
 
 
-@pytest.mark.parametrize("make", [lambda: gan(penalty=gradient_penalty(1.0), batch_norm=True), lambda: vae(ema=0.9)])
+@pytest.mark.parametrize(
+    "make", [lambda: gan(penalty=gradient_penalty(1.0), batch_norm=True), lambda: vae(ema=0.9)]
+)
 def test_resume_is_exact_to_the_last_bit(make, tmp_path):
     data = Points((1, 4, 4)) if isinstance(make(), VAETrainer) else Points()
     whole, first, second = make(), make(), make()
@@ -356,13 +384,21 @@ def test_densities_after_a_short_type_are_exact(precision):
 def test_float16_leaves_a_step_out_that_overflows_and_its_scale_is_saved(tmp_path):
     trainer, fresh = gan(precision="float16"), gan(precision="float16")
     list(trainer.run(Points(), 2))
-    assert {name: s.get_scale() for name, s in trainer.scalers.items()} == dict.fromkeys(trainer.networks, 65536.0)
+    assert {name: s.get_scale() for name, s in trainer.scalers.items()} == dict.fromkeys(
+        trainer.networks, 65536.0
+    )
     scaler = trainer.scalers["discriminator"]
     scaler.load_state_dict(scaler.state_dict() | {"scale": 1e38})
     before = {name: [p.clone() for p in net.parameters()] for name, net in trainer.networks.items()}
     list(trainer.run(Points(), 1))
-    assert all(torch.equal(p, q) for p, q in zip(before["discriminator"], trainer.D.parameters(), strict=True))
-    assert any(not torch.equal(p, q) for p, q in zip(before["generator"], trainer.G.parameters(), strict=True))
+    assert all(
+        torch.equal(p, q)
+        for p, q in zip(before["discriminator"], trainer.D.parameters(), strict=True)
+    )
+    assert any(
+        not torch.equal(p, q)
+        for p, q in zip(before["generator"], trainer.G.parameters(), strict=True)
+    )
     assert trainer.scalers["discriminator"].get_scale() == pytest.approx(0.5e38)
     fresh.load(trainer.save(tmp_path / "a.pt"))
     assert same(fresh.state_dict()["scalers"], trainer.state_dict()["scalers"])
@@ -373,7 +409,7 @@ def test_float16_leaves_a_step_out_that_overflows_and_its_scale_is_saved(tmp_pat
 
 
 def test_float16_is_refused_where_it_cannot_be(monkeypatch):
-    monkeypatch.setattr("gantut.training.base.pick_device", lambda device: torch.device("mps"))
+    monkeypatch.setattr("gantut.training.loop.pick_device", lambda device: torch.device("mps"))
     with pytest.raises(ValueError, match="float16 needs a CUDA device"):
         gan(precision="float16")
 
@@ -383,7 +419,7 @@ import torch
 from gantut.losses import r1
 from gantut.networks import *
 from gantut.training import GANTrainer, VAETrainer
-from gantut.vae import VAE
+from gantut.models.vae import VAE
 SHAPE = (1, 4, 4)
 x = [torch.rand(16, *SHAPE, generator=torch.Generator().manual_seed(1))]
 def gan(compile):
@@ -409,10 +445,14 @@ print(torch._dynamo.utils.counters["stats"]["unique_graphs"])
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+@pytest.mark.skipif(
+    shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU"
+)
 def test_compiled_networks_take_the_same_steps():
     """In a process of its own: torch.compile warns about its own doings."""
-    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 4  # G, D, encoder, decoder were compiled indeed
 
@@ -423,7 +463,9 @@ def test_non_finite_losses_stop_with_the_step_the_term_and_the_cause():
             return super().batch(k) * (float("nan") if k == 2 else 1.0)
 
     trainer = gan()
-    with pytest.raises(NonFiniteError, match=r"step 2: the discriminator loss became nan.*batch itself holds NaN"):
+    with pytest.raises(
+        NonFiniteError, match=r"step 2: the discriminator loss became nan.*batch itself holds NaN"
+    ):
         trainer.fit(Poisoned(), 5)
     assert trainer.steps == 2
     assert all(torch.isfinite(p).all() for p in trainer.D.parameters())
@@ -456,7 +498,10 @@ def test_checkpoint_errors_change_nothing(tmp_path):
         with pytest.raises(CheckpointError, match=message):
             trainer.load(tmp_path / name)
     other = GANTrainer(MLPGenerator(3, (2,), hidden=(8,)), MLPDiscriminator((2,), hidden=(16,)))
-    with pytest.raises(CheckpointError, match=r"another architecture: generator\.decoder\.body.* \(16, 3\).*\(8, 3\)"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"another architecture: generator\.decoder\.body.* \(16, 3\).*\(8, 3\)",
+    ):
         other.load(good)
     with pytest.raises(CheckpointError, match="saved by GANTrainer; expected VAETrainer"):
         vae().load(good)
@@ -509,7 +554,9 @@ print("stopped", trainer.interrupted, trainer.steps, flush=True)
 
 
 def _started(path):
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(path)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline().strip() == "ready"
     deadline = time.monotonic() + 60
     while not path.exists() and time.monotonic() < deadline:
@@ -525,7 +572,9 @@ def test_kill_9_never_corrupts_a_file(tmp_path):
         time.sleep(pause)
         process.kill()
         process.communicate()
-        trainer = GANTrainer(MLPGenerator(3, (2,), hidden=(256, 256)), MLPDiscriminator((2,), hidden=(16,), seed=1))
+        trainer = GANTrainer(
+            MLPGenerator(3, (2,), hidden=(256, 256)), MLPDiscriminator((2,), hidden=(16,), seed=1)
+        )
         trainer.load(path)
         steps.append(trainer.steps)
     assert min(steps) >= 1
@@ -539,7 +588,9 @@ def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
     assert process.returncode == 0
     word, interrupted, steps = out.split()
     assert (word, interrupted) == ("stopped", "True")
-    trainer = GANTrainer(MLPGenerator(3, (2,), hidden=(256, 256)), MLPDiscriminator((2,), hidden=(16,), seed=1))
+    trainer = GANTrainer(
+        MLPGenerator(3, (2,), hidden=(256, 256)), MLPDiscriminator((2,), hidden=(16,), seed=1)
+    )
     trainer.load(tmp_path / "a.pt")
     assert trainer.steps == int(steps)
 
@@ -555,7 +606,9 @@ def test_bad_input():
         gan(classes=3).fit(Points(), 1)
     with pytest.raises(ValueError, match="unknown loss 'wgan'"):
         gan(loss="wgan")
-    with pytest.raises(ValueError, match="n_critic, penalty_every and packing must be at least 1, got 0, 1 and 1"):
+    with pytest.raises(
+        ValueError, match="n_critic, penalty_every and packing must be at least 1, got 0, 1 and 1"
+    ):
         gan(n_critic=0)
     with pytest.raises(ValueError, match=r"disagree on shape: \(2,\) and \(3,\)"):
         GANTrainer(MLPGenerator(3, (2,)), MLPDiscriminator((3,)))

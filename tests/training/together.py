@@ -15,9 +15,12 @@ from pathlib import Path
 
 import torch
 
-from gantut import losses, priors, processes
-from gantut.codes import AutoregressiveCodes
+from gantut import losses, processes
 from gantut.losses import GECO, LOSSES, augmentation, gradient_penalty, r1
+from gantut.models import priors
+from gantut.models.code_priors import AutoregressiveCodes
+from gantut.models.vae import VAE
+from gantut.models.vqvae import VQVAE
 from gantut.networks import (
     DCGANDiscriminator,
     DCGANGenerator,
@@ -52,8 +55,6 @@ from gantut.training import (
     VAETrainer,
     VQVAETrainer,
 )
-from gantut.vae import VAE
-from gantut.vqvae import VQVAE
 
 STEPS, N, SHAPE, CLASSES = 4, 16, (1, 8, 8), 4
 EXACT = {"device": "cpu", "precision": "float64", "seed": 3}
@@ -103,12 +104,16 @@ def vae(classes=0, prior=None, **options):
 
 def bigan():
     D = PairDiscriminator(judge(), 3, hidden=(12,))
-    return BiGANTrainer(MLPGenerator(3, SHAPE, hidden=(12,)), MLPEncoder(SHAPE, 3, hidden=(12,)), D, **EXACT)
+    return BiGANTrainer(
+        MLPGenerator(3, SHAPE, hidden=(12,)), MLPEncoder(SHAPE, 3, hidden=(12,)), D, **EXACT
+    )
 
 
 def vqvae(decay, **options):
     model = VQVAE(
-        GridEncoder(SHAPE, 4, width=8), VectorQuantiser(16, 4, decay=decay), GridDecoder(4, SHAPE, width=8, seed=1)
+        GridEncoder(SHAPE, 4, width=8),
+        VectorQuantiser(16, 4, decay=decay),
+        GridDecoder(4, SHAPE, width=8, seed=1),
     )
     return VQVAETrainer(model, **options, **EXACT)
 
@@ -121,17 +126,31 @@ TRAINERS = {
     "GAN": gan,
     "GAN, R1": lambda: gan(penalty=r1(1.0)),
     "GAN, R1 every second step": lambda: gan(penalty=r1(1.0), penalty_every=2),
-    "WGAN, gradient penalty, n_critic 2": lambda: gan(loss="wasserstein", penalty=gradient_penalty(), n_critic=2),
+    "WGAN, gradient penalty, n_critic 2": lambda: gan(
+        loss="wasserstein", penalty=gradient_penalty(), n_critic=2
+    ),
     "GAN, DRAGAN": lambda: gan(penalty=losses.dragan()),
-    "GAN, consistency, augmented": lambda: gan(penalty=losses.consistency(), augment=augmentation(probability=0.7)),
-    "GAN, conditional, spectral norm": lambda: gan(classes=CLASSES, judge={"spectral_norm": True}, loss="hinge"),
-    "GAN, auxiliary classifier": lambda: gan(classes=CLASSES, judge={"conditioning": "auxiliary"}, auxiliary=0.5),
+    "GAN, consistency, augmented": lambda: gan(
+        penalty=losses.consistency(), augment=augmentation(probability=0.7)
+    ),
+    "GAN, conditional, spectral norm": lambda: gan(
+        classes=CLASSES, judge={"spectral_norm": True}, loss="hinge"
+    ),
+    "GAN, auxiliary classifier": lambda: gan(
+        classes=CLASSES, judge={"conditioning": "auxiliary"}, auxiliary=0.5
+    ),
     "GAN, packs of 2, minibatch stddev": lambda: gan(
-        shape=(2, 8, 8), packing=2, judge={"minibatch_stddev": True}, penalty=gradient_penalty(), loss="relativistic"
+        shape=(2, 8, 8),
+        packing=2,
+        judge={"minibatch_stddev": True},
+        penalty=gradient_penalty(),
+        loss="relativistic",
     ),
     "GAN, relativistic average": lambda: gan(loss="relativistic_average", penalty=r1(1.0)),
     "GAN, BatchNorm in both, R1": lambda: batch_norm_gan(penalty=r1(1.0)),
-    "DCGAN": lambda: GANTrainer(DCGANGenerator(5, SHAPE, width=4), DCGANDiscriminator(SHAPE, width=4, seed=1), **EXACT),
+    "DCGAN": lambda: GANTrainer(
+        DCGANGenerator(5, SHAPE, width=4), DCGANDiscriminator(SHAPE, width=4, seed=1), **EXACT
+    ),
     "VAE": lambda: vae(ema=0.9),
     "VAE, conditional": lambda: vae(CLASSES),
     "VAE, mixture prior": lambda: vae(prior=mixture()),
@@ -141,12 +160,18 @@ TRAINERS = {
     "VAE, GECO": lambda: vae(objective=GECO(20.0)),
     "VAE, IWAE (DReG), 3 draws": lambda: vae(objective=losses.negative_iwae_dreg, samples=3),
     "VAE-GAN, R1": lambda: VAEGANTrainer(small_vae(), judge(), penalty=r1(1.0), **EXACT),
-    "AAE, gradient penalty": lambda: AAETrainer(small_vae(), judge((3,)), penalty=gradient_penalty(), **EXACT),
-    "AAE, mixture prior, conditional": lambda: AAETrainer(small_vae(prior=mixture()), judge((3,)), **EXACT),
+    "AAE, gradient penalty": lambda: AAETrainer(
+        small_vae(), judge((3,)), penalty=gradient_penalty(), **EXACT
+    ),
+    "AAE, mixture prior, conditional": lambda: AAETrainer(
+        small_vae(prior=mixture()), judge((3,)), **EXACT
+    ),
     "BiGAN": bigan,
     "VQ-VAE": lambda: vqvae(None),
     "VQ-VAE, moving codebook, restarts": lambda: vqvae(0.9, restart_every=2),
-    "prior over codes": lambda: CodePriorTrainer(AutoregressiveCodes(5, (3, 3), width=8, classes=CLASSES), **EXACT),
+    "prior over codes": lambda: CodePriorTrainer(
+        AutoregressiveCodes(5, (3, 3), width=8, classes=CLASSES), **EXACT
+    ),
 }
 PLAYERS = {
     "Simultaneous": lambda x, y: Simultaneous(torch.optim.Adam(x, 0.05), torch.optim.Adam(y, 0.05)),
@@ -157,7 +182,9 @@ PLAYERS = {
     "Consensus": lambda x, y: Consensus(x, y, lr=0.1, gamma=0.3),
     "SymplecticGradientAdjustment": lambda x, y: SymplecticGradientAdjustment(x, y, lr=0.1),
     "CompetitiveGradient": lambda x, y: CompetitiveGradient(x, y, lr=0.1, tolerance=1e-14),
-    "CompetitiveGradient, adaptive": lambda x, y: CompetitiveGradient(x, y, lr=0.01, beta=0.9, tolerance=1e-14),
+    "CompetitiveGradient, adaptive": lambda x, y: CompetitiveGradient(
+        x, y, lr=0.01, beta=0.9, tolerance=1e-14
+    ),
 }
 
 
@@ -168,7 +195,9 @@ def train(name, steps=STEPS):
     data = Data("codes" if name == "prior over codes" else "images")
     batches = data if conditional else [data.batch(k)[0] for k in range(steps)]
     *_, logs = trainer.run(batches, steps)
-    found = {f"log {term}": torch.tensor(value, dtype=torch.float64) for term, value in logs.items()}
+    found = {
+        f"log {term}": torch.tensor(value, dtype=torch.float64) for term, value in logs.items()
+    }
     averages = {} if trainer.ema is None else {"average": trainer.ema.network}
     for part, network in (trainer.networks | averages).items():
         found |= {f"{part} {key}": value.clone() for key, value in network.state_dict().items()}
@@ -178,7 +207,10 @@ def train(name, steps=STEPS):
 def play(name):
     """Both players' weights after some steps of a game optimizer, and its last losses."""
     options = {"activation": "tanh", "hidden": (6,)}
-    G, D = MLPGenerator(2, (2,), seed=0, **options).double(), MLPDiscriminator((2,), seed=1, **options).double()
+    G, D = (
+        MLPGenerator(2, (2,), seed=0, **options).double(),
+        MLPDiscriminator((2,), seed=1, **options).double(),
+    )
     real, z = torch.randn(2, N, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     real, z, pair = processes.own(real) + 1, processes.own(z), LOSSES["minimax"]
     x, y = list(G.parameters()), list(D.parameters())
@@ -191,7 +223,10 @@ def play(name):
 
     for _ in range(STEPS):
         values = optimizer.step(both)
-    return {"weights": torch.cat([p.detach().flatten() for p in x + y]), "losses": torch.stack(values)}
+    return {
+        "weights": torch.cat([p.detach().flatten() for p in x + y]),
+        "losses": torch.stack(values),
+    }
 
 
 def descend_by_conjugate_gradients():
@@ -273,7 +308,9 @@ def checks(folder):
     os.replace = replace
     found = {"writes": len(writes), "there": (folder / "saved.pt").is_file()}
     found["weights"] = torch.cat([p.detach().flatten() for p in trainer.G.parameters()])
-    found["image"] = trainer.sample(2, seed=1) if rank == 0 else None  # one process may sample alone
+    found["image"] = (
+        trainer.sample(2, seed=1) if rank == 0 else None
+    )  # one process may sample alone
     cut = gan()
     cut.fit(_Cut(rank, processes.world()), STEPS)
     found["cut before"] = torch.cat([p.detach().flatten() for p in cut.G.parameters()])
@@ -313,7 +350,11 @@ def program(folder):
     torch.set_num_threads(1)
     early = gan()
     with processes.started("cpu", timeout=60):
-        found = {"everything": everything(), "checks": checks(folder), "early": said(lambda: list(early.run([], 1)))}
+        found = {
+            "everything": everything(),
+            "checks": checks(folder),
+            "early": said(lambda: list(early.run([], 1))),
+        }
         place = folder / f"{processes.rank()}.pt"
     os.environ["MASTER_PORT"] = os.environ["NEXT_PORT"]
     torch.save(found | {"stands still": stands_still()}, place)
@@ -325,9 +366,16 @@ def start(world, command):
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
         ports = {"MASTER_PORT": str(one.getsockname()[1]), "NEXT_PORT": str(other.getsockname()[1])}
-    shared = os.environ | ports | {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+    shared = (
+        os.environ
+        | ports
+        | {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+    )
     return [
-        subprocess.Popen([sys.executable, *map(str, command)], env=shared | {"RANK": str(r), "LOCAL_RANK": str(r)})
+        subprocess.Popen(
+            [sys.executable, *map(str, command)],
+            env=shared | {"RANK": str(r), "LOCAL_RANK": str(r)},
+        )
         for r in range(world)
     ]
 
@@ -338,7 +386,9 @@ def compare(folder, world=2):
     alone = copy.deepcopy(everything())
     codes = [process.wait(timeout=300) for process in started]
     assert codes == [0] * world, codes
-    return alone, [torch.load(Path(folder) / f"{rank}.pt", weights_only=False) for rank in range(world)]
+    return alone, [
+        torch.load(Path(folder) / f"{rank}.pt", weights_only=False) for rank in range(world)
+    ]
 
 
 def table(alone, together):

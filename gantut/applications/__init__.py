@@ -1,0 +1,1 @@
+"""What a trained model is good for: compression to real bits, and restoration of damaged images."""

@@ -1,0 +1,1 @@
+"""Training without a notebook: ``python -m gantut``, its settings and its run folders."""

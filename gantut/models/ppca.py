@@ -1,0 +1,85 @@
+"""Probabilistic PCA, the one latent-variable model here whose likelihood, posterior and optimum are all known. [tipping1999]
+
+p(z) = N(0, I) and p(x|z) = N(Wz + b, σ²I) give p(x) = N(b, WWᵀ + σ²I). A VAE with a linear decoder and a linear encoder is this model:
+it can reach the true posterior, so at its optimum the ELBO *is* the log-likelihood. [lucas2019]
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, MultivariateNormal
+
+
+class LinearGaussian(NamedTuple):
+    """The model's numbers: ``weights`` W (d, k), ``offset`` b (d,), ``variance`` σ², a number or a learned tensor."""
+
+    weights: Tensor
+    offset: Tensor
+    variance: float | Tensor
+
+    def log_likelihood(self, x: Tensor) -> Tensor:
+        """log p(x), (N,), in nats, exactly."""
+        noise = self.variance * torch.eye(len(self.offset), dtype=x.dtype)
+        return MultivariateNormal(self.offset, self.weights @ self.weights.T + noise).log_prob(x)
+
+    def posterior(self, x: Tensor) -> Distribution:
+        """p(z|x) = N(M⁻¹Wᵀ(x − b), σ²M⁻¹) with M = WᵀW + σ²I, batch shape (N,)."""
+        k = self.weights.shape[1]
+        precision = (
+            self.weights.T @ self.weights + self.variance * torch.eye(k, dtype=x.dtype)
+        ) / self.variance
+        mean = torch.linalg.solve(precision, self.weights.T @ (x - self.offset).T / self.variance).T
+        return MultivariateNormal(mean, precision_matrix=precision)
+
+    def log_conditional(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z), for codes (…, N, k) and examples (N, d), in nats."""
+        squares = (x - z @ self.weights.T - self.offset).square().sum(-1)
+        log_variance = torch.as_tensor(self.variance, dtype=x.dtype).log()
+        return -0.5 * (
+            squares / self.variance + len(self.offset) * (math.log(2 * math.pi) + log_variance)
+        )
+
+    def elbo(self, x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """The ELBO of q(z|x) = N(mean, diag exp(log_variance)), (N,), with the average over z taken in closed form.
+
+        E_q log p(x|z) = log p(x|mean) − Σ_j s_j² ‖W_j‖² / (2σ²).
+        """
+        spread = (log_variance.exp() * self.weights.square().sum(0)).sum(1) / (2 * self.variance)
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+        return self.log_conditional(x, mean) - spread - divergence
+
+
+def fit(covariance: Tensor, latent_dim: int, offset: Tensor | None = None) -> LinearGaussian:
+    """The maximum-likelihood model of data with this covariance (d, d): σ² is the mean of the discarded eigenvalues, W = U(Λ − σ²I)^½.
+
+    Raises:
+        ValueError: not a square matrix, latent_dim outside 1 … d − 1, or discarded eigenvalues that are not positive.
+    """
+    d = len(covariance)
+    if covariance.shape != (d, d) or not 1 <= latent_dim < d:
+        raise ValueError(
+            f"expected a covariance (d, d) and 1 ≤ latent_dim < d, got {tuple(covariance.shape)} and {latent_dim}"
+        )
+    values, vectors = torch.linalg.eigh(covariance)
+    values, vectors = values.flip(0), vectors.flip(1)
+    variance = values[latent_dim:].mean().item()
+    if not variance > 0:
+        raise ValueError(
+            f"the discarded eigenvalues must be positive on the average, got {variance:g}"
+        )
+    weights = vectors[:, :latent_dim] * (values[:latent_dim] - variance).clamp(min=0).sqrt()
+    return LinearGaussian(weights, covariance.new_zeros(d) if offset is None else offset, variance)
+
+
+def mean_log_likelihood(eigenvalues: Tensor, latent_dim: int) -> float:
+    """The best model's log-likelihood in nats, averaged over data whose covariance has these eigenvalues (largest first).
+
+    −½ (Σ_{j≤k} log λ_j + (d − k) log σ² + d log 2π + d).
+    """
+    d, rest = len(eigenvalues), eigenvalues[latent_dim:]
+    log_determinant = eigenvalues[:latent_dim].log().sum() + (d - latent_dim) * rest.mean().log()
+    return (-0.5 * (log_determinant + d * math.log(2 * math.pi) + d)).item()

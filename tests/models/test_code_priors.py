@@ -1,0 +1,128 @@
+"""Priors over codes: probabilities that add up to 1, no look at what comes later, draws with the right frequencies, bad input."""
+
+import itertools
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from gantut.models.code_priors import AutoregressiveCodes, UniformCodes
+
+
+def every_grid(size, height, width):
+    rows = itertools.product(range(size), repeat=height * width)
+    return torch.tensor(list(rows)).view(-1, height, width)
+
+
+def prior(classes=0, **options):
+    settings = {"width": 7, "embedding": 3, "seed": 1} | options
+    network = AutoregressiveCodes(3, (2, 2), classes=classes, **settings).double()
+    # Larger weights make distributions far from uniform.
+    with torch.no_grad():
+        for p in network.parameters():
+            p.mul_(3)
+    return network
+
+
+@pytest.mark.parametrize("classes", [0, 2])
+def test_the_probabilities_of_all_grids_add_up_to_one(classes):
+    codes, network = every_grid(3, 2, 2), prior(classes)
+    found = []
+    for label in range(max(classes, 1)):
+        labels = torch.full((81,), label) if classes else None
+        found.append(network.log_prob(codes, labels).exp())
+        assert found[-1].sum().item() == pytest.approx(1, abs=1e-12)
+        assert found[-1].max() > 3 / 81
+    if classes:
+        assert not torch.allclose(found[0], found[1], atol=1e-4)
+    uniform = UniformCodes(3, (2, 2)).log_prob(codes)
+    assert uniform.exp().sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_no_prediction_sees_its_own_or_a_later_code():
+    network = AutoregressiveCodes(5, (3, 4), width=16, seed=2)
+    codes = torch.randint(5, (1, 3, 4), generator=torch.Generator().manual_seed(0))
+    before = network.logits(codes)
+    for t in range(12):
+        changed = codes.clone()
+        changed.view(-1)[t] = (changed.view(-1)[t] + 1) % 5
+        after = network.logits(changed)
+        assert torch.equal(before[:, : t + 1], after[:, : t + 1])
+        # Each later place sees the change, through the memory.
+        assert all(not torch.equal(before[:, s], after[:, s]) for s in range(t + 1, 12))
+
+
+def test_no_gradient_comes_from_later_codes():
+    network, vectors = AutoregressiveCodes(5, (3, 4), width=16, seed=2), []
+    network.before.register_forward_hook(lambda m, i, o: vectors.append(o))
+    network.above.register_forward_hook(lambda m, i, o: vectors.append(o))
+    logits = network.logits(torch.randint(5, (1, 3, 4), generator=torch.Generator().manual_seed(0)))
+    for t in range(12):
+        for shown in (
+            vectors
+        ):  # shown at place s are codes before s, so only places ≤ t may count for the logits at t
+            (slope,) = torch.autograd.grad(logits[0, t].sum(), shown, retain_graph=True)
+            assert (slope[0, t + 1 :] == 0).all() and (slope[0, t] != 0).any()
+
+
+def test_log_prob_by_hand_one_place_after_the_other():
+    """The same sum from a cell that is run place by place, with the inputs put together from the grid itself."""
+    network, codes = prior(classes=2), every_grid(3, 2, 2)[[5, 40, 77]]
+    labels, cell = torch.tensor([0, 1, 1]), torch.nn.GRUCell(11, 7).double()
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        getattr(cell, name).data.copy_(getattr(network.memory, f"{name}_l0"))
+    for n in range(3):
+        state, total = torch.zeros(7, dtype=torch.float64), 0.0
+        for row, column in itertools.product(range(2), range(2)):
+            flat = 2 * row + column
+            left = codes[n].flatten()[flat - 1] if flat else 3
+            above = codes[n, row - 1, column] if row else 3
+            shown = [
+                network.before.weight[left],
+                network.above.weight[above],
+                network.place.weight[flat],
+            ]
+            state = cell(torch.cat([*shown, F.one_hot(labels[n], 2).double()]), state)
+            total += network.head(state).log_softmax(0)[codes[n, row, column]].item()
+        assert network.log_prob(codes, labels)[n].item() == pytest.approx(total, abs=1e-10)
+
+
+@pytest.mark.parametrize("classes", [0, 2])
+def test_draws_have_the_probabilities_that_log_prob_names(classes):
+    network, n = prior(classes), 40_000
+    labels = torch.ones(n, dtype=torch.int64) if classes else None
+    draws = network.sample(n, labels, generator=torch.Generator().manual_seed(0))
+    number = (draws.flatten(1) * 3 ** torch.arange(3, -1, -1)).sum(1)
+    share = number.bincount(minlength=81) / n
+    truth = network.log_prob(every_grid(3, 2, 2), labels[:81] if classes else None).exp()
+    # Four standard errors for each of 81 shares.
+    assert ((share - truth).abs() < 4.5 * (truth * (1 - truth) / n).sqrt() + 1e-4).all()
+    again = network.sample(n, labels, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(draws, again)
+
+
+def test_uniform_codes():
+    uniform = UniformCodes(8, (2, 3))
+    draws = uniform.sample(5000, generator=torch.Generator().manual_seed(0))
+    assert draws.shape == (5000, 2, 3)
+    assert (draws.flatten().bincount(minlength=8) / 30_000 - 1 / 8).abs().max() < 0.01
+    assert torch.allclose(uniform.log_prob(draws[:4]), torch.full((4,), -6 * math.log(8)))
+
+
+def test_bad_input():
+    network = prior()
+    with pytest.raises(ValueError, match=r"size ≥ 1 and a grid .* got 0 and \(2, 2\)"):
+        AutoregressiveCodes(0, (2, 2))
+    with pytest.raises(ValueError, match=r"got 4 and \(2, 0\)"):
+        UniformCodes(4, (2, 0))
+    with pytest.raises(ValueError, match=r"shape \(N, 2, 2\), got \(5, 2, 3\)"):
+        network.log_prob(torch.zeros(5, 2, 3, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"0 … 2, got 0 … 3"):
+        network.log_prob(torch.tensor([[[0, 1], [2, 3]]]))
+    with pytest.raises(TypeError, match="codes must be integers, got torch.float32"):
+        network.log_prob(torch.zeros(1, 2, 2))
+    with pytest.raises(ValueError, match="unconditional"):
+        network.log_prob(torch.zeros(1, 2, 2, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(ValueError, match="no labels were given"):
+        prior(classes=2).sample(4)

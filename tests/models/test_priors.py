@@ -1,0 +1,121 @@
+"""Priors over codes: mixtures by hand, the VampPrior as its encoder's average, and the rate without a closed form."""
+
+import math
+
+import pytest
+import torch
+
+from gantut.losses import negative_elbo, rate
+from gantut.models.priors import MixturePrior, StandardNormalPrior, VampPrior, diagonal_normal, draw
+from gantut.models.vae import VAE, VAEOutput
+from gantut.networks import MLPDecoder, MLPEncoder
+from gantut.training import VAETrainer
+
+SHAPE = (1, 2, 2)
+
+
+def vae(prior=None, classes=0):
+    return VAE(
+        MLPEncoder(SHAPE, 2, hidden=(6,), classes=classes),
+        MLPDecoder(2, SHAPE, hidden=(6,), classes=classes, seed=1),
+        prior=prior,
+    )
+
+
+def test_against_torch():
+    prior = MixturePrior(2, 3, seed=0).double()
+    with torch.no_grad():
+        prior.logits.copy_(torch.tensor([0.0, 1.0, -1.0]))
+        prior.log_variance.copy_(torch.randn(3, 2, generator=torch.Generator().manual_seed(1)))
+    z = torch.randn(5, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    weights = prior.logits.log_softmax(0)
+    each = torch.stack(
+        [
+            diagonal_normal(m, v).log_prob(z)
+            for m, v in zip(prior.mean, prior.log_variance, strict=True)
+        ]
+    )
+    assert torch.allclose(prior(z).log_prob(z), (weights[:, None] + each).logsumexp(0))
+    # Codes of K draws.
+    assert torch.allclose(prior(z).log_prob(z.view(5, 1, 2)).squeeze(1), prior(z).log_prob(z))
+
+
+def test_one_standard_component_is_the_standard_normal():
+    prior = MixturePrior(2, 1)
+    with torch.no_grad():
+        prior.mean.zero_()
+    z = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(prior(z).log_prob(z), StandardNormalPrior()(z).log_prob(z), atol=1e-6)
+
+
+def test_the_vamp_prior_is_the_encoder_s_average():
+    inputs = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(0))
+    model = vae(VampPrior(inputs))
+    z = torch.randn(4, 2, generator=torch.Generator().manual_seed(1))
+    posterior = model.encode(inputs)
+    each = torch.stack([posterior.log_prob(code.expand(3, 2)) for code in z])
+    assert torch.allclose(model.prior(z).log_prob(z), each.logsumexp(1) - math.log(3), atol=1e-5)
+
+
+@pytest.mark.parametrize("prior", [MixturePrior(2, 3), VampPrior(torch.rand(3, *SHAPE))])
+def test_gradients_reach_the_prior_and_sampling_works(prior):
+    model, x = vae(prior), torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(0))
+    loss = negative_elbo(model(x, generator=torch.Generator().manual_seed(1)), x).sum()
+    slopes = torch.autograd.grad(loss, list(prior.parameters()))
+    assert all(torch.isfinite(s).all() and s.any() for s in slopes)
+    samples = model.sample(6, generator=torch.Generator().manual_seed(2))
+    assert samples.shape == (6, *SHAPE)
+    assert torch.equal(samples, model.sample(6, generator=torch.Generator().manual_seed(2)))
+
+
+def test_draws_have_the_mixture_s_moments():
+    prior = MixturePrior(1, 2)
+    with torch.no_grad():
+        prior.mean.copy_(torch.tensor([[-2.0], [4.0]]))
+        prior.logits.copy_(torch.tensor([0.0, math.log(3)]))  # weights 1/4 and 3/4
+    with torch.no_grad():
+        z = draw(prior(torch.zeros(1)), 40_000, torch.Generator().manual_seed(0))
+    assert z.mean().item() == pytest.approx(2.5, abs=0.06)
+    assert z.var().item() == pytest.approx(1 + 0.25 * 4.5**2 + 0.75 * 1.5**2, abs=0.15)
+
+
+def test_the_rate_at_the_draw_is_unbiased():
+    """A mixture of one standard component has no closed form in torch, and the standard normal's rate for its mean."""
+    n = 100_000
+    mean, log_variance = (
+        torch.full((n, 1), 1.0).double(),
+        torch.full((n, 1), 2 * math.log(0.5)).double(),
+    )
+    posterior = diagonal_normal(mean, log_variance)
+    z = mean + 0.5 * torch.randn(
+        n, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    prior = MixturePrior(1, 1).double()
+    with torch.no_grad():
+        prior.mean.zero_()
+        values = rate(VAEOutput(posterior, prior(z), z, None))
+    error = values.std().item() / math.sqrt(n)
+    assert values.shape == (n,) and abs(values.mean().item() - 0.8181472) < 4 * error < 0.02
+
+
+def test_a_learned_prior_is_saved_with_the_vae(tmp_path):
+    data = torch.rand(8, *SHAPE, generator=torch.Generator().manual_seed(0))
+    trainer = VAETrainer(vae(MixturePrior(2, 3)), device="cpu")
+    trainer.fit([data], 3, save=tmp_path / "a.pt")
+    other = VAETrainer(vae(MixturePrior(2, 3, seed=5)), device="cpu")
+    other.load(tmp_path / "a.pt")
+    assert torch.equal(other.vae.code_prior.mean, trainer.vae.code_prior.mean)
+    assert torch.equal(other.sample(3, seed=0), trainer.sample(3, seed=0))
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="at least one component, got 0"):
+        MixturePrior(2, 0)
+    with pytest.raises(ValueError, match="latent_dim must be at least 1, got 0"):
+        MixturePrior(0)
+    with pytest.raises(ValueError, match=r"at least one input, shape \(K, …\), got \(3,\)"):
+        VampPrior(torch.zeros(3))
+    with pytest.raises(ValueError, match="needs the encoder"):
+        VampPrior(torch.zeros(3, 2))(torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="learned prior of a conditional VAE"):
+        vae(MixturePrior(2), classes=3)

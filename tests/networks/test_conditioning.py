@@ -1,0 +1,81 @@
+"""The ends of discriminators: heads with classes, and the spread over a group."""
+
+import pytest
+import torch
+
+from gantut.networks import AuxiliaryHead, ConvDiscriminator, MinibatchStddev, MLPDiscriminator
+
+
+def test_minibatch_stddev_by_hand():
+    h = torch.tensor([[0.0, 0.0], [2.0, 4.0], [1.0, 1.0], [1.0, 1.0]])
+    out = MinibatchStddev(2)(h)
+    # Group one: deviations 1 and 2, mean 1.5. Group two: equal, √1e-8.
+    assert torch.equal(out[:, :2], h)
+    assert out[:, 2].tolist() == pytest.approx([1.5, 1.5, 1e-4, 1e-4], rel=1e-3)
+    images = h.view(4, 1, 1, 2).expand(4, 3, 5, 2)
+    out = MinibatchStddev(2)(images)
+    assert out.shape == (4, 4, 5, 2)
+    assert out[:, 3].flatten(1).std(1).max() < 1e-6 and out[0, 3, 0, 0].item() == pytest.approx(
+        1.5, rel=1e-3
+    )
+
+
+def test_groups_do_not_see_one_another():
+    h = torch.randn(8, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    (slope,) = torch.autograd.grad(MinibatchStddev(4)(h)[:4, 3].sum(), h)
+    assert slope[:4].abs().min() > 0 and not slope[4:].any()
+    flat = torch.ones(4, 3, requires_grad=True)
+    (slope,) = torch.autograd.grad(MinibatchStddev(4)(flat)[:, 3].sum(), flat)
+    assert torch.isfinite(slope).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda **o: MLPDiscriminator((1, 8, 8), **o), lambda **o: ConvDiscriminator((1, 8, 8), **o)],
+)
+@pytest.mark.parametrize("options", [{}, {"spectral_norm": True}, {"minibatch_stddev": True}])
+@pytest.mark.parametrize(
+    "classes", [{}, {"classes": 3}, {"classes": 3, "conditioning": "auxiliary"}]
+)
+def test_all_options_together(make, options, classes):
+    D = make(
+        **options, **classes
+    ).eval()  # in training mode spectral norm changes a little at each pass
+    x = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(8) % 3 if classes else None
+    logits = D(x, labels)
+    assert logits.shape == (8,) and torch.isfinite(logits).all()
+    if "conditioning" in classes:
+        assert D.head.classify(D.features(x)).shape == (8, 3)
+        assert torch.equal(logits, D(x, (labels + 1) % 3))  # the logit does not know the label
+    elif classes:
+        assert not torch.equal(logits, D(x, (labels + 1) % 3))
+
+
+def test_the_spread_reaches_the_logit():
+    """Two batches with the same first example and different company: only minibatch stddev tells them apart."""
+    x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    alone = x.clone()
+    alone[1:] = x[0]
+    for D in (
+        MLPDiscriminator((1, 8, 8), minibatch_stddev=True),
+        ConvDiscriminator((1, 8, 8), minibatch_stddev=True),
+    ):
+        assert abs((D(x)[0] - D(alone)[0]).item()) > 1e-5
+    D = ConvDiscriminator((1, 8, 8))
+    assert torch.allclose(D(x)[0], D(alone)[0], atol=1e-6)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="groups of 4: the batch of 6 is no multiple"):
+        MinibatchStddev()(torch.zeros(6, 2))
+    with pytest.raises(ValueError, match="at least two examples to differ, got 1"):
+        MinibatchStddev(1)
+    with pytest.raises(ValueError, match="at least two classes, got 1"):
+        AuxiliaryHead(4, 1)
+    with pytest.raises(
+        ValueError, match="unknown conditioning 'concat'; known: projection, auxiliary"
+    ):
+        MLPDiscriminator((2,), classes=3, conditioning="concat")
+    with pytest.raises(ValueError, match="labels must lie in 0 … 2, got 0 … 3"):
+        AuxiliaryHead(4, 3)(torch.zeros(2, 4), torch.tensor([0, 3]))
