@@ -14,8 +14,7 @@ from pages import settle
 
 import gantut.losses
 from gantut import metrics, networks
-from gantut.losses import LOSSES, AdversarialLoss, f_gan
-from gantut.losses import gan as adversarial
+from gantut.losses import LOSSES, AdversarialLoss, f_gan, gan as adversarial
 from gantut.models import likelihoods, priors
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,8 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from gantut import data as datasets
-from gantut import losses, metrics, networks, processes, training
+from gantut import data as datasets, losses, metrics, networks, processes, training
 from gantut.cli import settings
 from gantut.cli.settings import Settings, SettingsError
 from gantut.export import write_onnx
@@ -110,9 +109,9 @@ def build(s: Settings, shape: tuple[int, ...], classes: int) -> training.Trainer
         judged |= {"penalty": losses.r1(s.r1), "penalty_every": s.penalty_every}
 
     def network(part: str, *arguments: Any, shift: int, **options: Any) -> Any:
-        return networks.create(
-            f"{kind}_{part}", *arguments, seed=s.seed + shift, **sized, **options
-        )
+        kinds = {"mlp": "MLP", "conv": "Conv", "residual": "Residual"}
+        made = getattr(networks, kinds[kind] + part.title())
+        return made(*arguments, seed=s.seed + shift, **sized, **options)
 
     def judge() -> Any:
         return network("discriminator", shape, shift=2, spectral_norm=s.spectral_norm)

@@ -19,8 +19,7 @@ from tqdm import tqdm
 
 import gantut
 from gantut.cli.settings import put
-from gantut.grading import bundle as bundles
-from gantut.grading import feedback
+from gantut.grading import bundle as bundles, feedback
 from gantut.grading.run import Worker, report
 
 FULL = {"network", "processes", "files"}

@@ -8,6 +8,7 @@ importance sampling walks from the prior to the posterior over many temperatures
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from gantut.losses.iwae import log_weights
+from gantut.losses.importance import log_weights
 from gantut.numerics import log_mean_exp
 from gantut.progress import quiet
 
@@ -241,3 +242,21 @@ def annealed_importance(
     )
     start = torch.randn(chains, *shape, generator=generator, device=x.device, dtype=x.dtype)
     return log_mean_exp(_anneal(log_likelihood, start, betas, sizes, leapfrogs, generator))
+
+
+def bits_per_dimension(nats: Tensor | float, shape: tuple[int, ...], *, levels: int | None = None):
+    """Nats per example as bits per dimension: nats / (ln 2 · number of values).
+
+    ``nats`` is −log p(x) of probabilities. Where p is a *density* on [0, 1] of images with noise of one level's width added, ``levels``
+    adds the log₂(levels) bits that the unit of length leaves out; the result then bounds the discrete model's from above. [theis2016]
+
+    Raises:
+        ValueError: an empty shape, or fewer than 2 levels.
+    """
+    count = math.prod(shape)
+    if count < 1:
+        raise ValueError(f"a shape needs positive sides, got {shape}")
+    if levels is not None and levels < 2:
+        raise ValueError(f"levels must be at least 2, got {levels}")
+    bits = nats / (math.log(2) * count)
+    return bits if levels is None else bits + math.log2(levels)

@@ -303,19 +303,3 @@ def likelihood(chosen: str | nn.Module) -> nn.Module:
     if chosen not in LIKELIHOODS:
         raise ValueError(f"unknown likelihood {chosen!r}; known: {', '.join(LIKELIHOODS)}")
     return LIKELIHOODS[chosen]()
-
-
-def bits_per_dimension(nats: Tensor | float, shape: tuple[int, ...], *, levels: int | None = None):
-    """Nats per example as bits per dimension: nats / (ln 2 · number of values).
-
-    ``nats`` is −log p(x) of probabilities. Where p is a *density* on [0, 1] of images with noise of one level's width added, ``levels``
-    adds the log₂(levels) bits that the unit of length leaves out; the result then bounds the discrete model's from above. [theis2016]
-
-    Raises:
-        ValueError: an empty shape, or fewer than 2 levels.
-    """
-    count = math.prod(shape)
-    if count < 1:
-        raise ValueError(f"a shape needs positive sides, got {shape}")
-    bits = nats / (math.log(2) * count)
-    return bits if levels is None else bits + math.log2(_check_levels(levels))

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from gantut.models.likelihoods import decoder_shape
-from gantut.models.likelihoods import likelihood as likelihood_named
+from gantut.models.likelihoods import decoder_shape, likelihood as likelihood_named
 from gantut.models.priors import StandardNormalPrior, diagonal_normal, draw
 from gantut.numerics import full
 from gantut.processes import drawn

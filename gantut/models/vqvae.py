@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from gantut.models.code_priors import CodePrior, UniformCodes, check_codes
-from gantut.models.likelihoods import decoder_shape
-from gantut.models.likelihoods import likelihood as likelihood_named
+from gantut.models.likelihoods import decoder_shape, likelihood as likelihood_named
 from gantut.models.quantisers import VectorQuantiser
 from gantut.numerics import full
 

@@ -1,22 +1,5 @@
 """Speech: what the ear hears in a sound (pitch, formants, spectra), and players for a page."""
 
-from gantut.speech.measures import (
-    cents,
-    formants,
-    linear_prediction,
-    log_spectral_distance,
-    log_spectrum,
-    pitch,
-)
-from gantut.speech.players import Players, sequence
+import lazy_loader
 
-__all__ = [
-    "Players",
-    "cents",
-    "formants",
-    "linear_prediction",
-    "log_spectral_distance",
-    "log_spectrum",
-    "pitch",
-    "sequence",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

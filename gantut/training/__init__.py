@@ -1,25 +1,5 @@
 """Trainers: one short file per algorithm, whose ``step`` fits on one screen, on a thin base that does the housekeeping."""
 
-from gantut.training.aae import AAETrainer
-from gantut.training.bigan import BiGANTrainer
-from gantut.training.checkpoint import CheckpointError
-from gantut.training.ema import EMA
-from gantut.training.gan import GANTrainer
-from gantut.training.loop import NonFiniteError, Trainer
-from gantut.training.vae import VAETrainer
-from gantut.training.vaegan import VAEGANTrainer
-from gantut.training.vqvae import CodePriorTrainer, VQVAETrainer
+import lazy_loader
 
-__all__ = [
-    "EMA",
-    "AAETrainer",
-    "BiGANTrainer",
-    "CheckpointError",
-    "CodePriorTrainer",
-    "GANTrainer",
-    "NonFiniteError",
-    "Trainer",
-    "VAEGANTrainer",
-    "VAETrainer",
-    "VQVAETrainer",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,8 +9,7 @@ import types
 import pytest
 import torch
 
-from gantut.grading import Checker, alone, bundle, feedback, hold
-from gantut.grading import checker as checking
+from gantut.grading import Checker, alone, bundle, checker as checking, feedback, hold
 from gantut.grading.guard import Snapshot
 from gantut.grading.inside import run_cell
 from gantut.grading.run import judge

@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gantut.losses import LOSSES, adversarial_loss, f_gan, label_smoothing, least_squares, softplus
 

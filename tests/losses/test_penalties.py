@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from gantut.losses import PENALTIES, consistency, dragan, gradient_penalty, r1, r1_r2, r2
 

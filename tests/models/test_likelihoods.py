@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 import torch
 
+from gantut.metrics import bits_per_dimension
 from gantut.models.likelihoods import (
     LIKELIHOODS,
     CategoricalLikelihood,
@@ -15,7 +16,6 @@ from gantut.models.likelihoods import (
     GaussianLikelihood,
     GaussianPerPixelLikelihood,
     _LogSinhc,
-    bits_per_dimension,
     decoder_shape,
     likelihood,
 )

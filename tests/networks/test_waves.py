@@ -15,7 +15,7 @@ def test_shapes_and_ranges(shape, classes):
     labels = torch.tensor([0, 2, 1, 0]) if classes else None
     options = {"classes": classes, "width": 4}
     z = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
-    waves = networks.create("conv1d_generator", 6, shape, **options)(z, labels)
+    waves = networks.Conv1dGenerator(6, shape, **options)(z, labels)
     assert (
         waves.shape == (4, *shape) and waves.abs().max().item() <= 1 and waves.std().item() > 1e-2
     )

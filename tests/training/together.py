@@ -17,7 +17,7 @@ import torch
 
 from gantut import losses, processes
 from gantut.losses import GECO, LOSSES, augmentation, gradient_penalty, r1
-from gantut.models import priors
+from gantut.models import VectorQuantiser, priors
 from gantut.models.code_priors import AutoregressiveCodes
 from gantut.models.vae import VAE
 from gantut.models.vqvae import VQVAE
@@ -31,7 +31,6 @@ from gantut.networks import (
     MLPEncoder,
     MLPGenerator,
     PairDiscriminator,
-    VectorQuantiser,
 )
 from gantut.optim import (
     Alternating,

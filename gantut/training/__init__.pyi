@@ -1,0 +1,9 @@
+from .aae import AAETrainer as AAETrainer
+from .bigan import BiGANTrainer as BiGANTrainer
+from .checkpoint import CheckpointError as CheckpointError
+from .ema import EMA as EMA
+from .gan import GANTrainer as GANTrainer
+from .loop import NonFiniteError as NonFiniteError, Trainer as Trainer
+from .vae import VAETrainer as VAETrainer
+from .vaegan import VAEGANTrainer as VAEGANTrainer
+from .vqvae import CodePriorTrainer as CodePriorTrainer, VQVAETrainer as VQVAETrainer
