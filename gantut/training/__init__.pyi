@@ -2,6 +2,7 @@ from .aae import AAETrainer as AAETrainer
 from .bigan import BiGANTrainer as BiGANTrainer
 from .checkpoint import CheckpointError as CheckpointError
 from .ema import EMA as EMA
+from .flow import FlowTrainer as FlowTrainer
 from .gan import GANTrainer as GANTrainer
 from .loop import NonFiniteError as NonFiniteError, Trainer as Trainer
 from .vae import VAETrainer as VAETrainer
