@@ -134,6 +134,14 @@ def test_densities_integrate_to_one(name, value):
     assert torch.trapezoid(density.detach(), grid.double()).item() == pytest.approx(1.0, abs=1e-4)
 
 
+def test_the_shape_of_a_decoder():
+    assert decoder_shape("gaussian", (2,)) == (2,)
+    assert decoder_shape("discretised_logistic", (3, 8, 8)) == (6, 8, 8)
+    assert decoder_shape(CategoricalLikelihood(5), (1, 8, 8)) == (5, 8, 8)
+    with pytest.raises(ValueError, match="unknown likelihood 'poisson'"):
+        decoder_shape("poisson", (1, 8, 8))
+
+
 def shaped(chosen, n=4, size=(1, 2, 3), seed=0, dtype=torch.float64):
     g = torch.Generator().manual_seed(seed)
     parameters = torch.randn(n, *decoder_shape(chosen, size), generator=g, dtype=torch.float64).to(
@@ -203,6 +211,56 @@ def test_several_draws_are_several_single_ones(name):
         assert torch.allclose(together[k], vae.decode(output.z[k]).log_prob(x), atol=1e-5)
     assert vae.sample(2, generator=torch.Generator().manual_seed(1)).shape == (2, *size)
     assert vae.reconstruct(x).shape == x.shape
+
+
+@pytest.mark.parametrize("name", ["gaussian", "gaussian_learned", "gaussian_per_pixel"])
+def test_a_gaussian_s_mean_is_squashed_for_images_and_for_nothing_else(name):
+    """Points, waves and images, in one draw and in three; and as asked for, whatever the shape."""
+    for size in ((5,), (2, 7), (1, 2, 3)):
+        for batch in ((4,), (3, 4)):
+            chosen = likelihood(name)
+            decoded = 3 * torch.randn(*batch, *decoder_shape(name, size))
+            first = decoded.narrow(len(batch), 0, size[0])
+            found = chosen(decoded, len(batch)).mean
+            assert torch.allclose(found, first.sigmoid() if len(size) == 3 else first)
+            for asked in (True, False):
+                chosen.in_unit_interval = asked
+                found = chosen(decoded, len(batch)).mean
+                assert torch.allclose(found, first.sigmoid() if asked else first)
+
+
+def test_a_vae_of_points_reaches_points_outside_the_unit_interval():
+    vae = VAE(MLPEncoder((2,), 1, hidden=(8,)), MLPDecoder(1, (2,), hidden=(8,)), "gaussian")
+    x = torch.tensor([[5.0, -3.0]]).repeat(64, 1)
+    optimizer = torch.optim.Adam(vae.parameters(), lr=0.05)
+    for k in range(80):
+        optimizer.zero_grad()
+        loss = -vae(x, generator=torch.Generator().manual_seed(k)).likelihood.log_prob(x).mean()
+        loss.backward()
+        optimizer.step()
+    assert torch.allclose(vae.reconstruct(x), x, atol=0.5)
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor that says it lives on a GPU, and fails when its values are waited for."""
+
+    device = property(lambda self: torch.device("cuda"))
+
+    def item(self):
+        raise AssertionError("waited for the device")
+
+    __bool__ = __float__ = item
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_gpu_is_not_waited_for_and_a_bad_value_becomes_nan(name):
+    chosen = SMALL[name]()
+    parameters, x = shaped(chosen, n=3, dtype=torch.float32)
+    good = chosen(parameters).log_prob(x)
+    x[1, 0, 0, 0] = 1.7
+    found = chosen(parameters).log_prob(x.as_subclass(Elsewhere)).as_subclass(torch.Tensor)
+    assert torch.equal(found[[0, 2]], good[[0, 2]])
+    assert found[1].isnan() != name.startswith("gaussian")
 
 
 def test_bits_per_dimension():
