@@ -192,7 +192,7 @@ class ResidualQuantiser(nn.Module):
         rest, parts = h, []
         for book in self.books:
             parts.append(book(rest))
-            rest = rest - parts[-1].vectors.detach()
+            rest = rest - parts[-1].vectors
         vectors = torch.stack([part.vectors for part in parts]).sum(0)
         codes = torch.stack([part.codes for part in parts], 1)
         return Quantised(codes, vectors, h + (vectors - h).detach())

@@ -117,6 +117,7 @@ def test_the_residual_against_an_independent_implementation():
         dim=4, num_quantizers=3, codebook_size=6, decay=0.8, eps=1e-12, threshold_ema_dead_code=0
     )
     ours = ResidualQuantiser(3, 6, 4, decay=0.8, seed=2)
+    assert not torch.equal(ours.books[0].codebook, ours.books[1].codebook)
     for layer, book in zip(theirs.layers, ours.books, strict=True):
         same_books(layer._codebook, book)
     theirs.train()

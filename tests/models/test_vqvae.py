@@ -11,7 +11,7 @@ from torch import nn
 
 from gantut.data import TensorData
 from gantut.models import FiniteScalarQuantiser, ResidualQuantiser, VectorQuantiser
-from gantut.models.code_priors import AutoregressiveCodes
+from gantut.models.code_priors import AutoregressiveCodes, UniformCodes
 from gantut.models.likelihoods import GaussianPerPixelLikelihood
 from gantut.models.vqvae import VQVAE
 from gantut.networks import GridDecoder, GridEncoder
@@ -171,6 +171,26 @@ def test_labels_matter_and_follow_their_examples(kind):
     assert (whole - other).flatten(1).abs().amax(1).min() > 1e-3
     order = torch.randperm(16, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(whole[order], vqvae.reconstruct(x[order], labels[order]), atol=1e-6)
+
+
+def test_sampled_labels_run_through_the_classes_and_reach_prior_and_decoder():
+    t, labels = trainer(3), torch.tensor([0, 1, 2, 0, 1])
+    t.vqvae.decoder.layers[-2].weight.data.mul_(5)
+    assert torch.equal(t.sample(5, seed=0), t.sample(5, labels, seed=0))
+    other = t.sample(5, (labels + 1) % 3, seed=0)
+    assert (t.sample(5, seed=0) - other).flatten(1).abs().amax(1).min() > 1e-3
+    # A prior that knows but one grid a class: the grid names the label that came.
+    prior = UniformCodes(3, (2, 2))
+    prior.classes = 3
+    prior.sample = lambda n, y, generator: y.view(-1, 1, 1).expand(n, 2, 2)
+    prior.log_prob = lambda codes, y: y.double()
+    codes = labels.view(-1, 1, 1).expand(-1, 2, 2)
+    decoded = t.vqvae.decode(codes, labels)
+    assert torch.equal(t.sample(5, prior=prior), decoded.mean)
+    x = Images().batch(0)[:5]
+    bound = t.vqvae.log_prob_bound(x, labels, prior=prior)
+    alone = t.vqvae.decode(t.vqvae.encode(x, labels), labels).log_prob(x)
+    assert torch.allclose(bound - alone, labels.double(), atol=1e-5)
 
 
 def test_without_a_codebook_distortion_alone_is_minimised():
