@@ -9,6 +9,7 @@ from .loop import (
     Trainer as Trainer,
     interrupts as interrupts,
 )
+from .recipes import r3gan as r3gan
 from .vae import VAETrainer as VAETrainer
 from .vaegan import VAEGANTrainer as VAEGANTrainer
 from .vqvae import CodePriorTrainer as CodePriorTrainer, VQVAETrainer as VQVAETrainer

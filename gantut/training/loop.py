@@ -398,8 +398,11 @@ class Trainer(ABC):
     @property
     def model(self) -> nn.Module:
         """The network to sample from: the moving average where there is one, else the trained one."""
-        if self.ema is not None:
-            return self.ema.network
+        return self.trained if self.ema is None else self.ema.network
+
+    @property
+    def trained(self) -> nn.Module:
+        """The same network as the last step left it."""
         return self.networks[self.averaged or next(iter(self.networks))]
 
     @torch.no_grad()
@@ -428,17 +431,29 @@ class Trainer(ABC):
             ValueError: labels of another length or outside 0 … classes − 1, or for an
                 unconditional model.
         """
-        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
-        if labels is None and self.classes:
-            labels = torch.arange(n) % self.classes
+        model = self.model if average else self.trained
+        with evaluating(model):
+            asked = self.asked(n, labels, self.classes)
+            return self.draw(model, n, asked, self.source(seed)).cpu()
+
+    def source(self, seed: int | None) -> torch.Generator:
+        """A random state from ``seed``, or the trainer's own."""
+        if seed is None:
+            return self.generator
+        return torch.Generator(self.device).manual_seed(seed)
+
+    def asked(self, n: int, labels: Tensor | int | None, classes: int) -> Tensor | None:
+        """The labels of ``n`` samples, on the device; see ``sample``."""
+        if labels is None and classes:
+            labels = torch.arange(n) % classes
         if isinstance(labels, int):
             labels = torch.full((n,), labels)
-        if labels is not None:
-            labels = unpacked((torch.empty(n, 1), labels), self.classes, None)[1]
-            labels = None if labels is None else labels.to(self.device)
-        model = self.model if average else self.networks[self.averaged or next(iter(self.networks))]
-        with evaluating(model):
-            return self.draw(model, n, labels, source).cpu()
+        if labels is None:
+            return None
+        if classes == 0:
+            raise ValueError("the model is unconditional, but labels were asked for")
+        checked = unpacked((torch.empty(n, 0), labels), classes, None)[1]
+        return None if checked is None else checked.to(self.device)
 
     def draw(self, model: Any, n: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """``n`` samples of ``model`` from ``generator``; what ``sample`` calls."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Unpack, cast
+from typing import Any, ClassVar, Unpack, cast
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from gantut.models.code_priors import AutoregressiveCodes, CodePrior
 from gantut.models.vqvae import VQVAE
 from gantut.numerics import check_weight
 from gantut.processes import averaged
-from gantut.training.loop import Batch, Options, Trainer
+from gantut.training.loop import Batch, Options, Trainer, evaluating
 
 
 class VQVAETrainer(Trainer):
@@ -65,20 +65,21 @@ class VQVAETrainer(Trainer):
     def sample(  # type: ignore[override]
         self,
         n: int,
-        labels: Tensor | None = None,
+        labels: Tensor | int | None = None,
         *,
         prior: CodePrior | None = None,
         seed: int | None = None,
+        average: bool = True,
     ) -> Tensor:
         """``n`` decoded means (n, *shape) on the CPU, for codes drawn from ``prior``, uniform unless given.
 
         Where prior or decoder are conditional, missing labels run through all classes in turn.
         """
-        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
         classes = self.vqvae.classes or (0 if prior is None else prior.classes)
-        if labels is None and classes:
-            labels = torch.arange(n, device=self.device) % classes
-        return self.vqvae.sample(n, labels, prior=prior, generator=source).cpu()
+        model: Any = self.model if average else self.trained
+        with evaluating(model):
+            asked = self.asked(n, labels, classes)
+            return model.sample(n, asked, prior=prior, generator=self.source(seed)).cpu()
 
 
 class CodePriorTrainer(Trainer):
