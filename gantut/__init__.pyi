@@ -24,6 +24,7 @@ from .models import (
 from .training import (
     EMA as EMA,
     AAETrainer as AAETrainer,
+    ACGANTrainer as ACGANTrainer,
     BiGANTrainer as BiGANTrainer,
     CodePriorTrainer as CodePriorTrainer,
     FlowTrainer as FlowTrainer,
@@ -31,6 +32,7 @@ from .training import (
     VAEGANTrainer as VAEGANTrainer,
     VAETrainer as VAETrainer,
     VQVAETrainer as VQVAETrainer,
+    weights as weights,
 )
 
 __version__: str

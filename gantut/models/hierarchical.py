@@ -17,6 +17,7 @@ from gantut.models.likelihoods import likelihood as likelihood_named
 from gantut.models.priors import diagonal_normal, noise
 from gantut.models.vae import VAEOutput
 from gantut.numerics import full
+from gantut.protocols import refuse_sigmoid
 
 
 class HierarchicalVAE(nn.Module):
@@ -73,6 +74,7 @@ class HierarchicalVAE(nn.Module):
                 "expected L ≥ 1 encoders, L − 1 priors and L dimensions ≥ 1, got "
                 f"{len(encoders)}, {len(priors)} and {sizes}"
             )
+        refuse_sigmoid(decoder, "decoder", "the likelihood reads unbounded numbers")
         self.encoders, self.priors = nn.ModuleList(encoders), nn.ModuleList(priors)
         self.decoder, self.likelihood = decoder, likelihood_named(likelihood)
         self.latent_dims, self.latent_dim = sizes, sum(sizes)

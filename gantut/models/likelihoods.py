@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Independent, Normal
 
-from gantut.numerics import softplus
+from gantut.numerics import on_cpu, softplus
 
 
 def decoder_shape(chosen: str | nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -41,7 +41,7 @@ def _checked(value: Tensor, fits: Tensor, wanted: str) -> Tensor:
     A GPU would have to be waited for. There a value that does not fit becomes NaN, and so does
     log p, which a trainer finds when it looks at its logs.
     """
-    if value.device.type != "cpu":
+    if not on_cpu(value):
         return torch.where(fits, value, math.nan)
     if not fits.all():
         low, high = (end.item() for end in value.aminmax())

@@ -18,6 +18,7 @@ from gantut.models.code_priors import CodePrior, UniformCodes, check_codes
 from gantut.models.likelihoods import decoder_shape, likelihood as likelihood_named
 from gantut.models.quantisers import Quantiser, VectorQuantiser
 from gantut.numerics import full
+from gantut.protocols import agreed, call, refuse_sigmoid
 
 
 class VQVAEOutput(NamedTuple):
@@ -71,30 +72,26 @@ class VQVAE(nn.Module):
         decoder: nn.Module,
         likelihood: str | nn.Module = "bernoulli",
         *,
-        classes: int = 0,
+        classes: int | None = None,
     ) -> None:
         super().__init__()
         self.likelihood = likelihood_named(likelihood)
-        grid, shape = getattr(encoder, "grid", None), getattr(encoder, "shape", None)
-        self.classes: int = getattr(encoder, "classes", classes)
-        wanted = None if shape is None else decoder_shape(self.likelihood, shape)
-        for attribute, ours in (("grid", grid), ("classes", self.classes), ("shape", wanted)):
-            theirs = getattr(decoder, attribute, ours)
-            if ours is not None and ours != theirs:
-                raise ValueError(
-                    f"encoder and decoder disagree on {attribute}: {ours} and {theirs}"
-                )
+        both = {"encoder": encoder, "decoder": decoder}
+        grid: tuple[int, ...] | None = agreed("grid", None, **both)
+        self.classes: int = agreed("classes", classes, **both) or 0
+        self.shape: tuple[int, ...] | None = getattr(encoder, "shape", None)
+        wanted = None if self.shape is None else decoder_shape(self.likelihood, self.shape)
+        if wanted != (theirs := getattr(decoder, "shape", wanted)) and wanted is not None:
+            raise ValueError(f"encoder and decoder disagree on shape: {wanted} and {theirs}")
+        refuse_sigmoid(decoder, "decoder", "the likelihood reads unbounded numbers")
         if isinstance(quantiser, int):
             if grid is None:
                 raise ValueError("give a quantiser: the encoder has no grid (d, h, w) to tell d")
             quantiser = VectorQuantiser(quantiser, grid[0], decay=0.99)
-        if grid is not None and quantiser.dimension != grid[0]:
-            raise ValueError(
-                f"encoder and quantiser disagree on the dimension: {grid[0]} and "
-                f"{quantiser.dimension}"
-            )
+        if grid is not None and grid[0] != (d := quantiser.dimension):
+            raise ValueError(f"encoder and quantiser disagree on the dimension: {grid[0]} and {d}")
         self.encoder, self.quantiser, self.decoder = encoder, quantiser, decoder
-        self.size, self.shape = quantiser.size, shape
+        self.size: int = quantiser.size
         self._grid = None if grid is None else (*quantiser.layers, *grid[1:])
 
     @property
@@ -115,23 +112,23 @@ class VQVAE(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> VQVAEOutput:
         """Encode, quantise, decode. In training mode a codebook of moving averages moves."""
-        h = full(_run(self.encoder, x, labels))
+        h = full(call(self.encoder, x, labels))
         codes, vectors, straight_through = self.quantiser(h)
         self._grid = tuple(codes.shape[1:])
-        parameters = full(_run(self.decoder, straight_through, labels))
+        parameters = full(call(self.decoder, straight_through, labels))
         return VQVAEOutput(h, vectors, codes, self.likelihood(parameters, 1))
 
     @torch.no_grad()
     def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """The codes c(x), (N, *grid). The codebook stands still."""
-        codes = self.quantiser.nearest(_run(self.encoder, x, labels))
+        codes = self.quantiser.nearest(call(self.encoder, x, labels))
         self._grid = tuple(codes.shape[1:])
         return codes
 
     def decode(self, codes: Tensor, labels: Tensor | None = None) -> Distribution:
         """p(x|c), a distribution over examples, for codes (N, *grid)."""
         vectors = self.quantiser.look_up(check_codes(codes, self.size, self.grid))
-        return self.likelihood(_run(self.decoder, vectors, labels), 1)
+        return self.likelihood(call(self.decoder, vectors, labels), 1)
 
     @torch.no_grad()
     def log_prob_bound(
@@ -183,8 +180,3 @@ class VQVAE(nn.Module):
                 f"got {prior.size} on {prior.grid}"
             )
         return prior
-
-
-def _run(network: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
-    """A network that knows no labels need not take any."""
-    return network(x) if labels is None else network(x, labels)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Unpack, cast
 
-import torch
 from torch import Tensor
 
 from gantut.models.flow import Flow
-from gantut.training.loop import Batch, Trainer
+from gantut.training.loop import Batch, Options, Trainer
 
 
 class FlowTrainer(Trainer):
@@ -20,11 +19,7 @@ class FlowTrainer(Trainer):
 
     Args:
         flow: the ``Flow`` to train.
-        lr: Adam's learning rate.
-        betas: Adam's two decays.
-        seed: of times and noise.
-        device: ``"auto"`` takes a GPU where there is one.
-        precision: ``"float32"``, ``"float64"``, ``"bfloat16"`` or ``"float16"``.
+        options: ``lr`` (1e-3), ``betas``, ``ema`` (off) and the others as in ``Trainer``.
 
     Raises:
         ValueError: in a step: batches that are no vectors, or have no labels where they are needed.
@@ -38,37 +33,15 @@ class FlowTrainer(Trainer):
         torch.Size([3, 2])
     """
 
-    def __init__(
-        self,
-        flow: Flow,
-        *,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "float32",
-    ) -> None:
-        super().__init__({"flow": flow}, seed=seed, device=device, precision=precision)
+    def __init__(self, flow: Flow, **options: Unpack[Options]) -> None:
+        super().__init__({"flow": flow}, averaged="flow", **options)
         self.flow = cast(Flow, self.networks["flow"])
-        trained = [p for p in flow.parameters() if p.requires_grad]
-        self.optimizers = {"flow": torch.optim.Adam(trained, lr=lr, betas=betas, fused=True)}
+        self.classes, self.shape = flow.classes, (flow.dimension,)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = self.unpack(batch, self.flow.classes)
+        x, labels = self.unpack(batch)
         with self.autocast():
             loss = self.flow(x, labels, generator=self.generator)
-        self.descend("flow", loss, x)
+        self.descend("flow", loss)
+        self.average()
         return {"velocity": loss.detach().mean()}
-
-    @torch.no_grad()
-    def sample(
-        self, n: int, labels: Tensor | None = None, *, seed: int | None = None, **options
-    ) -> Tensor:
-        """``n`` draws (n, d) on the CPU; ``steps`` and ``method`` as in ``Flow.transport``.
-
-        Missing labels run through all classes in turn. ``seed`` fixes the noise.
-        """
-        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
-        if labels is None and self.flow.classes:
-            labels = torch.arange(n, device=self.device) % self.flow.classes
-        return self.flow.sample(n, labels, generator=source, **options).cpu()

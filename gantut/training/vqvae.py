@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, Unpack, cast
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from gantut.models.vqvae import VQVAE
 from gantut.networks.shapes import check_shape
 from gantut.numerics import check_weight
 from gantut.processes import averaged
-from gantut.training.loop import Batch, Trainer
+from gantut.training.loop import Batch, Options, Trainer, evaluating
 
 
 class VQVAETrainer(Trainer):
@@ -33,12 +33,7 @@ class VQVAETrainer(Trainer):
         beta: β ≥ 0, the weight of the commitment.
         restart_every: every so many steps, codes that no vector of the batch chose are moved onto
             vectors of the batch [dhariwal2020]; 0 leaves them where they are.
-        lr: Adam's learning rate.
-        betas: Adam's two decays.
-        seed: of the restarts and of ``sample``.
-        device: ``"auto"`` takes a GPU where there is one.
-        precision: ``"float32"``, ``"float64"``, ``"bfloat16"`` or ``"float16"``.
-        compile: whether encoder and decoder go through torch.compile.
+        options: ``lr`` (1e-3), ``betas``, ``ema`` (off) and the others as in ``Trainer``.
 
     Raises:
         ValueError: β is negative or not finite, or ``restart_every`` negative or without a codebook.
@@ -59,27 +54,19 @@ class VQVAETrainer(Trainer):
         *,
         beta: float = 0.25,
         restart_every: int = 0,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "float32",
-        compile: bool = False,
+        **options: Unpack[Options],
     ) -> None:
         if restart_every < 0:
             raise ValueError(f"restart_every must be 0 or more steps, got {restart_every}")
         if restart_every and not vqvae.quantiser.has_codebook:
             raise ValueError(f"there is no codebook to restart every {restart_every} steps")
-        super().__init__(
-            {"vqvae": vqvae}, seed=seed, device=device, precision=precision, compile=compile
-        )
+        super().__init__({"vqvae": vqvae}, averaged="vqvae", **options)
         self.vqvae = cast(VQVAE, self.networks["vqvae"])
         self.beta, self.restart_every = check_weight("beta", beta), restart_every
-        trained = [p for p in vqvae.parameters() if p.requires_grad]
-        self.optimizers = {"vqvae": torch.optim.Adam(trained, lr=lr, betas=betas, fused=True)}
+        self.classes, self.shape = vqvae.classes, vqvae.shape
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = self.unpack(batch, self.vqvae.classes)
+        x, labels = self.unpack(batch)
         with self.autocast():
             output = self.vqvae(x, labels)
         check_shape(x, output.likelihood.event_shape, "examples")
@@ -89,7 +76,8 @@ class VQVAETrainer(Trainer):
         if quantiser.has_codebook:
             terms |= {"codebook": codebook(h, e), "commitment": commitment(h, e)}
             loss = loss + terms["codebook"] + self.beta * terms["commitment"]
-        self.descend("vqvae", loss, x)
+        self.descend("vqvae", loss)
+        self.average()
         if self.restart_every and self.steps % self.restart_every == 0:
             quantiser.restart(h, codes, self.generator)
         logs = {name: term.detach().mean() for name, term in terms.items()}
@@ -106,23 +94,25 @@ class VQVAETrainer(Trainer):
         return torch.special.entr(shares).sum(1).mean().exp()
 
     @torch.no_grad()
-    def sample(
+    def sample(  # type: ignore[override]
         self,
         n: int,
-        labels: Tensor | None = None,
+        labels: Tensor | int | None = None,
         *,
         prior: CodePrior | None = None,
         seed: int | None = None,
+        average: bool = True,
     ) -> Tensor:
         """``n`` decoded means (n, *shape) on the CPU, for codes from ``prior``, uniform unless given.
 
-        Where prior or decoder are conditional, missing labels run through all classes in turn.
+        Where prior or decoder are conditional, missing labels run through all classes in turn. The
+        other arguments are as in ``Trainer.sample``.
         """
-        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
         classes = self.vqvae.classes or (0 if prior is None else prior.classes)
-        if labels is None and classes:
-            labels = torch.arange(n, device=self.device) % classes
-        return self.vqvae.sample(n, labels, prior=prior, generator=source).cpu()
+        model: Any = self.model if average else self.trained
+        with evaluating(model):
+            asked = self.asked(n, labels, classes)
+            return model.sample(n, asked, prior=prior, generator=self.source(seed)).cpu()
 
 
 class CodePriorTrainer(Trainer):
@@ -134,7 +124,7 @@ class CodePriorTrainer(Trainer):
 
     Args:
         prior: the ``AutoregressiveCodes`` to train.
-        lr, betas, seed, device, precision: as in ``VQVAETrainer``.
+        options: ``lr`` (2e-3), ``betas``, ``ema`` (off) and the others as in ``Trainer``.
 
     Raises:
         ValueError: in a step: codes of another shape or range, or labels that are missing.
@@ -149,24 +139,17 @@ class CodePriorTrainer(Trainer):
         True
     """
 
-    def __init__(
-        self,
-        prior: AutoregressiveCodes,
-        *,
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "float32",
-    ) -> None:
-        super().__init__({"prior": prior}, seed=seed, device=device, precision=precision)
+    defaults: ClassVar[Options] = {"lr": 2e-3, "betas": (0.9, 0.999), "ema": None}
+
+    def __init__(self, prior: AutoregressiveCodes, **options: Unpack[Options]) -> None:
+        super().__init__({"prior": prior}, averaged="prior", **options)
         self.prior = cast(AutoregressiveCodes, self.networks["prior"])
-        trained = [p for p in prior.parameters() if p.requires_grad]
-        self.optimizers = {"prior": torch.optim.Adam(trained, lr=lr, betas=betas, fused=True)}
+        self.classes, self.shape = prior.classes, prior.grid
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = self.unpack(batch, self.prior.classes)
+        x, labels = self.unpack(batch)
         with self.autocast():
             log_prob = self.prior.log_prob(x.long(), labels)
-        self.descend("prior", -log_prob, x)
+        self.descend("prior", -log_prob)
+        self.average()
         return {"code_nats": -log_prob.detach().mean()}

@@ -73,16 +73,16 @@ def test_the_rate_teaches_each_parameter_and_sampling_works(name):
         torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(0)),
     )
     loss = rate(model(x, generator=torch.Generator().manual_seed(1))).sum()
-    slopes = torch.autograd.grad(loss, list(model.code_prior.parameters()))
+    slopes = torch.autograd.grad(loss, list(model.latent_prior.parameters()))
     # Each component and each of its numbers: a slope of its own.
     assert all(torch.isfinite(s).all() and (s != 0).all() for s in slopes)
     samples = model.sample(6, generator=torch.Generator().manual_seed(2))
     assert samples.shape == (6, *SHAPE)
     assert torch.equal(samples, model.sample(6, generator=torch.Generator().manual_seed(2)))
     trainer = VAETrainer(model, lr=0.05, device="cpu")
-    before = [p.detach().clone() for p in model.code_prior.parameters()]
+    before = [p.detach().clone() for p in model.latent_prior.parameters()]
     trainer.fit([x], 2)
-    after = model.code_prior.parameters()
+    after = model.latent_prior.parameters()
     assert all((p != q).all() for p, q in zip(before, after, strict=True))
 
 
@@ -175,7 +175,7 @@ def test_a_learned_prior_is_saved_with_the_vae(tmp_path):
     trainer.fit([data], 3, save=tmp_path / "a.pt")
     other = VAETrainer(vae(MixturePrior(2, 3, seed=5)), device="cpu")
     other.load(tmp_path / "a.pt")
-    assert torch.equal(other.vae.code_prior.mean, trainer.vae.code_prior.mean)
+    assert torch.equal(other.vae.latent_prior.mean, trainer.vae.latent_prior.mean)
     assert torch.equal(other.sample(3, seed=0), trainer.sample(3, seed=0))
 
 
