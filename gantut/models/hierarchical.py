@@ -153,25 +153,23 @@ class HierarchicalVAE(nn.Module):
 
         ``source`` (…, Σ d_l) is the noise that the codes are made of, or the codes where ``given``.
         """
-        found: list[Tensor] = []
-        expected: list[Tensor] = []
-        batch = source.shape[:-1]
+        batch, levels = source.shape[:-1], list[tuple[Tensor, Tensor]]()
         labels = _repeated(labels, batch)
         parts = source.flatten(0, -2).split(self.latent_dims, -1)
         codes = parts[0][:, :0]
         for l in reversed(range(len(parts))):
             top = l == len(self.priors)
-            prior = torch.zeros_like(parts[l]).expand(2, -1, -1)  # N(0, I), for the top
-            prior = prior if top else _gaussian(self.priors[l], codes, labels)
-            level = prior
+            standard = torch.zeros_like(parts[l]).expand(2, -1, -1)  # N(0, I)
+            level = prior = standard if top else _gaussian(self.priors[l], codes, labels)
             if messages:
                 level = messages[l].repeat(1, len(codes) // messages[l].shape[1], 1)
                 level = level if top else _product(level, prior)
             code = parts[l] if given else level[0] + (0.5 * level[1]).exp() * parts[l]
             codes = torch.cat([code, codes], -1)
-            found.insert(0, level)
-            expected.insert(0, prior)
-        posterior, prior = (torch.cat(each, -1).unflatten(1, batch) for each in (found, expected))
+            levels.insert(0, (level, prior))
+        posterior, prior = (
+            torch.cat(each, -1).unflatten(1, batch) for each in zip(*levels, strict=True)
+        )
         return codes.unflatten(0, batch), diagonal_normal(*posterior), diagonal_normal(*prior)
 
 
