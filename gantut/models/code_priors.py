@@ -1,4 +1,4 @@
-"""Priors over grids of codes: they let a VQ-VAE draw images, and say what its codes cost. [oord2017]
+"""Priors over grids of codes, by which a VQ-VAE draws images and counts its codes. [oord2017]
 
 A grid of numbers 0 … K − 1, (h, w) or (L, h, w), is read in the order of its memory, c₁ … c_T with
 T the number of places. Both priors here give log p(c₁ … c_T), in nats, and draws.
@@ -20,7 +20,7 @@ from gantut.numerics import on_cpu
 def _check_sizes(size: int, grid: tuple[int, ...]) -> tuple[int, ...]:
     if size < 1 or not grid or min(grid) < 1:
         raise ValueError(
-            f"a prior over codes needs a size ≥ 1 and a grid of positive sides, got {size} and {grid}"
+            f"a prior over codes needs a size ≥ 1 and a grid with sides ≥ 1, got {size} and {grid}"
         )
     return tuple(grid)
 
@@ -90,8 +90,8 @@ class AutoregressiveCodes(nn.Module):
     """log p(c) = Σ_t log p(c_t | c₁ … c_{t−1}): a network predicts each code from all before it.
 
     At place t it is shown the code before, the code above (of the layer before, where the grid has
-    layers), the place, and with ``classes`` the label; a GRU remembers the rest. Each conditional is
-    a softmax over K codes, so the probabilities of all Kᵀ grids add up to 1. [oord2016, cho2014]
+    layers), the place, and with ``classes`` the label; a GRU remembers the rest. Each conditional
+    is a softmax over K codes, so the probabilities of all Kᵀ grids add up to 1. [oord2016, cho2014]
 
     Args:
         size: K, the number of codes.

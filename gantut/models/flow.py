@@ -50,8 +50,8 @@ class VelocityMLP(nn.Module):
 class Flow(nn.Module):
     """A velocity field that carries N(0, I) at time 0 to the data at time 1. [lipman2023]
 
-    Noise ε and an example x are joined by the straight line x_t = (1 − t) ε + t x, whose velocity is
-    x − ε. The field is fitted to it by least squares, E ‖v(x_t, t) − (x − ε)‖² over ε, x and
+    Noise ε and an example x are joined by the straight line x_t = (1 − t) ε + t x, whose velocity
+    is x − ε. The field is fitted to it by least squares, E ‖v(x_t, t) − (x − ε)‖² over ε, x and
     t ~ U(0, 1), and so becomes the average velocity of all lines through a point. Following it from
     noise gives draws with the data's distribution at every time.
 
@@ -130,6 +130,6 @@ class Flow(nn.Module):
         generator: torch.Generator | None = None,
         **options,
     ) -> Tensor:
-        """``n`` draws (n, d): noise, carried along; ``steps`` and ``method`` as in ``transport``."""
+        """``n`` draws (n, d) from noise; ``steps`` and ``method`` as in ``transport``."""
         start = noise((n, self.dimension), next(self.parameters()), generator)
         return self.transport(start, labels, **options)

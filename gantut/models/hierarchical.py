@@ -1,7 +1,7 @@
 """A VAE with several levels of codes, each drawn given the levels above. [sonderby2016, kingma2016]
 
-p(x, z) = p(x|z₁ … z_L) p(z_L) ∏_{l<L} p(z_l|z_{l+1} … z_L): the top says what there is, the bottom how
-it looks. The posterior goes from the top as well, q(z|x) = q(z_L|x) ∏_{l<L} q(z_l|x, z_{>l}).
+p(x, z) = p(x|z₁ … z_L) p(z_L) ∏_{l<L} p(z_l|z_{l+1} … z_L): the top says what there is, the bottom
+how it looks. The posterior goes from the top as well, q(z|x) = q(z_L|x) ∏_{l<L} q(z_l|x, z_{>l}).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class HierarchicalVAE(nn.Module):
 
     Upwards, encoder l reads the mean of the level below (the first reads x) and sends a message:
     what x says about z_l, a mean and a log-variance. Downwards, prior l reads the codes above and
-    says what they expect of z_l. Below the top, q(z_l|x, z_{>l}) is the product of both Gaussians: its
-    precision is the sum of the two, its mean their average with the precisions as weights. At the
-    top the message itself is the posterior, and p(z_L) = N(0, I). One level is a ``VAE``.
+    says what they expect of z_l. Below the top, q(z_l|x, z_{>l}) is the product of both Gaussians:
+    its precision is the sum of the two, its mean their average with the precisions as weights. At
+    the top the message itself is the posterior, and p(z_L) = N(0, I). One level is a ``VAE``.
 
-    Codes lie side by side, z = (z₁, …, z_L), (N, Σ d_l), z₁ nearest to x; the decoder reads them all.
-    In the output, ``posterior`` and ``prior`` are the levels' Gaussians *given the codes above that
-    were drawn*. Their KL is Σ_l KL_l, so the rate, the ELBO and the importance-weighted bound are
-    what they are for a VAE; ``rates`` gives the KL_l one by one.
+    Codes lie side by side, z = (z₁, …, z_L), (N, Σ d_l), z₁ nearest to x; the decoder reads them
+    all. In the output, ``posterior`` and ``prior`` are the levels' Gaussians *given the codes above
+    that were drawn*. Their KL is Σ_l KL_l, so the rate, the ELBO and the importance-weighted bound
+    are what they are for a VAE; ``rates`` gives the KL_l one by one.
 
     Args:
         encoders: L modules from the bottom, (N, d_{l−1}) → mean and log-variance, (N, d_l) each.
@@ -44,7 +44,8 @@ class HierarchicalVAE(nn.Module):
     Networks that carry ``classes`` are given the labels too.
 
     Raises:
-        ValueError: numbers of encoders, priors and dimensions that do not fit; an unknown likelihood.
+        ValueError: numbers of encoders, priors and dimensions that do not fit; an unknown
+            likelihood.
 
     Example:
         >>> import torch

@@ -76,8 +76,8 @@ class _OnUnitInterval(Independent):
 class BernoulliLikelihood(nn.Module):
     """Each pixel is a coin with logit h: log p = x log λ + (1 − x) log(1 − λ), λ = sigmoid(h).
 
-    Pixels strictly between 0 and 1 are accepted, as is common; the value is then a cross-entropy and
-    no normalised log-density. The continuous Bernoulli repairs that. [loaiza2019]
+    Pixels strictly between 0 and 1 are accepted, as is common; the value is then a cross-entropy
+    and no normalised log-density. The continuous Bernoulli repairs that. [loaiza2019]
 
     Example:
         >>> import torch
@@ -209,7 +209,7 @@ class GaussianPerPixelLikelihood(nn.Module):
 
 
 class _OnLevels(Distribution):
-    """A distribution over values 0, δ, 2δ, …, 1 with δ = 1 / (levels − 1), each value on its own."""
+    """A distribution over values 0, δ, 2δ, …, 1 with δ = 1 / (levels − 1), each on its own."""
 
     has_rsample = False
 
@@ -229,8 +229,8 @@ class DiscretisedLogistic(_OnLevels):
     """The mass that a logistic puts between the midpoints of neighbouring levels, tails included.
 
     With a and b the upper and the lower midpoint, seen from the mean in units of the scale,
-    sigmoid(a) − sigmoid(b) has the logarithm −softplus(−a) − softplus(b) + log(1 − e^(b − a)), which
-    no pair of saturated sigmoids can spoil. At 0 and at 1 the whole tail counts. [salimans2017]
+    sigmoid(a) − sigmoid(b) has the logarithm −softplus(−a) − softplus(b) + log(1 − e^(b − a)),
+    which no pair of saturated sigmoids can spoil. At 0 and 1 the whole tail counts. [salimans2017]
     """
 
     def __init__(self, location: Tensor, scale: Tensor, levels: int) -> None:
@@ -280,8 +280,8 @@ class DiscretisedLogisticLikelihood(nn.Module):
     """Images of ``levels`` brightnesses as what they are: counts, with a probability each.
 
     The decoder gives two numbers per value, h and r: a logistic of mean sigmoid(h) and scale
-    ``minimum`` + eʳ is cut at the midpoints between levels. The value is a true probability, so bits
-    per dimension follow directly. [salimans2017]
+    ``minimum`` + eʳ is cut at the midpoints between levels. The value is a true probability, so
+    bits per dimension follow directly. [salimans2017]
 
     Args:
         levels: 256 for images of 8 bits.

@@ -1,4 +1,4 @@
-"""Probabilistic PCA: the latent-variable model whose likelihood and optimum are known. [tipping1999]
+"""Probabilistic PCA: a latent-variable model with a known likelihood and optimum. [tipping1999]
 
 p(z) = N(0, I) and p(x|z) = N(Wz + b, σ²I) give p(x) = N(b, WWᵀ + σ²I). A VAE with a linear decoder
 and a linear encoder is this model: it can reach the true posterior, so at its optimum the ELBO *is*

@@ -1,7 +1,7 @@
 """Quantisers: the discrete middle of a VQ-VAE, which replaces vectors by numbers of a code.
 
-Three kinds, all usable in ``VQVAE(encoder, quantiser, decoder)``: a codebook whose nearest vector is
-taken [oord2017], a stack of codebooks each of which quantises what the ones before it left over
+Three kinds, all usable in ``VQVAE(encoder, quantiser, decoder)``: a codebook whose nearest vector
+is taken [oord2017], a stack of codebooks each of which quantises what the ones before it left over
 [zeghidour2021], and plain rounding without any codebook [mentzer2024].
 """
 
@@ -21,9 +21,9 @@ from gantut.processes import gathered, summed
 class Quantised(NamedTuple):
     """What a quantiser makes of an encoder's output h, (N, d, …).
 
-    ``codes`` are the numbers 0 … size − 1 of the chosen vectors, (N, …), or (N, L, …) from L layers;
-    ``vectors`` are the chosen vectors, shaped like h; ``straight_through`` has their values and hands
-    its gradient on to h as if nothing had been rounded. The decoder gets ``straight_through``.
+    ``codes`` are the numbers 0 … size − 1 of the chosen vectors, (N, …), or (N, L, …) from L
+    layers; ``vectors`` are the chosen vectors, shaped like h; ``straight_through``, which the
+    decoder gets, has their values and hands its gradient on to h as if nothing had been rounded.
     """
 
     codes: Tensor
@@ -43,8 +43,8 @@ def _rows(h: Tensor, dimension: int) -> Tensor:
 class VectorQuantiser(nn.Module):
     """A codebook: each vector of h is replaced by the nearest of ``size`` code vectors. [oord2017]
 
-    Without ``decay`` the code vectors are parameters, moved by ``losses.codebook``. With it they are
-    moving averages of the vectors that chose them, updated at each pass in training mode:
+    Without ``decay`` the code vectors are parameters, moved by ``losses.codebook``. With it they
+    are moving averages of the vectors that chose them, updated at each pass in training mode:
     c_k = m_k / n_k, where m_k and n_k average the sums and the counts.
 
     Args:
@@ -136,8 +136,8 @@ class VectorQuantiser(nn.Module):
     def restart(self, h: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> int:
         """Move each code vector that none of ``codes`` names onto a random vector of h.
 
-        A code that no vector chooses gets no gradient and no average, so it never moves: it is dead.
-        Returns how many were moved. [dhariwal2020]
+        A code that no vector chooses gets no gradient and no average, so it never moves: it is
+        dead. Returns how many were moved. [dhariwal2020]
         """
         table, dead = gathered(self._table(h)), self._count(gathered(codes)) == 0
         count = int(dead.sum())
@@ -152,9 +152,9 @@ class VectorQuantiser(nn.Module):
 class ResidualQuantiser(nn.Module):
     """L codebooks in a row: each quantises what the ones before it left over. [zeghidour2021]
 
-    r₁ = h, e_l = the nearest code vector to r_l, r_{l+1} = r_l − e_l; the vector is Σ_l e_l. L codes
-    below K cost L · log K nats, as much as one codebook of Kᴸ vectors, which nobody could store.
-    The first layers alone already give a coarser vector. Codes are (N, L, …).
+    r₁ = h, e_l = the nearest code vector to r_l, r_{l+1} = r_l − e_l; the vector is Σ_l e_l. L
+    codes below K cost L · log K nats, as much as one codebook of Kᴸ vectors, which nobody could
+    store. The first layers alone already give a coarser vector. Codes are (N, L, …).
 
     Args:
         depth: L, the number of codebooks.
@@ -222,7 +222,7 @@ class ResidualQuantiser(nn.Module):
 
 
 class FiniteScalarQuantiser(nn.Module):
-    """Rounding, without a codebook: each number of a vector takes one of a few levels. [mentzer2024]
+    """Rounding, without a codebook: each number of a vector has a few levels. [mentzer2024]
 
     Number j is squashed to [−1, 1] by tanh and rounded to the nearest of L_j evenly spaced levels,
     both ends among them: e_j = 2 k_j / (L_j − 1) − 1 with k_j = round((L_j − 1)(1 + tanh h_j) / 2).
@@ -231,7 +231,8 @@ class FiniteScalarQuantiser(nn.Module):
     the levels so that 0 is one of them; here they stay symmetric, as in [parker2024].
 
     Args:
-        levels: L_j, one for each of the d dimensions, at least 2. Levels (8, 5, 5, 5) give 1000 codes.
+        levels: L_j, one for each of the d dimensions, at least 2. Levels (8, 5, 5, 5) give 1000
+            codes.
 
     Raises:
         ValueError: no dimension, or fewer than 2 levels.

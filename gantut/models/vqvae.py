@@ -1,4 +1,4 @@
-"""The vector-quantised VAE: an image becomes a grid of codes, and the grid a distribution. [oord2017]
+"""The vector-quantised VAE: an image becomes a grid of codes, the grid a distribution. [oord2017]
 
 Its story of an image: draw codes c from a prior p(c), decode them, draw x from p(x|c). The encoder
 names one grid c(x) and no other, so p(x) = Σ_c p(c) p(x|c) ≥ p(c(x)) p(x|c(x)), a bound that needs
@@ -36,7 +36,7 @@ class VQVAEOutput(NamedTuple):
 
 
 class VQVAE(nn.Module):
-    """An encoder to a grid of vectors, a quantiser of K codes, and a decoder from the grid. [oord2017]
+    """An encoder to a grid of vectors, a quantiser, and a decoder from the grid. [oord2017]
 
     Encoder and decoder may be any modules, x (N, …) → h (N, d, …) and h → the likelihood's
     parameters. Where they carry ``grid`` (d, h, w), ``shape`` and ``classes``, as the library's own

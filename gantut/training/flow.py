@@ -13,9 +13,9 @@ from gantut.training.loop import Batch, Options, Trainer
 class FlowTrainer(Trainer):
     """Minimises ‖v(x_t, t) − (x − ε)‖² over the velocity's weights. [lipman2023]
 
-    A batch is (N, d), or a pair with labels where the velocity has classes. A step logs ``velocity``,
-    the squared error summed over the d numbers and averaged over the batch. It does not fall to 0:
-    what is left is how much the lines through one point differ.
+    A batch is (N, d), or a pair with labels where the velocity has classes. A step logs
+    ``velocity``, the squared error summed over the d numbers and averaged over the batch. It does
+    not fall to 0: what is left is how much the lines through one point differ.
 
     Args:
         flow: the ``Flow`` to train.

@@ -19,8 +19,8 @@ from gantut.training.loop import Batch, Options, Trainer, evaluating
 class VQVAETrainer(Trainer):
     """Minimises distortion + ‖sg(h) − e‖² + β · ‖h − sg(e)‖² over encoder, codebook and decoder.
 
-    One Adam moves all three; the decoder's gradient is copied from e to h. With a codebook of moving
-    averages the middle term moves nothing and is only logged. A quantiser without a codebook
+    One Adam moves all three; the decoder's gradient is copied from e to h. With a codebook of
+    moving averages the middle term moves nothing and is only logged. A quantiser without a codebook
     (``FiniteScalarQuantiser``) needs neither of the two last terms: distortion alone is minimised.
     [oord2017]
 
@@ -36,7 +36,8 @@ class VQVAETrainer(Trainer):
         options: ``lr`` (1e-3), ``betas``, ``ema`` (off) and the others as in ``Trainer``.
 
     Raises:
-        ValueError: β is negative or not finite, or ``restart_every`` negative or without a codebook.
+        ValueError: β is negative or not finite, or ``restart_every`` negative or without a
+            codebook.
 
     Example:
         >>> import torch
@@ -103,7 +104,7 @@ class VQVAETrainer(Trainer):
         seed: int | None = None,
         average: bool = True,
     ) -> Tensor:
-        """``n`` decoded means (n, *shape) on the CPU, for codes from ``prior``, uniform unless given.
+        """``n`` decoded means (n, *shape) on the CPU; ``prior`` is uniform unless given.
 
         Where prior or decoder are conditional, missing labels run through all classes in turn. The
         other arguments are as in ``Trainer.sample``.
@@ -119,8 +120,8 @@ class CodePriorTrainer(Trainer):
     """Minimises −log p(c) over a prior's weights, for codes that a VQ-VAE named. [oord2017]
 
     A batch is (N, *grid), whole numbers, or a pair with labels; floats that hold whole numbers will
-    do, so that ``TensorData(codes.float(), labels)`` can serve. A step logs ``code_nats``, −log p(c)
-    averaged over the batch.
+    do, so that ``TensorData(codes.float(), labels)`` can serve. A step logs ``code_nats``, the mean
+    of −log p(c).
 
     Args:
         prior: the ``AutoregressiveCodes`` to train.

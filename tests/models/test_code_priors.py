@@ -1,4 +1,4 @@
-"""Priors over codes: probabilities that add up to 1, no look at what comes later, draws with the right frequencies, bad input."""
+"""Priors over codes: probabilities that add up to 1, no look ahead, draws, bad input."""
 
 import itertools
 import math
@@ -81,7 +81,7 @@ def test_no_gradient_comes_from_later_codes():
 
 
 def test_log_prob_by_hand_one_place_after_the_other():
-    """The same sum from a cell that is run place by place, with the inputs put together from the grid itself."""
+    """The same sum from a cell that is run place by place, on inputs taken from the grid."""
     network, codes = prior(classes=2), every_grid(3, 2, 2)[[5, 40, 77]]
     labels, cell = torch.tensor([0, 1, 1]), torch.nn.GRUCell(11, 7).double()
     for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):

@@ -25,7 +25,7 @@ def examples(n, k=0):
 
 
 class Exact(nn.Module):
-    """E[x − ε | x_t] = μ + (tΣ − (1 − t)I)(t²Σ + (1 − t)²I)⁻¹(x_t − tμ), plus Σ_k θ_k f_k(x_t, t)."""
+    """E[x − ε | x_t] = μ + (tΣ − (1 − t)I)(t²Σ + (1 − t)²I)⁻¹(x_t − tμ), plus Σ_k θ_k f_k."""
 
     dimension = 2
 

@@ -43,7 +43,7 @@ def test_distortions_by_hand():
     squares = 1.0 + math.log(3) ** 2
     expected = -squares / (2 * 0.25) - 2 * math.log(0.5 * math.sqrt(2 * math.pi))
     assert log_prob(gaussian, logits, x).item() == pytest.approx(expected, rel=1e-6)
-    # Continuous Bernoulli at λ = 1/2 is uniform, density 1. At λ the constant is 2 artanh(1 − 2λ) / (1 − 2λ).
+    # At λ = 1/2 the density is 1; at λ the constant is 2 artanh(1 − 2λ) / (1 − 2λ).
     constant = 2 * math.atanh(-0.5) / -0.5
     assert log_prob("continuous_bernoulli", logits, x).item() == pytest.approx(
         math.log(constant / 4), rel=1e-5
@@ -91,7 +91,7 @@ def test_categorical_probabilities(levels):
     assert torch.allclose(probabilities.sum(0), torch.ones(3, 2, 1, 2).double())
     values = torch.arange(levels, dtype=torch.float64).view(-1, 1, 1, 1, 1) / (levels - 1)
     assert torch.allclose(each.mean, (probabilities * values).sum(0))
-    # The layout: level k of channel c is plane k·C + c, as for the other likelihoods with several numbers per value.
+    # Level k of channel c is plane k·C + c, as where other likelihoods take several numbers.
     expected = logits.view(3, levels, 2, 1, 2).log_softmax(1)[:, 1]
     assert torch.allclose(
         each.log_prob(torch.full((3, 2, 1, 2), 1 / (levels - 1)).double()), expected
@@ -274,7 +274,7 @@ def test_bits_per_dimension():
 
 
 def test_a_density_with_noise_bounds_the_discrete_model():
-    """E over u of −log₂ p(x + u/256) is at least −log₂ of the mass on the cell: Jensen, on a continuous Bernoulli."""
+    """E over u of −log₂ p(x + u/256) is at least −log₂ of the mass on the cell: Jensen."""
     density = likelihood("continuous_bernoulli")
     inside = torch.linspace(0, 1 / 256, 2001, dtype=torch.float64)
     for cell in (0, 100, 255):

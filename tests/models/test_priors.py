@@ -1,4 +1,4 @@
-"""Priors over codes: mixtures by hand, the VampPrior as its encoder's average, and the rate without a closed form."""
+"""Priors over codes: mixtures by hand, the VampPrior as an average, a rate without closed form."""
 
 import math
 
@@ -151,7 +151,7 @@ def test_draws_have_the_mixture_s_moments():
 
 
 def test_the_rate_at_the_draw_is_unbiased():
-    """A mixture of one standard component has no closed form in torch, and the standard normal's rate for its mean."""
+    """A mixture of one standard component: no closed form in torch, and N(0, I)'s rate."""
     n = 100_000
     mean, log_variance = (
         torch.full((n, 1), 1.0).double(),

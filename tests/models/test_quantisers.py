@@ -1,4 +1,4 @@
-"""Quantisers: nearest vectors by brute force, the straight-through copy, independent implementations."""
+"""Quantisers: nearest vectors by brute force, gradients, independent implementations."""
 
 import copy
 import itertools
@@ -96,7 +96,7 @@ def same_books(theirs, ours):
 
 
 def test_against_an_independent_implementation():
-    """The same codebook and the same vectors: the same codes, and the same codebook after a step."""
+    """From the same codebook: the same codes, and the same codebook after a step."""
     h = vectors(64, 4)
     theirs = VectorQuantize(
         dim=4, codebook_size=6, decay=0.8, eps=1e-12, threshold_ema_dead_code=0, kmeans_init=False

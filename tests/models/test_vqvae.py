@@ -1,4 +1,4 @@
-"""The VQ-VAE: the bound against the sum over all grids, a step by hand, resuming, every quantiser."""
+"""The VQ-VAE: the bound against the sum over all grids, a step by hand, every quantiser."""
 
 import copy
 import itertools
@@ -272,7 +272,7 @@ def test_the_prior_s_step_by_hand_and_resuming(classes, tmp_path):
 
 
 def test_the_prior_learns_what_the_codes_cost():
-    """Rows that repeat: 2 free codes of 4 and 4 that follow from them, so no prior can need less than 2·log 4 nats."""
+    """Rows that repeat: 2 free codes of 4, 4 that follow; none can need less than 2·log 4."""
     first = torch.randint(4, (2000, 2), generator=torch.Generator().manual_seed(0))
     codes = first.repeat(1, 3).view(-1, 3, 2)
     t = CodePriorTrainer(AutoregressiveCodes(4, (3, 2), width=32), lr=0.01, device="cpu")
