@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gantut import numerics
 from gantut.networks.initialisation import seeded
 from gantut.networks.shapes import append_label, check_labels
-from gantut.numerics import on_cpu
 
 
 def _check_sizes(size: int, grid: tuple[int, ...]) -> tuple[int, ...]:
@@ -39,7 +39,7 @@ def check_codes(codes: Tensor, size: int, grid: tuple[int, ...]) -> Tensor:
         raise ValueError(f"expected codes of shape ({wanted}), got {tuple(codes.shape)}")
     if codes.is_floating_point() or codes.dtype == torch.bool:
         raise TypeError(f"codes must be integers, got {codes.dtype}")
-    if on_cpu(codes) and codes.numel():
+    if numerics.on_cpu(codes) and codes.numel():
         low, high = (int(value) for value in codes.aminmax())
         if low < 0 or high >= size:
             raise ValueError(f"codes must lie in 0 … {size - 1}, got {low} … {high}")

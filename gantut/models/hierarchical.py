@@ -34,14 +34,14 @@ class HierarchicalVAE(nn.Module):
     that were drawn*. Their KL is Σ_l KL_l, so the rate, the ELBO and the importance-weighted bound
     are what they are for a VAE; ``rates`` gives the KL_l one by one.
 
+    Networks that carry ``classes`` are given the labels too.
+
     Args:
         encoders: L modules from the bottom, (N, d_{l−1}) → mean and log-variance, (N, d_l) each.
         priors: L − 1 modules from the bottom, (z_{l+1}, …, z_L) → the same for z_l.
         decoder: (z₁, …, z_L) → the likelihood's parameters.
         likelihood: a name of ``LIKELIHOODS`` or a module, as in ``VAE``.
         latent_dims: d_1, …, d_L, where the encoders do not carry ``latent_dim``.
-
-    Networks that carry ``classes`` are given the labels too.
 
     Raises:
         ValueError: numbers of encoders, priors and dimensions that do not fit; an unknown
@@ -113,6 +113,8 @@ class HierarchicalVAE(nn.Module):
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Distribution:
         """p(x|z), for codes (N, Σ d_l), or for K draws of them, (K, N, Σ d_l)."""
+        if labels is not None and not self.classes:
+            raise ValueError("this model is unconditional (classes=0), but labels were given")
         batch = z.shape[:-1]
         parameters = full(_run(self.decoder, z.flatten(0, -2), _repeated(labels, batch)))
         return self.likelihood(parameters.unflatten(0, batch), len(batch))

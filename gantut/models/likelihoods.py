@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Independent, Normal
 
-from gantut.numerics import on_cpu, softplus
+from gantut import numerics
 
 
 def decoder_shape(chosen: str | nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -41,7 +41,7 @@ def _checked(value: Tensor, fits: Tensor, wanted: str) -> Tensor:
     A GPU would have to be waited for. There a value that does not fit becomes NaN, and so does
     log p, which a trainer finds when it looks at its logs.
     """
-    if not on_cpu(value):
+    if not numerics.on_cpu(value):
         return torch.where(fits, value, math.nan)
     if not fits.all():
         low, high = (end.item() for end in value.aminmax())
@@ -242,7 +242,7 @@ class DiscretisedLogistic(_OnLevels):
         centre = steps / (self.levels - 1)
         a = (centre + half - self.location) / self.scale
         b = (centre - half - self.location) / self.scale
-        below_top, above_bottom = -softplus(-a), -softplus(b)
+        below_top, above_bottom = -numerics.softplus(-a), -numerics.softplus(b)
         between = below_top + above_bottom + torch.log(-torch.expm1(-2 * half / self.scale))
         inside = torch.where(steps == self.levels - 1, above_bottom, between)
         return torch.where(steps == 0, below_top, inside)

@@ -244,3 +244,8 @@ def test_bad_input():
         HierarchicalVAE([encoder], [], decoder)(torch.rand(2, *SHAPE), samples=0)
     with pytest.raises(ValueError, match="no labels were given"):
         ladder(classes=3)(torch.rand(2, *SHAPE))
+    with pytest.raises(ValueError, match="unconditional"):
+        ladder().sample(2, torch.tensor([0, 1]))
+    sigmoid = nn.Sequential(nn.Linear(3, 6), nn.Sigmoid())
+    with pytest.raises(ValueError, match="decoder ends in a sigmoid"):
+        HierarchicalVAE([MLPEncoder((6,), 3)], [], sigmoid)

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gantut.data import TensorData
 from gantut.models import FiniteScalarQuantiser, ResidualQuantiser, VectorQuantiser
@@ -161,6 +162,27 @@ def test_every_quantiser_trains_resumes_to_the_last_bit_and_samples(classes, kin
         CheckpointError, match="was saved by VQVAETrainer; expected CodePriorTrainer"
     ):
         CodePriorTrainer(prior, device="cpu").load(tmp_path / "a.pt")
+
+
+class Waits(TorchDispatchMode):
+    """Counts what would make a GPU wait: values that Python reads, and outputs of unknown size."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        words = ("_local_scalar_dense", "nonzero", "bincount", "unique")
+        self.count += any(word in str(function) for word in words)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_never_waits_for_the_device(kind, monkeypatch):
+    t, x = trainer(kind=kind), Images().batch(0)
+    t.fit([x], 1)
+    monkeypatch.setattr("gantut.numerics.on_cpu", lambda x: False)
+    with Waits() as waits:
+        t.step(x)
+    assert waits.count == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
