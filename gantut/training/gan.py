@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from gantut.losses.augmentation import Augment
 from gantut.losses.conditional import auxiliary as auxiliary_loss
 from gantut.losses.gan import AdversarialLoss, adversarial_loss
-from gantut.losses.packing import pack, packed_shape
 from gantut.losses.penalties import Penalty
 from gantut.networks.conditioning import AuxiliaryHead
 from gantut.networks.shapes import check_shape
@@ -27,7 +26,7 @@ class GANTrainer(Trainer):
     ``loss`` is a name of ``LOSSES`` or a pair. ``penalty`` is added to the discriminator's loss every ``penalty_every`` steps, times that
     number, so that its average strength stays the same [karras2020]. The generator moves in every ``n_critic``-th step only
     [arjovsky2017]. ``augment`` changes all images that D sees, in both players' steps [zhao2020]. ``packing`` joins as many examples to
-    one for D, which is then made for ``packed_shape`` [lin2018]. ``auxiliary`` weighs AC-GAN's classification term in both players' losses
+    one for D, which is then made for ``packing`` times as many channels [lin2018]. ``auxiliary`` weighs AC-GAN's classification term in both players' losses
     and needs D with auxiliary conditioning [odena2017]. ``ema`` is the decay of the generator's moving average, which ``sample`` uses; None
     switches it off. The defaults are those that trained digits fastest here: a high learning rate and no momentum, β₁ = 0.
 
@@ -59,7 +58,7 @@ class GANTrainer(Trainer):
             raise ValueError(
                 f"n_critic, penalty_every and packing must be at least 1, got {n_critic}, {penalty_every} and {packing}"
             )
-        shape = packed_shape(generator.shape, packing)
+        shape = (packing * generator.shape[0], *generator.shape[1:])
         for attribute, ours in (("shape", shape), ("classes", generator.classes)):
             theirs = getattr(discriminator, attribute)
             if ours != theirs:
@@ -139,7 +138,8 @@ class GANTrainer(Trainer):
         """The examples as D gets to see them: augmented and packed where that was asked for."""
         if self.augment is not None:
             x = self.augment(x, generator=self.generator)
-        return pack(x, self.packing) if self.packing > 1 else x
+        m = self.packing
+        return x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]) if m > 1 else x
 
     def judge(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """D's logits (N,) and its auxiliary classifier's cross-entropy (N,), which is 0 where there is none."""

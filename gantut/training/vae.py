@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from gantut.losses.elbo import distortion, rate
-from gantut.losses.schedules import Schedule, constant
 from gantut.models.vae import VAE, VAEOutput
 from gantut.training.ema import EMA
 from gantut.training.loop import Batch, Trainer
+from gantut.training.schedules import Schedule, constant
 
 Objective = Callable[[VAEOutput, Tensor], Tensor]
 
@@ -56,9 +56,9 @@ class VAEOwner(Trainer):
 class VAETrainer(VAEOwner):
     """Minimises distortion + β · rate over encoder, decoder, likelihood and prior together, with one Adam. [kingma2014]
 
-    β = 1 maximises the ELBO; another β gives the β-VAE [higgins2017]; a schedule of ``losses.SCHEDULES`` is asked for β at each step.
+    β = 1 maximises the ELBO; another β gives the β-VAE [higgins2017]; a schedule (``warmup``) is asked for β at each step.
     ``objective`` replaces that sum by another function ``(output, x) -> (N,)``, such as ``losses.free_bits``; one that is a module with a
-    state (``losses.GECO``) is saved with the networks. ``samples`` asks for K draws per example, which the importance-weighted objectives
+    state is saved with the networks. ``samples`` asks for K draws per example, which the importance-weighted objectives
     need. ``ema`` averages the whole VAE; it is off unless asked.
 
     Raises:

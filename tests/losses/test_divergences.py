@@ -7,8 +7,8 @@ import scipy.spatial.distance
 import scipy.special
 import torch
 
-from gantut.losses import DIVERGENCES, LOSSES, divergence, f_divergence, f_gan
-from gantut.losses.divergences import exponential, softplus
+from gantut.losses import DIVERGENCES, LOSSES, f_divergence, f_gan
+from gantut.losses.divergences import divergence, exponential, softplus
 
 NAMES = list(DIVERGENCES)
 

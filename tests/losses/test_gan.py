@@ -6,7 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-from gantut.losses import LOSSES, adversarial_loss, f_gan, label_smoothing, least_squares, softplus
+from gantut.losses import LOSSES, f_gan, label_smoothing, least_squares, softplus
+from gantut.losses.gan import adversarial_loss
 
 LN2, SP1 = math.log(2), math.log1p(math.e)  # softplus(0) and softplus(1)
 
@@ -149,8 +150,13 @@ def test_optimal_discriminator_attains_the_divergence():
 def test_names_resolve_in_one_place():
     assert adversarial_loss("hinge") is LOSSES["hinge"]
     assert adversarial_loss(LOSSES["hinge"]) is LOSSES["hinge"]
-    with pytest.raises(ValueError, match=r"unknown loss 'hing'; known: minimax.*relativistic"):
-        adversarial_loss("hing")
+    pair = adversarial_loss((lambda real, fake: fake - real, lambda real, fake: -fake))
+    assert pair.discriminator(1, 3) == 2 and not pair.generator_needs_real
+    for bad in ("hing", ("hinge", "hinge"), (abs,), None, 3):
+        with pytest.raises(
+            ValueError, match=r"unknown loss .*; known: minimax.*relativistic.*pair"
+        ):
+            adversarial_loss(bad)
 
 
 def test_the_relativistic_generator_asks_for_real_logits():

@@ -109,6 +109,35 @@ def test_dreg_has_the_same_mean_and_less_noise(draws):
         assert signal_to_noise(doubly) > 1.2 * signal_to_noise(plain)
 
 
+def test_dreg_leaves_its_output_as_it_was():
+    """What else is made of the same draws keeps its gradient, before and after and twice."""
+    mean = rows(6, 0.2).requires_grad_()
+    out, x = output(mean, rows(6, -0.2), 8), rows(6, 1.0)
+
+    def slopes(loss):
+        return torch.autograd.grad(loss(out, x).sum(), mean, retain_graph=True)[0]
+
+    plain, doubly = slopes(negative_iwae), slopes(negative_iwae_dreg)
+    assert not torch.allclose(plain, doubly)
+    assert torch.equal(slopes(negative_iwae), plain)
+    assert torch.equal(slopes(negative_iwae_dreg), doubly)
+    both = slopes(lambda out, x: negative_iwae(out, x) + negative_iwae_dreg(out, x))
+    assert torch.allclose(both, plain + doubly)
+    with torch.no_grad():
+        assert torch.allclose(negative_iwae_dreg(out, x), negative_iwae(out, x))
+
+
+def test_dreg_s_gradient_by_hand():
+    """Σ w̃² ∂log w/∂z ∂z/∂μ with p(z) = N(0, 1), p(x|z) = N(z, 1): ∂log w/∂z = x − 2z + (z − μ)/σ²."""
+    mean, log_variance = rows(5, 0.2).requires_grad_(), rows(5, -0.4)
+    out, x = output(mean, log_variance, 7), rows(5, 1.0)
+    (found,) = torch.autograd.grad(negative_iwae_dreg(out, x).sum(), mean)
+    z = out.z.detach()
+    weights = log_weights(out, x).detach().softmax(0)[..., None]
+    slope = x - 2 * z + (z - mean.detach()) / log_variance.exp()
+    assert torch.allclose(found, -(weights.square() * slope).sum(0))
+
+
 def test_dreg_leaves_the_decoder_its_importance_weighted_gradient():
     decoder = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
     slopes = []

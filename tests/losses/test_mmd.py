@@ -6,9 +6,7 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import rbf_kernel
 
-from gantut.losses import distortion, info_vae, mmd, mmd_to_prior, negative_elbo
-from gantut.models.likelihoods import GaussianLikelihood
-from gantut.models.vae import VAEOutput, diagonal_normal
+from gantut.losses import mmd, mmd_to_prior
 
 
 def clouds(n=60, d=2, shift=0.0):
@@ -71,20 +69,6 @@ def test_permutation_and_gradients():
     assert torch.autograd.gradcheck(mmd, (x.clone().requires_grad_(), y))
 
 
-def test_info_vae_and_its_ends():
-    mean, log_variance = clouds(8)
-    zero = torch.zeros(2, dtype=torch.float64)
-    out = VAEOutput(
-        diagonal_normal(mean, log_variance),
-        diagonal_normal(zero, zero),
-        mean,
-        GaussianLikelihood(1.0, in_unit_interval=False).double()(mean),
-    )
-    x = torch.zeros(8, 2, dtype=torch.float64)
-    assert torch.allclose(info_vae(out, x, alpha=0.0, weight=1.0), negative_elbo(out, x))
-    assert torch.allclose(info_vae(out, x, weight=7.0), distortion(out, x) + 7 * mmd_to_prior(mean))
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -97,9 +81,6 @@ def test_info_vae_and_its_ends():
             lambda: mmd_to_prior(torch.zeros(3, 2), (0.0,)),
             r"bandwidths must be positive numbers, got \(0.0,\)",
         ),
-        (lambda: info_vae(None, None, alpha=2.0), "alpha ≤ 1 with alpha \\+ weight ≥ 1, got 2.0"),
-        (lambda: info_vae(None, None, weight=-1.0), "weight must be a finite number ≥ 0, got -1"),
-        (lambda: info_vae(None, None, alpha=0.0, weight=0.5), "got 0.0 and 0.5"),
     ],
 )
 def test_bad_input(call, message):

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from gantut import losses, processes
-from gantut.losses import GECO, LOSSES, augmentation, gradient_penalty, r1
+from gantut.losses import LOSSES, augmentation, gradient_penalty, r1
 from gantut.models import VectorQuantiser, priors
 from gantut.models.code_priors import AutoregressiveCodes
 from gantut.models.vae import VAE
@@ -129,9 +129,7 @@ TRAINERS = {
         loss="wasserstein", penalty=gradient_penalty(), n_critic=2
     ),
     "GAN, DRAGAN": lambda: gan(penalty=losses.dragan()),
-    "GAN, consistency, augmented": lambda: gan(
-        penalty=losses.consistency(), augment=augmentation(probability=0.7)
-    ),
+    "GAN, augmented": lambda: gan(augment=augmentation(probability=0.7)),
     "GAN, conditional, spectral norm": lambda: gan(
         classes=CLASSES, judge={"spectral_norm": True}, loss="hinge"
     ),
@@ -155,8 +153,9 @@ TRAINERS = {
     "VAE, mixture prior": lambda: vae(prior=mixture()),
     "VAE, free bits": lambda: vae(objective=lambda o, x: losses.free_bits(o, x, 0.05)),
     "VAE, total correlation": lambda: vae(objective=lambda o, x: losses.beta_tcvae(o, x, 1000)),
-    "VAE, MMD": lambda: vae(objective=lambda o, x: losses.info_vae(o, x, weight=10.0)),
-    "VAE, GECO": lambda: vae(objective=GECO(20.0)),
+    "VAE, MMD": lambda: vae(
+        objective=lambda o, x: losses.distortion(o, x) + 10 * losses.mmd_to_prior(o.z)
+    ),
     "VAE, IWAE (DReG), 3 draws": lambda: vae(objective=losses.negative_iwae_dreg, samples=3),
     "VAE-GAN, R1": lambda: VAEGANTrainer(small_vae(), judge(), penalty=r1(1.0), **EXACT),
     "AAE, gradient penalty": lambda: AAETrainer(
