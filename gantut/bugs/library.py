@@ -13,13 +13,13 @@ from gantut.losses import (
     LOSSES,
     distortion,
     gradient_penalty,
-    log_average_posterior,
     log_mean_exp,
     negative_elbo,
     r1,
     rate,
     vector_quantisation,
 )
+from gantut.losses.total_correlation import log_average_posterior
 from gantut.models import VectorQuantiser
 from gantut.models.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from gantut.models.vae import VAE, VAEOutput, diagonal_normal

@@ -9,26 +9,6 @@ from gantut.numerics import check_weight
 Schedule = Callable[[int], float]
 
 
-def constant(beta: float = 1.0) -> Schedule:
-    """β at every step.
-
-    Args:
-        beta: β, the price of a nat of code.
-
-    Returns:
-        The schedule.
-
-    Raises:
-        ValueError: β is negative or not finite.
-
-    Example:
-        >>> constant(0.3)(1000)
-        0.3
-    """
-    check_weight("beta", beta)
-    return lambda step: beta
-
-
 def warmup(steps: int, beta: float = 1.0) -> Schedule:
     """From 0 to β in a straight line, then constant: β · min(1, step / steps).
 

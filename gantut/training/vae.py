@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from gantut.losses.elbo import distortion, rate
 from gantut.models.vae import VAE, VAEOutput
+from gantut.numerics import check_weight
 from gantut.training.ema import EMA
 from gantut.training.loop import Batch, Trainer
-from gantut.training.schedules import Schedule, constant
+from gantut.training.schedules import Schedule
 
 Objective = Callable[[VAEOutput, Tensor], Tensor]
 
@@ -94,7 +95,8 @@ class VAETrainer(VAEOwner):
         super().__init__(
             networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile
         )
-        self.beta: Schedule = beta if callable(beta) else constant(1.0 if beta is None else beta)
+        weight = 1.0 if beta is None or callable(beta) else check_weight("beta", beta)
+        self.beta: Schedule = beta if callable(beta) else lambda step: weight
         self.objective, self.samples = objective, samples
         self.optimizers = {
             "vae": torch.optim.Adam(

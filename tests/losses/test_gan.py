@@ -107,7 +107,7 @@ def test_half_precision_agrees_with_double(name, dtype):
 
 @pytest.mark.parametrize("name", LOSSES)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_properties(name, data):
     """(N,) shapes, no NaN, equivariance under a common permutation, and the order of the arguments: real first."""
     n = data.draw(st.integers(1, 6))
