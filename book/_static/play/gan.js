@@ -154,10 +154,9 @@ window.gantut.createGAN = function (tf) {
     gradient_penalty_zero_centred: gradientPenalty({ target: 0 }),
     dragan: (weight) => (D, real, fake, noise) => {
       const spread = 0.5 * Math.sqrt(tf.mean(tf.square(tf.sub(real, tf.mean(real)))).dataSync()[0]);
-      // Two numbers place the example's look-out, the third says how far it goes there.
-      const [delta, alpha] = tf.split(noise, [2, 1], 1);
-      const x = tf.add(real, tf.mul(tf.mul(spread, alpha), delta));
-      return tf.mul(weight, tf.square(excessSlope(D, x)));
+      // Two numbers say in which direction to look from an example, the third how far.
+      const moved = tf.tensor2d(noise.arraySync().map(([a, b, reach]) => [reach * a, reach * b]));
+      return tf.mul(weight, tf.square(excessSlope(D, tf.add(real, tf.mul(spread, moved)))));
     },
   };
   // How many uniform numbers an example needs for its penalty.
