@@ -28,10 +28,12 @@ html_theme.sidebar_secondary.remove: true
 
 # Every loss in one place
 
-Each row is a function of the library with its formula, what it measures, when to use it, where it comes from, and the test that holds it
-to an exact value. Every loss is one number per example, of shape `(N,)`, in nats unless it says otherwise, and is minimised.
-Discriminators give logits. The symbols are those of {doc}`notation`; $\\operatorname{sp}$ is the softplus, a bar is the mean over the
-batch, and $\\operatorname{sg}$ lets no gradient pass. Each name leads to the {doc}`api`. On a narrow screen the tables scroll sideways.
+Each row is a function of the library with its formula, what it measures, when to use it, where it
+comes from, and the test that holds it to an exact value. Every loss is one number per example, of
+shape `(N,)`, in nats unless it says otherwise, and is minimised. Discriminators give logits. The
+symbols are those of {doc}`notation`; $\\operatorname{sp}$ is the softplus, a bar is the mean over
+the batch, and $\\operatorname{sg}$ lets no gradient pass. Each name leads to the {doc}`api`. On a
+narrow screen the tables scroll sideways.
 
 ```{contents}
 :local:
@@ -74,7 +76,9 @@ def verdict(values: list[float]) -> str:
 
 
 def slope_cell(name: str) -> str:
-    """The verdict and the numbers; for a game of an f-divergence both sides that a generator may take."""
+    """The verdict and the numbers; for a game of an f-divergence both sides that a generator may
+    take.
+    """
     sides = {"": LOSSES[name]}
     if name.startswith("f_"):
         sides = {

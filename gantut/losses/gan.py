@@ -329,11 +329,11 @@ def relativistic(discriminator: LogitLoss) -> AdversarialLoss:
 
 
 def relativistic_average(discriminator: LogitLoss) -> AdversarialLoss:
-    """Compare each logit with the other side's average: ℓ(D(x) − mean D(G(z)), D(G(z)) − mean D(x)).
+    """Compare each logit with the other side's average.
 
-    G's loss is the same with the roles swapped. The averages run over the batch (with several
-    processes over all of it), so each value depends on every example, and gradients pass through
-    them.
+    D's loss is ℓ(D(x) − mean D(G(z)), D(G(z)) − mean D(x)), G's the same with the roles swapped.
+    The averages run over the batch (with several processes over all of it), so each value depends
+    on every example, and gradients pass through them.
 
     Args:
         discriminator: the loss ℓ to start from, ``(real_logits, fake_logits) -> (N,)``.

@@ -31,7 +31,9 @@ def test_rate_of_a_known_gaussian():
 
 
 def test_elbo_is_a_tight_bound_on_the_linear_gaussian_model():
-    """p(z) = N(0,1), p(x|z) = N(z,1): with the true posterior N(x/2, 1/2) the ELBO is log N(x; 0, 2); with the prior it is below."""
+    """p(z) = N(0,1), p(x|z) = N(z,1): with the true posterior N(x/2, 1/2) the ELBO is log N(x; 0,
+    2); with the prior it is below.
+    """
     x, n = 1.0, 200_000
     g = torch.Generator().manual_seed(0)
     truth = -0.5 * math.log(4 * math.pi) - x**2 / 4
@@ -121,7 +123,9 @@ def test_the_rate_against_quadrature_and_monte_carlo():
 
 
 def test_free_bits_by_hand():
-    """Two examples, two dimensions: the first dimension's mean KL is ½ (0.25), the second's 2 (above the threshold 1)."""
+    """Two examples, two dimensions: the first dimension's mean KL is ½ (0.25), the second's 2
+    (above the threshold 1).
+    """
     out, x = given([[0.0, 2.0], [1.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]], [[0.0, 2.0], [1.0, 2.0]])
     assert rate_per_dimension(out).mean(0).tolist() == [0.25, 2.0]
     constant = math.log(2 * math.pi)  # the distortion of two exact values
@@ -167,7 +171,9 @@ def test_permutation_and_gradients(loss):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("logit", [-100.0, 100.0])
 def test_extremes_stay_finite(dtype, logit):
-    """A Bernoulli pixel that is certain and wrong costs 100 nats, and a posterior of deviation e⁻⁵⁰ costs a finite rate."""
+    """A Bernoulli pixel that is certain and wrong costs 100 nats, and a posterior of deviation e⁻⁵⁰
+    costs a finite rate.
+    """
     logits = torch.full((2, 4), logit, dtype=dtype, requires_grad=True)
     x = torch.full((2, 4), float(logit < 0), dtype=dtype)
     mean = torch.full((2, 3), 10.0, dtype=dtype)

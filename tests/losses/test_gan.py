@@ -1,4 +1,6 @@
-"""Adversarial losses against values worked out by hand, their slopes, and their behaviour at extreme logits."""
+"""Adversarial losses against values worked out by hand, their slopes, and their behaviour at
+extreme logits.
+"""
 
 import math
 
@@ -71,7 +73,10 @@ def test_gradients_match_finite_differences_and_reach_all_examples(name, player)
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_signs_of_the_slopes(name):
-    """The discriminator wants real up and fake down; the generator wants fake up. (At 0 a least-squares target may be met already.)"""
+    """The discriminator wants real up and fake down; the generator wants fake up.
+
+    (At 0 a least-squares target may be met already.)
+    """
     real, low, high = (torch.tensor([v], requires_grad=True) for v in (0.0, -0.5, 0.5))
     d_real, d_fake = torch.autograd.grad(LOSSES[name].discriminator(real, high), (real, high))
     (g_fake,) = torch.autograd.grad(LOSSES[name].generator(real, low), low)
@@ -96,7 +101,9 @@ def test_extreme_logits_stay_finite(name, dtype):
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_half_precision_agrees_with_double(name, dtype):
-    """The same logits in both, so only the arithmetic differs: a few units of the last place of the largest term."""
+    """The same logits in both, so only the arithmetic differs: a few units of the last place of the
+    largest term.
+    """
     real, fake = torch.linspace(-4, 4, 9), torch.linspace(3, -3, 9)
     for player in ("discriminator", "generator"):
         exact = getattr(LOSSES[name], player)(real.to(dtype).double(), fake.to(dtype).double())
@@ -109,7 +116,9 @@ def test_half_precision_agrees_with_double(name, dtype):
 @given(data=st.data())
 @settings(max_examples=10, deadline=None)
 def test_properties(name, data):
-    """(N,) shapes, no NaN, equivariance under a common permutation, and the order of the arguments: real first."""
+    """(N,) shapes, no NaN, equivariance under a common permutation, and the order of the arguments:
+    real first.
+    """
     n = data.draw(st.integers(1, 6))
     logits = st.lists(st.floats(-100, 100, width=32), min_size=n, max_size=n)
     real, fake = (torch.tensor(data.draw(logits), dtype=torch.float64) for _ in range(2))
@@ -126,7 +135,9 @@ def test_properties(name, data):
 
 
 def test_saturation_at_minus_25():
-    """Where D is sure of a fake the minimax slope is gone and the non-saturating one is -1, not -0.001 (the log(sigmoid + 1e-8) bug)."""
+    """Where D is sure of a fake the minimax slope is gone and the non-saturating one is -1, not
+    -0.001 (the log(sigmoid + 1e-8) bug).
+    """
     fake = torch.tensor([-25.0], requires_grad=True)
     (minimax,) = torch.autograd.grad(LOSSES["minimax"].generator(None, fake), fake)
     (other,) = torch.autograd.grad(LOSSES["non_saturating"].generator(None, fake), fake)
@@ -181,7 +192,9 @@ def test_logits_of_different_length(name):
 
 
 def best(loss, p, q):
-    """The logits that minimise E_p loss(real) + E_q loss(fake) on a discrete space, found by Newton's method of a kept library."""
+    """The logits that minimise E_p loss(real) + E_q loss(fake) on a discrete space, found by
+    Newton's method of a kept library.
+    """
     v = torch.zeros_like(p, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [v],
@@ -193,7 +206,8 @@ def best(loss, p, q):
 
     def closure():
         optimizer.zero_grad()
-        # D's losses are sums of a real and a fake part, so the fake logit 0 adds a constant to the real part, and the reverse.
+        # D's losses are sums of a real and a fake part, so the fake logit 0 adds a constant to the
+        # real part, and the reverse.
         zero = torch.zeros_like(v)
         value = (p * loss(v, zero) + q * loss(zero, v)).sum()
         value.backward()
@@ -220,7 +234,10 @@ def test_the_best_discriminator_of_cross_entropies(loss, probability):
 
 
 def test_one_sided_smoothing_at_equilibrium():
-    """At p = q and a target of 0.95 the best D is 0.475 everywhere, not ½. (With 0.95 on the real term *alone*, 0.487.)"""
+    """At p = q and a target of 0.95 the best D is 0.475 everywhere, not ½.
+
+    (With 0.95 on the real term *alone*, 0.487.)
+    """
     p = torch.full((4,), 0.25, dtype=torch.float64)
     assert torch.allclose(
         best(label_smoothing(0.95).discriminator, p, p).sigmoid(), torch.tensor(0.475).double()

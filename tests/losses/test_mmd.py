@@ -27,7 +27,9 @@ def test_against_scikit_learn():
 
 
 def test_against_two_samples():
-    """The closed form to N(0, I) is what the two-sample estimate averages to, within four standard errors over many prior samples."""
+    """The closed form to N(0, I) is what the two-sample estimate averages to, within four standard
+    errors over many prior samples.
+    """
     z = 0.5 * clouds(40)[0] + 0.3
     scaled = [h * math.sqrt(2) for h in (0.5, 1.0, 2.0)]
     g = torch.Generator().manual_seed(1)
@@ -54,7 +56,9 @@ def test_it_is_unbiased_at_the_prior_and_positive_off_it():
 
 
 def test_a_known_value():
-    """One Gaussian kernel of bandwidth h between N(m, 1) and N(0, 1): 2 h/√(2 + h²) (1 − exp(−m² / (2(2 + h²))))."""
+    """One Gaussian kernel of bandwidth h between N(m, 1) and N(0, 1): 2 h/√(2 + h²) (1 − exp(−m² /
+    (2(2 + h²)))).
+    """
     n, h, m = 2000, 1.0, 1.5
     z = torch.randn(n, 1, generator=torch.Generator().manual_seed(3), dtype=torch.float64) + m
     exact = 2 * h / math.sqrt(2 + h * h) * (1 - math.exp(-m * m / (2 * (2 + h * h))))
