@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -413,7 +413,7 @@ LOSSES: dict[str, AdversarialLoss] = {
 }
 
 
-def adversarial_loss(loss: str | AdversarialLoss) -> AdversarialLoss:
+def adversarial_loss(loss: str | tuple[Any, ...]) -> AdversarialLoss:
     """Return the pair called ``loss``, or ``loss`` itself when it is a pair already.
 
     Args:
