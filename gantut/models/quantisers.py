@@ -143,6 +143,7 @@ class VectorQuantiser(nn.Module):
         count = int(dead.sum())
         if count:
             chosen = torch.randint(len(table), (count,), generator=generator, device=table.device)
+            chosen = gathered(chosen)[:count]  # of several processes, the first one's choice
             self.codebook[dead] = table[chosen]
             if self.decay is not None:
                 self.sums[dead], self.counts[dead] = table[chosen], 1.0
