@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gantut.games.methods import GameOptimizer
 from gantut.losses.gan import AdversarialLoss, adversarial_loss
-from gantut.optim.vectors import gradient
+from gantut.optim.flattening import gradient
 
 
 class Game(NamedTuple):
