@@ -8,7 +8,7 @@ import torch
 
 from gantut.networks import MLPDecoder
 from gantut.optim import NewtonCG, hessian_product, linear_cg
-from gantut.optim.krylov import dense
+from gantut.optim.linear import dense
 
 
 def system(n=8, seed=0):
