@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantut.optim.flattening import Closure, VectorOptimizer, add_, gradient
+from gantut.optim.flattening import Closure, VectorOptimizer, add_, copy_, flatten, gradient
 from gantut.optim.linear import Operator, linear_cg
 
 LARGEST_RADIUS = 1e3
@@ -89,6 +89,7 @@ class NewtonCG(VectorOptimizer):
             radius=report["radius"],
         )
         promised = -(g @ inner.x + 0.5 * inner.x @ product(inner.x)).item()
+        origin = flatten(self.parameters).detach()
         add_(self.parameters, inner.x)
         with torch.no_grad():
             after = self.evaluate(closure)
@@ -104,6 +105,6 @@ class NewtonCG(VectorOptimizer):
         elif came_true > 0.75 and inner.stopped in ("radius", "curvature"):
             report["radius"] = min(2 * report["radius"], LARGEST_RADIUS)
         if came_true < 1e-4:
-            add_(self.parameters, inner.x, -1.0)
+            copy_(self.parameters, origin)
             return loss.detach()
         return after
