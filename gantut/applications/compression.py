@@ -263,11 +263,13 @@ class Codec(nn.Module):
         y = self.encoder(x)[0]
         y = y + torch.rand(y.shape, generator=generator, device=y.device, dtype=y.dtype) - 0.5
         # By symmetry both edges can lie in the lower tail, where log Φ keeps its digits however far
-        # out it is: log(Φ(upper) − Φ(lower)) from the two logarithms.
-        away, std = (y - self.mean).abs(), self.log_std.exp()
+        # out it is. The mass is then log(Φ(upper) − Φ(lower)). Its slope far out needs float64,
+        # which MPS does not have.
+        wide = torch.float32 if y.device.type == "mps" else torch.float64
+        away, std = (y - self.mean).abs().to(wide), self.log_std.to(wide).exp()
         upper, lower = log_ndtr((0.5 - away) / std), log_ndtr((-0.5 - away) / std)
         nats = -upper - (-(lower - upper).expm1()).log()
-        return CodecOutput(self.draw(y), nats.sum(1) / np.log(2))
+        return CodecOutput(self.draw(y), (nats.sum(1) / np.log(2)).to(y))
 
     def draw(self, y: Tensor) -> Tensor:
         """Codes (N, latent_dim) to images in [0, 1]."""
@@ -282,7 +284,7 @@ class Codec(nn.Module):
         Returns:
             (latent_dim, 2·reach + 1), float64.
         """
-        mean, std = self.mean.detach().cpu(), self.log_std.detach().double().exp().cpu()
+        mean, std = self.mean.detach().cpu(), self.log_std.detach().cpu().double().exp()
         edges = torch.arange(-self.reach, self.reach, dtype=torch.float64) + 0.5
         below = ndtr((edges - mean.double()[:, None]) / std[:, None])
         none, whole = torch.zeros_like(below[:, :1]), torch.ones_like(below[:, :1])

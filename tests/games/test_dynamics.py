@@ -160,6 +160,15 @@ def test_every_loss_has_its_dirac_gan(name):
     assert J.shape == (2, 2) and torch.isfinite(J).all()
 
 
+def test_the_players_of_the_dirac_gan_want_what_they_should():
+    """With D rising towards y > 0, x goes up; with the sample above the data, D turns down."""
+    field = dirac_gan("non_saturating").field(torch.tensor([0.5, 0.25]).double())
+    assert field[0] > 0 > field[1]
+    J = dirac_gan(gamma=0.7).jacobian()
+    expected = torch.tensor([[0.0, -0.5], [0.5, 0.7]]).double()
+    assert torch.allclose(J, expected)
+
+
 def test_the_flow_turns_in_circles():
     """dz/dt = −Jz of the bilinear game is a rotation: after a quarter turn x is where y was."""
     start, game = torch.tensor([1.0, 0.0], dtype=torch.float64), bilinear()

@@ -60,6 +60,11 @@ def test_negative_curvature_and_the_border():
     assert short.stopped == "radius"
     # So short a step lies along b.
     assert torch.allclose(short.x, 1e-3 * c / c.norm(), atol=1e-12)
+    limit = 0.9 * torch.linalg.solve(A, c).norm().item()
+    later = linear_cg(lambda v: A @ v, c, radius=limit)  # some whole steps, and then the border
+    assert later.stopped == "radius"
+    assert len(later.residuals) > 2
+    assert later.x.norm().item() == pytest.approx(limit)
     assert linear_cg(lambda v: A @ v, torch.zeros(8).double()).stopped == "converged"
 
 

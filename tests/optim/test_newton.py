@@ -47,6 +47,21 @@ def test_it_converges_from_bad_starts_and_never_rises(start):
     assert lengths[-1] < 1e-2 * lengths[-2]
 
 
+def test_the_inner_solve_grows_ever_more_exact():
+    """In 40 dimensions, where a rough solve would only halve the gradient at each step."""
+    scales = torch.linspace(1, 100, 40, dtype=torch.float64)
+    x = torch.ones(40, dtype=torch.float64, requires_grad=True)
+    optimizer, lengths = NewtonCG([x]), []
+
+    def loss():
+        return (0.5 * scales * (x - 0.5) ** 2 + 0.25 * x**4).sum()
+
+    for _ in range(16):
+        optimizer.step(loss)
+        lengths.append(torch.autograd.grad(loss(), x)[0].norm().item())
+    assert min(lengths) < 1e-9
+
+
 def test_a_saddle_is_left():
     """f = x⁴/4 − x²/2 + y²/2 from near its saddle at 0 to a minimum at x = ±1."""
     z = torch.tensor([1e-3, 0.5], dtype=torch.float64, requires_grad=True)
