@@ -91,7 +91,7 @@ def test_a_distribution_is_no_image():
 
 
 def test_the_energy_is_the_posteriors_of_a_standard_normal_prior():
-    """Up to a constant: differences of −log N(y; Wz + m, σ²) − log N(z; 0, I), by torch's normals."""
+    """Up to a constant: −log N(y; Wz + m, σ²) − log N(z; 0, I), by torch's normals."""
     normal = torch.distributions.Normal
     z = torch.randn(5, 2, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     exact = -normal(linear(z), 0.7).log_prob(Y).sum(1) - normal(0.0, 1.0).log_prob(z).sum(1)

@@ -72,7 +72,7 @@ def test_the_optimistic_second_step():
 
 
 def test_optimistic_adam_takes_torchs_adam_steps_optimistically():
-    """Each step is 2·δ_t − δ_{t−1}, with δ_t the step that torch's Adam takes on the same gradients."""
+    """Each step is 2·δ_t − δ_{t−1}, with torch's Adam's step δ_t on the same gradients."""
     game, betas = dirac_gan(gamma=0.3), (0.5, 0.9)
     x, y = players()
     optimizer = OptimisticAdam([x], [y], lr=0.1, betas=betas)

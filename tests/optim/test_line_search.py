@@ -1,4 +1,4 @@
-"""Line searches: the conditions hold where they say so, and nothing divides by zero or runs for ever."""
+"""Line searches: the conditions hold where they say so, and nothing runs for ever."""
 
 import math
 

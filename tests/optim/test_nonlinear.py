@@ -1,4 +1,4 @@
-"""Conjugate gradients: linear CG on quadratics, SciPy's iterates on test functions, and every way a step can go wrong."""
+"""Conjugate gradients: linear CG on quadratics, SciPy's iterates, and all that can go wrong."""
 
 import itertools
 import math
@@ -45,7 +45,7 @@ def iterates(function, start, steps, **options):
 @pytest.mark.parametrize("search", ["strong_wolfe", "approximate_wolfe"])
 @pytest.mark.parametrize("rule", CONJUGATE)
 def test_on_quadratics_it_is_linear_cg(rule, search):
-    """n steps solve n dimensions, directions are A-conjugate to 1e-8, and the iterates are those of linear CG."""
+    """n steps solve n dimensions, directions are A-conjugate, and the iterates linear CG's."""
     A, b = quadratic()
     path, _ = iterates(
         lambda x: 0.5 * x @ A @ x - b @ x, torch.zeros(6), 6, rule=rule, line_search=search, **EXACT
@@ -88,7 +88,7 @@ PROBLEMS = {
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_iterates_agree_with_scipy(name):
-    """SciPy's rule is Polak–Ribière+. With searches that are nearly exact both take the same steps."""
+    """SciPy's rule is Polak–Ribière+. With searches nearly exact both take the same steps."""
     function, start, tolerance = PROBLEMS[name]
 
     def gradient(v):
@@ -163,7 +163,7 @@ def test_beta_by_hand(rule):
 
 
 def test_groups_are_a_preconditioner():
-    """On a diagonal quadratic the inverse diagonal as learning rates makes one step enough; equal rates do not."""
+    """With the inverse diagonal as learning rates one step solves a diagonal quadratic."""
     scales = torch.tensor([1.0, 100.0]).double()
     for rates, gone in (((1.0, 0.01), True), ((1.0, 1.0), False)):
         x, y = (torch.ones(1, dtype=torch.float64, requires_grad=True) for _ in range(2))
