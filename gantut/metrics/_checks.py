@@ -17,9 +17,7 @@ def in_unit_interval(name: str, images: Tensor) -> None:
     if images.numel():
         low, high = float(images.min()), float(images.max())
         if not (low >= 0 and high <= 1):  # true for NaN as well
-            raise ValueError(
-                f"expected finite {name} in [0, 1], got values from {low:g} to {high:g}"
-            )
+            raise ValueError(f"expected finite {name} in [0, 1], got {low:g} … {high:g}")
 
 
 def clouds(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -92,19 +92,13 @@ def class_accuracy(logits: Tensor, labels: Tensor) -> float:
     """
     _check_logits(logits)
     if labels.shape != logits.shape[:1]:
-        raise ValueError(
-            f"expected one label per sample, got {tuple(labels.shape)} for logits "
-            f"{tuple(logits.shape)}"
-        )
+        wanted = f"one label for each of {len(logits)} samples"
+        raise ValueError(f"expected {wanted}, got shape {tuple(labels.shape)}")
     least, most = int(labels.min()), int(labels.max())
     if least < 0 or most >= logits.shape[1]:
         raise ValueError(f"expected labels in 0 … {logits.shape[1] - 1}, got {least} … {most}")
     if least == most and len(labels) > 1:
-        warnings.warn(
-            f"all {len(labels)} labels are {least}: accuracy on one class says nothing of the "
-            "others",
-            stacklevel=2,
-        )
+        warnings.warn(f"all labels are {least}: this says nothing of other classes", stacklevel=2)
     return float((logits.argmax(1) == labels).double().mean())
 
 
@@ -148,10 +142,7 @@ def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> 
     """
     modes = density.modes.to(samples.device, torch.float64)
     if len(modes) == 0:
-        raise ValueError(
-            f"the density {density.name!r} has no separate modes; mode coverage needs a ring or a "
-            "grid"
-        )
+        raise ValueError(f"{density.name!r} has no separate modes; take a ring or a grid")
     if samples.ndim != 2 or samples.shape[1] != 2 or len(samples) == 0:
         raise ValueError(f"expected points of shape (N, 2), N ≥ 1, got {tuple(samples.shape)}")
     finite("samples", samples)
@@ -201,18 +192,18 @@ def stacked_coverage(
             not finite or outside [0, 1], or shares that are not positive with sum 1.
 
     Example:
-        >>> from gantut import data
+        >>> from gantut import data, metrics
         >>> digits = data.digits()
-        >>> eye = feature_network(digits, steps=5, cache=False)
+        >>> eye = metrics.feature_network(digits, steps=5, cache=False)
         >>> stacked_coverage(eye, data.stacked(digits, 2000).floats()).total
         1000
     """
     classes, (channel, *size) = network.classes, network.shape
-    if channel != 1 or images.ndim != 4 or list(images.shape[2:]) != size or not images.numel():
-        raise ValueError(
-            f"expected images (N, channels, {size[0]}, {size[1]}) for a network of one channel, "
-            f"got {tuple(images.shape)} for one of {channel}"
-        )
+    if channel != 1:
+        raise ValueError(f"expected a network of one channel, got one of {channel}")
+    if images.ndim != 4 or list(images.shape[2:]) != size or not images.numel():
+        wanted = f"images (N, channels, {size[0]}, {size[1]}) with N ≥ 1"
+        raise ValueError(f"expected {wanted}, got {tuple(images.shape)}")
     if shares is None:
         shares = torch.full((classes,), 1 / classes, dtype=torch.float64)
     shares = shares.cpu().double()

@@ -70,7 +70,7 @@ def mutual_information_gap(codes: Tensor, factors: Tensor, *, bins: int = 20) ->
         >>> import torch
         >>> v = torch.rand(4000, 2, generator=torch.Generator().manual_seed(0))
         >>> round(mutual_information_gap(v, v).mig, 1)
-        0.9
+        1.0
     """
     for name, table in (("codes", codes), ("factors", factors)):
         if table.ndim != 2 or len(table) != len(codes):
@@ -78,10 +78,8 @@ def mutual_information_gap(codes: Tensor, factors: Tensor, *, bins: int = 20) ->
             raise ValueError(f"expected {wanted}, got {tuple(table.shape)}")
         finite(name, table)
     if codes.shape[1] < 2 or bins < 2:
-        raise ValueError(
-            "MIG compares at least 2 dimensions in at least 2 bins, got "
-            f"{codes.shape[1]} and {bins}"
-        )
+        found = f"{codes.shape[1]} and {bins}"
+        raise ValueError(f"MIG compares at least 2 dimensions in at least 2 bins, got {found}")
     z, v = _binned(codes.cpu(), bins), _binned(factors.cpu(), bins)
     information = torch.zeros(z.shape[1], v.shape[1], dtype=torch.float64)
     for k, factor in enumerate(v.T):
@@ -92,11 +90,8 @@ def mutual_information_gap(codes: Tensor, factors: Tensor, *, bins: int = 20) ->
             joint = _entropy((dimension * (factor.max() + 1) + factor).bincount())
             information[j, k] = (_entropy(dimension.bincount()) + entropy - joint) / entropy
     if len(codes) < 5 * bins**2:
-        warnings.warn(
-            f"{len(codes)} examples for {bins}×{bins} bins: the mutual information is biased "
-            "upwards",
-            stacklevel=2,
-        )
+        few = f"{len(codes)} examples for {bins}×{bins} bins"
+        warnings.warn(f"{few}: the mutual information is biased upwards", stacklevel=2)
     best = information.topk(2, dim=0).values
     gaps = best[0] - best[1]
     return Gap(gaps.mean().item(), gaps, information)

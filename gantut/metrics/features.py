@@ -123,21 +123,13 @@ def feature_network(
         >>> eye.extract(digits).logits.shape
         torch.Size([1437, 10])
     """
-    if data.labels is None or data.classes < 2:
-        raise ValueError(
-            f"a feature network needs labelled data of two classes or more; {data.name!r} has "
-            f"{data.classes}"
-        )
-    if len(data.labels.unique()) < 2:
-        raise ValueError(
-            f"all {len(data)} images of {data.name!r} are of class {int(data.labels[0])}; "
-            "a feature network learns from differences"
-        )
+    found = 0 if data.labels is None else len(data.labels.unique())
+    if found < 2:
+        wanted = "labelled images of two classes or more"
+        raise ValueError(f"a feature network needs {wanted}; {data.name!r} has {found}")
     if len(data) <= FEATURES:
-        warnings.warn(
-            f"{len(data)} images for {FEATURES} features: the network learns them by heart",
-            stacklevel=2,
-        )
+        few = f"{len(data)} images for {FEATURES} features"
+        warnings.warn(f"{few}: the network learns them by heart", stacklevel=2)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = FeatureNetwork(data.shape, data.classes)

@@ -16,10 +16,12 @@ from gantut.metrics._checks import in_unit_interval
 from gantut.metrics.frechet import fid
 from gantut.progress import bar
 
-# The name in torch-fidelity, the layer, and the file in torch.hub's folder of checkpoints.
+# The network's name in torch-fidelity, the layer, and what it needs in torch.hub's folder.
+INCEPTION = ("checkpoints/weights-inception-2015-12-05-6726825d.pth",)
+DINOV2 = ("checkpoints/dinov2_vitl14_pretrain.pth", "facebookresearch_dinov2_main")
 NETWORKS = {
-    "inception": ("inception-v3-compat", "2048", "weights-inception-2015-12-05-6726825d.pth"),
-    "dinov2": ("dinov2-vit-l-14", "dinov2", "dinov2_vitl14_pretrain.pth"),
+    "inception": ("inception-v3-compat", "2048", INCEPTION),
+    "dinov2": ("dinov2-vit-l-14", "dinov2", DINOV2),
 }
 
 
@@ -79,28 +81,20 @@ def _extractor(network: str, weights: str | Path | None, download: bool) -> Any:
     try:
         from torch_fidelity.utils import create_feature_extractor
     except ImportError as error:
-        raise ImportError(
-            'published_fid needs torch-fidelity: pip install "gantut[fidelity]"'
-        ) from error
-    name, layer, file = NETWORKS[network]
+        wanted = 'torch-fidelity: pip install "gantut[fidelity]"'
+        raise ImportError(f"published_fid needs {wanted}") from error
+    name, layer, files = NETWORKS[network]
+    hub = Path(torch.hub.get_dir())
     if weights is not None and network != "inception":
-        raise ValueError(
-            f"weights= is for Inception; {network} is read from torch.hub's folder, "
-            f"{torch.hub.get_dir()}"
-        )
-    path = Path(weights or Path(torch.hub.get_dir()) / "checkpoints" / file)
-    if not path.exists() and not download:
-        raise FileNotFoundError(
-            f"the weights of {network} are not at {path}; put them there, or let torch-fidelity "
-            "fetch them with download=True"
-        )
-    return create_feature_extractor(
-        name,
-        [layer],
-        cuda=False,
-        feature_extractor_weights_path=None if weights is None else str(path),
-        verbose=False,
-    )
+        raise ValueError(f"weights= is for Inception; {network} is read from {hub}")
+    needed = [hub / file for file in files] if weights is None else [Path(weights)]
+    missing = ", ".join(str(path) for path in needed if not path.exists())
+    if missing and not download:
+        fetch = "put it there, or let torch-fidelity fetch it with download=True"
+        raise FileNotFoundError(f"{network} needs {missing}; {fetch}")
+    file = None if weights is None else str(weights)
+    options: Any = {"feature_extractor_weights_path": file, "verbose": False}
+    return create_feature_extractor(name, [layer], cuda=False, **options)
 
 
 def _bytes(name: str, images: Tensor) -> Tensor:

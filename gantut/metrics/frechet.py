@@ -48,11 +48,8 @@ def fid(real: Tensor, fake: Tensor) -> float:
     real, fake = clouds(real, fake)
     n, dimension = min(len(real), len(fake)), real.shape[1]
     if n <= dimension:
-        warnings.warn(
-            f"{n} samples for {dimension} features: the covariance is singular, and FID is far "
-            "too high",
-            stacklevel=2,
-        )
+        few = f"{n} samples for {dimension} features"
+        warnings.warn(f"{few}: the covariance is singular, and FID is far too high", stacklevel=2)
     centre = torch.cat([real, fake]).mean(0)
     (mean, root), (other_mean, other_root) = _moments(real - centre), _moments(fake - centre)
     # tr (ΣΣ′)^½ is the sum of the singular values of R R′ᵀ.
@@ -156,10 +153,8 @@ def fid_extrapolated(
         raise ValueError(f"expected points ≥ 2 and 0 < smallest < 1, got {points} and {smallest}")
     least = smallest * len(fake)
     if least <= fake.shape[1]:
-        raise ValueError(
-            f"the smallest subset has {int(least)} samples for {fake.shape[1]} features; "
-            "more are needed"
-        )
+        found = f"{int(least)} for {fake.shape[1]} features"
+        raise ValueError(f"the smallest subset needs more samples than features, got {found}")
     inverse = torch.linspace(1 / least, 1 / len(fake), points, dtype=torch.float64)
     sizes = [min(len(fake), round(1 / value)) for value in inverse.tolist()]
     values = []

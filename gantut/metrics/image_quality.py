@@ -18,10 +18,8 @@ STABLE = (0.01**2, 0.03**2)  # keeps flat regions from dividing by 0
 
 def _pair(x: Tensor, y: Tensor, smallest: int = 1) -> tuple[Tensor, Tensor]:
     if x.shape != y.shape or x.ndim != 4 or min(x.shape) < 1 or min(x.shape[2:]) < smallest:
-        raise ValueError(
-            f"expected two batches of images (N, C, H, W) of one shape with sides ≥ {smallest}, "
-            f"got {tuple(x.shape)} and {tuple(y.shape)}"
-        )
+        wanted = f"two batches of images (N, C, H, W) of one shape with sides ≥ {smallest}"
+        raise ValueError(f"expected {wanted}, got {tuple(x.shape)} and {tuple(y.shape)}")
     in_unit_interval("images", x)
     in_unit_interval("originals", y)
     return x.double(), y.double()

@@ -74,9 +74,7 @@ def neighbourhood(real: Tensor, fake: Tensor, *, k: int = 5) -> Neighbourhood:
     real, fake = clouds(real, fake)
     smallest = min(len(real), len(fake))
     if not 1 <= k < smallest:
-        raise ValueError(
-            f"k must be in 1 … {smallest - 1}, one less than the smaller cloud, got {k}"
-        )
+        raise ValueError(f"k must be in 1 … {smallest - 1}, below the smaller cloud, got {k}")
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     balls, recalled, nearest = [], [], []
     for part, radii in zip(fake.split(CHUNK), fake_radii.split(CHUNK), strict=True):
@@ -164,9 +162,8 @@ def copying(train: Tensor, held_out: Tensor, fake: Tensor) -> Copying:
     below, up_to = torch.searchsorted(ranked, near), torch.searchsorted(ranked, near, right=True)
     m, n = len(far), len(near)
     if min(m, n) < 20:
-        warnings.warn(
-            f"{m} unseen examples and {n} samples: too few for z to be normal", stacklevel=2
-        )
+        few = f"{m} unseen examples and {n} samples"
+        warnings.warn(f"{few}: too few for z to be normal", stacklevel=2)
     wins = (m - up_to).double() + 0.5 * (up_to - below).double()
     share = wins.sum().item() / (m * n)
     error = ((m + n + 1) / (12 * m * n)) ** 0.5

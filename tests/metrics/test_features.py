@@ -104,7 +104,7 @@ def test_the_global_random_state_is_left_alone(cache):
     ("images", "message"),
     [
         (torch.zeros(2, 1, 9, 9), r"shape \(N, 1, 8, 8\), got \(2, 1, 9, 9\)"),
-        (torch.tensor([-1.0, 0.0]).view(2, 1, 1, 1).expand(2, 1, 8, 8), "from -1 to 0"),
+        (torch.tensor([-1.0, 0.0]).view(2, 1, 1, 1).expand(2, 1, 8, 8), "got -1 … 0"),
         (torch.full((1, 1, 8, 8), math.nan), r"expected finite images in \[0, 1\]"),
     ],
 )
@@ -116,9 +116,9 @@ def test_images_it_refuses(images, message):
 def test_data_it_refuses():
     digits = data.digits()
     unlabelled = data.ImageData(digits.images, name="plain")
-    with pytest.raises(ValueError, match="data of two classes or more; 'plain' has 0"):
+    with pytest.raises(ValueError, match="images of two classes or more; 'plain' has 0"):
         metrics.feature_network(unlabelled)
-    with pytest.raises(ValueError, match="all 50 images of 'digits' are of class 3"):
+    with pytest.raises(ValueError, match="two classes or more; 'digits' has 1"):
         metrics.feature_network(digits.subset((digits.labels == 3).nonzero()[:50, 0]))
     with pytest.warns(UserWarning, match="60 images for 64 features: .* by heart"):
         metrics.feature_network(digits.subset(torch.arange(60)), steps=1, cache=False)

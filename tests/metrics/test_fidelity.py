@@ -73,6 +73,7 @@ class Small(nn.Module):
 @pytest.fixture
 def dinov2(hub, monkeypatch):
     (hub / "checkpoints").mkdir()
+    (hub / "facebookresearch_dinov2_main").mkdir()
     (hub / "checkpoints" / "dinov2_vitl14_pretrain.pth").touch()
     asked = []
 
@@ -129,8 +130,16 @@ def test_inception_with_weights_from_a_file(hub, monkeypatch):
 
 @pytest.mark.parametrize("network", ["inception", "dinov2"])
 def test_nothing_is_fetched_unless_asked_for(hub, network):
-    with pytest.raises(FileNotFoundError, match=f"weights of {network} are not at .*download=True"):
+    with pytest.raises(FileNotFoundError, match=f"{network} needs .*checkpoints.*download=True"):
         metrics.published_fid(images(3, 0), images(3, 1), network)
+
+
+def test_weights_without_the_code_of_dinov2_are_not_enough(hub):
+    """torch.hub would fetch the code, and that is a download too."""
+    (hub / "checkpoints").mkdir()
+    (hub / "checkpoints" / "dinov2_vitl14_pretrain.pth").touch()
+    with pytest.raises(FileNotFoundError, match="needs [^,]*facebookresearch_dinov2_main;"):
+        metrics.published_fid(images(3, 0), images(3, 1), "dinov2")
 
 
 def test_the_download_is_torch_fidelitys_when_asked_for(hub):
@@ -152,8 +161,8 @@ def test_without_the_package(monkeypatch):
         ({"network": "vgg"}, "unknown network 'vgg'; known: inception, dinov2"),
         ({"network": "dinov2", "weights": "w.pth"}, "weights= is for Inception"),
         ({"fake": torch.zeros(3, 2, 8, 8)}, r"fake images \(N, 1 or 3, H, W\), got \(3, 2, 8, 8\)"),
-        ({"real": torch.full((3, 1, 8, 8), 7.0)}, "real images .* from 7 to 7"),
-        ({"real": torch.full((3, 1, 8, 8), 200)}, "real images .* from 200 to 200"),
+        ({"real": torch.full((3, 1, 8, 8), 7.0)}, "real images .* got 7 … 7"),
+        ({"real": torch.full((3, 1, 8, 8), 200)}, "real images .* got 200 … 200"),
     ],
 )
 def test_bad_input(dinov2, change, message):

@@ -190,7 +190,7 @@ def test_the_line_ends_at_all_samples():
     [
         ({"points": 1}, "points ≥ 2"),
         ({"smallest": 1.0}, "0 < smallest < 1"),
-        ({"smallest": 0.01}, "4 samples for 8"),
+        ({"smallest": 0.01}, "got 4 for 8 features"),
     ],
 )
 def test_an_extrapolation_that_cannot_be(options, message):

@@ -92,7 +92,7 @@ def test_each_pair_has_its_own_value_and_the_order_does_not_matter(measure):
         (torch.zeros(2, 1, 16, 16), torch.zeros(1, 1, 16, 16), r"got \(2, 1, 16, 16\) and \(1,"),
         (torch.zeros(16, 16), torch.zeros(16, 16), r"batches of images \(N, C, H, W\)"),
         (torch.zeros(0, 1, 16, 16), torch.zeros(0, 1, 16, 16), r"got \(0, 1, 16, 16\)"),
-        (torch.full((1, 1, 16, 16), 2.0), torch.zeros(1, 1, 16, 16), "from 2 to 2"),
+        (torch.full((1, 1, 16, 16), 2.0), torch.zeros(1, 1, 16, 16), "got 2 … 2"),
         (torch.zeros(1, 1, 16, 16), torch.full((1, 1, 16, 16), math.nan), "finite originals"),
     ],
 )
