@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -123,8 +124,8 @@ def feature_network(
         >>> eye.extract(digits).logits.shape
         torch.Size([1437, 10])
     """
-    found = 0 if data.labels is None else len(data.labels.unique())
-    if found < 2:
+    labels = torch.empty(0) if data.labels is None else data.labels
+    if (found := len(labels.unique())) < 2:
         wanted = "labelled images of two classes or more"
         raise ValueError(f"a feature network needs {wanted}; {data.name!r} has {found}")
     if len(data) <= FEATURES:
@@ -149,15 +150,16 @@ def feature_network(
             network.scale.copy_(network.body(2 * sample - 1).var(0).mean().sqrt())
         return network.state_dict()
 
-    key = _key(data, _VERSION, network, data.maximum, steps, batch_size, seed)
+    settings = (_VERSION, network, data.maximum, steps, batch_size, seed)
+    key = _key((data.images, labels), settings)
     network.load_state_dict(cached(key, train) if cache else train())
     return network.eval().requires_grad_(False)
 
 
-def _key(data: ImageData, *settings: Any) -> str:
-    """A file name that changes with the data and with any setting."""
+def _key(tensors: Iterable[Tensor], settings: Any) -> str:
+    """A file's name, which changes with any value of the tensors and with any setting."""
     digest = hashlib.sha256(repr(settings).encode())
-    for tensor in (data.images, data.labels):
+    for tensor in tensors:
         digest.update(repr((tensor.dtype, tensor.shape)).encode())
-        digest.update(tensor.cpu().flatten().numpy())
+        digest.update(tensor.cpu().numpy().tobytes())
     return f"features-{digest.hexdigest()[:32]}"

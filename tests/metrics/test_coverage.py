@@ -116,7 +116,7 @@ def test_mode_coverage_needs_modes_and_points():
         metrics.mode_coverage(torch.zeros(7, 2), data.ring())
 
 
-# -- stacked images ---------------------------------------------------------------------------------
+# -- stacked images --------------------------------------------------------------------------------
 
 
 class Reader(metrics.FeatureNetwork):
@@ -140,7 +140,10 @@ def drawn(kinds, classes):
 
 
 def test_stacked_coverage_of_kinds_counted_by_hand():
-    """Two channels of two classes: kinds 00, 01, 10, 11. Samples 00, 00, 01, 11 have the shares ½, ¼, 0, ¼ against ¼ each."""
+    """Two channels of two classes make the kinds 00, 01, 10, 11, each expected in a quarter.
+
+    Samples 00, 00, 01, 11 have the shares ½, ¼, 0, ¼.
+    """
     images = drawn(torch.tensor([[0, 0], [0, 0], [0, 1], [1, 1]]), 2)
     found = metrics.stacked_coverage(Reader(2), images)
     assert (found.covered, found.total, found.counts.tolist()) == (3, 4, [2, 1, 0, 1])

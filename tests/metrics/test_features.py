@@ -65,7 +65,7 @@ def test_whatever_matters_asks_for_a_network_of_its_own(cache, monkeypatch, chan
     anew = metrics.feature_network(changed, **{"steps": 2, **training}, cache=False)
     for name, values in anew.state_dict().items():
         assert torch.equal(values, second.state_dict()[name])
-    # Teeth: the two differ, so that a stale file would have been seen (the version alone has no say).
+    # Teeth: the two differ, so that a stale file would be seen (the version alone has no say).
     if "version" not in options:
         same = [
             a.shape == b.shape and torch.equal(a, b)

@@ -78,7 +78,7 @@ def test_the_sandwich_on_the_linear_model(model, drawn):
 
 
 def test_single_chains_are_bounds_on_the_average(model, drawn):
-    """With one chain and few temperatures the two sides are far apart, and the truth lies between by more than four standard errors."""
+    """One chain and few temperatures: two sides far apart, the truth clearly between them."""
     z, x = (t.repeat(20, 1) for t in drawn)
     truth = model.log_likelihood(x)
     bounds = bidirectional_bounds(
@@ -285,7 +285,7 @@ def test_codes_that_are_not_finite(model, drawn):
 
 
 def test_the_uninformed_encoder_has_the_closed_form_of_its_average(model):
-    """With K = 1 and q = p(z) the mean of log p(x|z) is known: that of a Gaussian likelihood under the prior."""
+    """With K = 1 and q = p(z) the mean of log p(x|z) under the prior is known."""
     x = torch.zeros(1, D, dtype=torch.float64)
     mean_square = (x - model.offset).square().sum() + model.weights.square().sum()
     expected = -0.5 * mean_square / model.variance - 0.5 * D * math.log(

@@ -1,4 +1,4 @@
-"""Precision, recall, density, coverage and copying: known values, a second implementation, bad input."""
+"""Precision, recall, density, coverage and copying, by a second implementation of each."""
 
 import math
 
