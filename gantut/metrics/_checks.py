@@ -13,7 +13,7 @@ def finite(name: str, values: Tensor) -> None:
 
 
 def in_unit_interval(name: str, images: Tensor) -> None:
-    """Raise ``ValueError`` where images leave [0, 1] or are not finite; the message says how far."""
+    """Raise ``ValueError`` where images leave [0, 1] or are not finite."""
     if images.numel():
         low, high = float(images.min()), float(images.max())
         if not (low >= 0 and high <= 1):  # true for NaN as well
