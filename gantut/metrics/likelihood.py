@@ -220,12 +220,14 @@ def annealed_importance(
         torch.Size([3])
     """
     _check_examples(vae, x)
-    code = x.new_zeros(len(x), vae.latent_dim)
 
     def log_likelihood(z: Tensor) -> Tensor:
         return vae.decode(z, labels).log_prob(x)
 
     with _evaluating(vae):
+        if vae.latent_dim is None:
+            vae.encode(x, labels)  # a model of plain modules learns its sizes from a first pass
+        code = x.new_zeros(len(x), vae.latent_dim)
         prior = vae.prior(code[0]) if hasattr(vae, "prior") else StandardNormalPrior()(code[0])
         walk = _Walk(log_likelihood, prior, code, chains, temperatures, leapfrogs, seed)
         return log_mean_exp(walk.run(walk.start()))

@@ -226,6 +226,26 @@ def test_a_model_without_a_prior_has_the_standard_normal(model, drawn):
     assert torch.allclose(found, annealed_importance(linear_vae(model), x, **options))
 
 
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(D, 2 * K)
+
+    def forward(self, x):
+        return self.layer(x).chunk(2, dim=1)
+
+
+@pytest.mark.parametrize("measure", [importance_weighted, annealed_importance])
+def test_a_model_of_plain_modules(model, drawn, measure):
+    """It does not know its sizes before the first pass."""
+    likelihood = GaussianLikelihood(0.5, in_unit_interval=False)
+    vae = VAE(Encoder(), nn.Linear(K, D), likelihood).double()
+    options = {"samples": 9} if measure is importance_weighted else {"temperatures": 3}
+    found = measure(vae, drawn[1], **options)
+    assert found.shape == (N,) and torch.isfinite(found).all()
+    assert torch.equal(found, measure(vae, drawn[1], **options))
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("measure", [importance_weighted, annealed_importance])
 def test_it_measures_in_evaluation_mode_and_leaves_the_mode_alone(model, drawn, measure, training):
