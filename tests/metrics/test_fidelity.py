@@ -101,6 +101,7 @@ def test_floats_are_rounded_to_the_bytes_of_a_file_and_grey_is_repeated(dinov2):
         assert metrics.published_fid(floats, fake, "dinov2") == pytest.approx(whole, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*singular")
 def test_inception_with_weights_from_a_file(hub, monkeypatch):
     """The whole of Inception runs, with random weights written to a file beforehand."""

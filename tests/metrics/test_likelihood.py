@@ -69,7 +69,7 @@ def test_the_sandwich_on_the_linear_model(model, drawn):
     z, x = drawn
     truth = model.log_likelihood(x)
     bounds = bidirectional_bounds(
-        lambda z: model.log_conditional(x, z), z, chains=64, temperatures=500
+        lambda z: model.log_conditional(x, z), z, chains=64, temperatures=250
     )
     assert bounds.lower.shape == bounds.upper.shape == (N,)
     assert (bounds.lower - truth).mean() < 0.05 and (bounds.upper - truth).mean() > -0.05
