@@ -42,11 +42,11 @@ def test_fewer_samples_than_classes_are_warned_of():
         metrics.label_coverage(torch.eye(4)[:3])
 
 
-def test_a_class_below_a_tenth_of_its_share_is_not_covered():
-    chosen = torch.cat(
-        [torch.zeros(960), torch.ones(40)]
-    ).long()  # an equal share is 500, a tenth of it 50
-    assert metrics.label_coverage(torch.eye(2)[chosen]).covered == 1
+@pytest.mark.parametrize(("few", "covered"), [(49, 1), (50, 2)])
+def test_a_class_is_covered_from_a_tenth_of_its_share_on(few, covered):
+    """An equal share of 1,000 samples in two classes is 500, and a tenth of it 50."""
+    chosen = (torch.arange(1000) < few).long()
+    assert metrics.label_coverage(torch.eye(2)[chosen]).covered == covered
 
 
 def test_class_accuracy():
