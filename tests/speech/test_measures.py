@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.signal import lfilter
@@ -14,7 +15,7 @@ from gantut.speech import (
     log_spectrum,
     pitch,
 )
-from gantut.speech.measures import _linear_prediction
+from gantut.speech.measures import _hann, _linear_prediction
 
 RATE = 8000
 TIME = torch.arange(512, dtype=torch.float64) / RATE
@@ -91,6 +92,19 @@ def test_at_the_pitch_of_a_voice_the_error_is_a_small_share_of_the_pitch():
     assert (
         error[low].mean().item() < 8 and error[~low].mean().item() > 10
     )  # the lower the voice, the closer its harmonics
+
+
+def test_the_fall_of_the_source_is_made_up_for():
+    """A sound that falls by 1 / (1 − 0.9 z⁻¹) has the resonances of the sound before it fell."""
+    x = data.vowels(8).values[:, 0].double()
+    fallen = torch.from_numpy(lfilter([1.0], [1.0, -0.9], x.numpy()))
+    a = _linear_prediction(x[:, 1:] * _hann(511), 10)
+    for row, found in zip(a.numpy(), formants(fallen, RATE), strict=True):
+        poles = np.roots([1, *-row])
+        width = -np.log(np.abs(poles)) * RATE / np.pi
+        hertz = np.angle(poles) * RATE / (2 * np.pi)
+        kept = np.sort(hertz[(hertz > 90) & (hertz < RATE / 2 - 90) & (width < 500)])[:3]
+        assert found[: len(kept)].numpy() == pytest.approx(kept, rel=1e-6)
 
 
 def test_resonances_that_are_not_there_are_nan():
