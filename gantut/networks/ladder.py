@@ -3,10 +3,12 @@ planes, and a ladder up, the same way back. Images and waves climb it alike.
 
 On the way up a place is first *repeated* and then convolved [odena2016]. The usual alternatives, a
 transposed convolution and PixelShuffle [shi2016], give each of the new places weights of its own,
-and with random weights their differences are a checkerboard. Repeating costs as many products as
-PixelShuffle, and begins smooth. It is no promise for later: the convolution sees other neighbours
-at even places than at odd ones, so training can draw a checkerboard where the data ask for one.
-Chapter 11 has the measure.
+and with random weights their differences are a checkerboard. By chapter 11's measure, where 1 is
+the border between a smooth spectrum and a peak, this ladder begins at about 0.2 and PixelShuffle
+at about 3; after 60 steps of drawing digits they are at 0.1 and 0.6. It is no promise, though: the
+convolution sees other neighbours at even places than at odd ones, so training can still draw a
+checkerboard, and will where the data have one. The price is a quarter of PixelShuffle's weights
+for the same number of products.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def test_bad_input():
         ResidualDiscriminator((1, 8, 8), width=0)
     with pytest.raises(ValueError, match="latent_dim must be at least 1, got 0"):
         ResidualGenerator(0, (1, 8, 8))
-    with pytest.raises(ValueError, match="halvable down to 7"):
+    with pytest.raises(ValueError, match="divisible by 2 until none is above 7"):
         ResidualDiscriminator((1, 29, 29))
     G, D = ResidualGenerator(4, (1, 8, 8), width=2), ResidualDiscriminator((1, 8, 8), width=2)
     with pytest.raises(ValueError, match=r"expected codes z of shape \(N, 4\), got \(2, 5\)"):
