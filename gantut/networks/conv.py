@@ -6,7 +6,7 @@ How they climb is written once, in ``gantut.networks.ladder``.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Unpack
+from typing import ClassVar, Unpack
 
 from torch import Tensor, nn
 
@@ -15,6 +15,12 @@ from gantut.networks.base import Judging, Options
 from gantut.networks.initialisation import initialise, seeded
 from gantut.networks.ladder import IMAGES, Ladder
 from gantut.networks.shapes import Shape
+
+
+class Drawing(Options, total=False):
+    """What a generator passes on to its decoder."""
+
+    width: int
 
 
 class ConvDecoder(base.Decoder):
@@ -78,7 +84,9 @@ class ConvGenerator(base.Generator):
         latent_dim: the number of dimensions of z.
         shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
         batch_norm: normalise each plane over the batch; on, since a generator learns faster so.
-        options: ``width``, ``classes`` and ``seed`` of ``ConvDecoder``.
+        width: the number of planes before the last level, 32; twice as many below.
+        classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
+        seed: decides the first weights, 0.
 
     Raises:
         ValueError: latent_dim or width below 1, or sides that cannot be halved; in a pass, noise of
@@ -96,7 +104,7 @@ class ConvGenerator(base.Generator):
     range: ClassVar[str] = "sigmoid"
 
     def __init__(
-        self, latent_dim: int, shape: Shape, *, batch_norm: bool = True, **options: Any
+        self, latent_dim: int, shape: Shape, *, batch_norm: bool = True, **options: Unpack[Drawing]
     ) -> None:
         decoder = self.decodes(latent_dim, shape, batch_norm=batch_norm, **options)
         super().__init__(decoder, self.range)

@@ -55,7 +55,7 @@ class GridDecoder(nn.Module):
     """Maps a grid of vectors (N, dimension, h, w) to unbounded values (N, C, H, W).
 
     What the values mean is the likelihood's business: to a Bernoulli they are logits. Each level
-    repeats every place and convolves, as in ``ConvDecoder``.
+    repeats every place and convolves, so that the first pictures have no checkerboard [odena2016].
 
     Args:
         dimension: the length of each vector.

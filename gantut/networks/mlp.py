@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, Unpack
+from typing import Unpack
 
 from torch import Tensor, nn
 
@@ -35,6 +35,14 @@ def hidden_layers(
         layers += [nn.BatchNorm1d(out)] if batch_norm else []
         layers.append(ACTIVATIONS[activation]())
     return nn.Sequential(*layers)
+
+
+class Drawing(Options, total=False):
+    """What a generator passes on to its decoder."""
+
+    hidden: Sequence[int]
+    batch_norm: bool
+    activation: str
 
 
 class MLPDecoder(base.Decoder):
@@ -98,8 +106,11 @@ class MLPGenerator(base.Generator):
         output: ``"sigmoid"`` gives values in [0, 1], ``"tanh"`` in [−1, 1], ``"identity"`` unbounded
             ones. None takes the sigmoid for images, which have three sides, and the identity for
             all else.
-        options: ``hidden``, ``classes``, ``batch_norm``, ``activation`` and ``seed`` of
-            ``MLPDecoder``.
+        hidden: the widths of the hidden layers, (256, 256).
+        classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
+        batch_norm: normalise each hidden layer over the batch; off.
+        activation: ``"leaky_relu"`` (the default), ``"tanh"``, ``"relu"`` or ``"silu"``.
+        seed: decides the first weights, 0.
 
     Raises:
         ValueError: an unknown output or activation, latent_dim or a side below 1; in a pass, noise
@@ -113,7 +124,12 @@ class MLPGenerator(base.Generator):
     """
 
     def __init__(
-        self, latent_dim: int, shape: Shape, *, output: str | None = None, **options: Any
+        self,
+        latent_dim: int,
+        shape: Shape,
+        *,
+        output: str | None = None,
+        **options: Unpack[Drawing],
     ) -> None:
         decoder = MLPDecoder(latent_dim, shape, **options)
         super().__init__(decoder, output or ("sigmoid" if len(shape) == 3 else "identity"))

@@ -1,5 +1,4 @@
-"""What networks check before they compute: shapes, labels, sizes. Only shapes and types, so that no
-check waits for the device."""
+"""What networks check before they compute: shapes and labels. No check waits for a device."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Shape = tuple[int, ...]
+INTEGERS = (torch.uint8, torch.uint16, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def check_shape(x: Tensor, shape: Shape, what: str) -> None:
@@ -62,11 +62,9 @@ def check_labels(labels: Tensor | None, classes: int, n: int) -> Tensor | None:
         raise ValueError(
             f"this network is conditional on {classes} classes, but no labels were given"
         )
-    kind = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
-    if not isinstance(kind, torch.dtype) or kind.is_floating_point or kind.is_complex:
+    kind = getattr(labels, "dtype", type(labels).__name__)
+    if kind not in INTEGERS:
         raise TypeError(f"labels must be integers, in a tensor, got {kind}")
-    if kind == torch.bool:
-        raise TypeError("labels must be integers, in a tensor, got torch.bool")
     if labels.shape != (n,):
         raise ValueError(f"expected {n} labels, shape ({n},), got {tuple(labels.shape)}")
     labels = labels.long()

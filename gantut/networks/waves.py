@@ -41,7 +41,9 @@ class Conv1dGenerator(ConvGenerator):
         latent_dim: the number of dimensions of z.
         shape: (C, T) of the waves, with T divisible by 4 until 16 or fewer places are left.
         batch_norm: normalise each plane over the batch; on, since a generator learns faster so.
-        options: ``width``, ``classes`` and ``seed`` of ``Conv1dDecoder``.
+        width: the number of planes before the last level, 32; twice as many below, then four times.
+        classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
+        seed: decides the first weights, 0.
 
     Raises:
         ValueError: latent_dim or width below 1, or a length that cannot be divided; in a pass,
@@ -67,7 +69,8 @@ class Conv1dDiscriminator(ConvDiscriminator):
         shape: (C, T) of the waves, with T divisible by 4 until 16 or fewer places are left.
         width: the number of planes at a quarter of the length; twice and four times as many below.
         classes: with classes, D judges a wave together with its label (N,); 0 takes no labels.
-        conditioning: how labels enter: ``"projection"`` or an ``"auxiliary"`` classifier.
+        conditioning: how labels enter: ``"projection"``, an inner product with a vector of the
+            class [miyato2018projection], or an ``"auxiliary"`` classifier [odena2017].
         spectral_norm: divide each weight by its largest singular value [miyato2018].
         minibatch_stddev: show D how much the waves of a group of four differ [karras2018].
         seed: decides the first weights.
