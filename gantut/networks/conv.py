@@ -95,7 +95,8 @@ class ConvGenerator(base.Generator):
     Example:
         >>> import torch
         >>> from gantut.networks import ConvGenerator
-        >>> images = ConvGenerator(8, (3, 64, 64), classes=2)(torch.zeros(2, 8), torch.tensor([0, 1]))
+        >>> G = ConvGenerator(8, (3, 64, 64), classes=2)
+        >>> images = G(torch.zeros(2, 8), torch.tensor([0, 1]))
         >>> images.shape, bool(0 <= images.min() <= images.max() <= 1)
         (torch.Size([2, 3, 64, 64]), True)
     """

@@ -103,9 +103,9 @@ class MLPGenerator(base.Generator):
     Args:
         latent_dim: the number of dimensions of z.
         shape: the shape of one sample, like (2,) or (1, 28, 28).
-        output: ``"sigmoid"`` gives values in [0, 1], ``"tanh"`` in [−1, 1], ``"identity"`` unbounded
-            ones. None takes the sigmoid for images, which have three sides, and the identity for
-            all else.
+        output: ``"sigmoid"`` gives values in [0, 1], ``"tanh"`` in [−1, 1], ``"identity"``
+            unbounded ones. None takes the sigmoid for images, which have three sides, and the
+            identity for all else.
         hidden: the widths of the hidden layers, (256, 256).
         classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
         batch_norm: normalise each hidden layer over the batch; off.

@@ -144,9 +144,18 @@ def test_a_grid_keeps_the_place():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: networks.ConvGenerator(4, (1, 29, 29)), "divisible by 2 until none is above 7, got 29×29"),
-        (lambda: networks.Conv1dDecoder(4, (1, 500)), "divisible by 4 until none is above 16, got 500"),
-        (lambda: networks.Conv1dDecoder(4, (1, 8, 8)), r"waves needs a shape \(C, T\), got \(1, 8, 8\)"),
+        (
+            lambda: networks.ConvGenerator(4, (1, 29, 29)),
+            "divisible by 2 until none is above 7, got 29×29",
+        ),
+        (
+            lambda: networks.Conv1dDecoder(4, (1, 500)),
+            "divisible by 4 until none is above 16, got 500",
+        ),
+        (
+            lambda: networks.Conv1dDecoder(4, (1, 8, 8)),
+            r"waves needs a shape \(C, T\), got \(1, 8, 8\)",
+        ),
         (lambda: networks.ConvEncoder((64,), 4), r"images needs a shape \(C, H, W\), got \(64,\)"),
         (lambda: networks.ConvDiscriminator((1, 8, 8), width=0), "width must be at least 1, got 0"),
         (lambda: networks.GridEncoder((1, 8, 8), 0), "must be at least 1, got 0"),
@@ -159,7 +168,7 @@ def test_a_grid_keeps_the_place():
             r"examples of shape \(N, 1, 64\), got \(2, 64\)",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
