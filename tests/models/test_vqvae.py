@@ -60,7 +60,7 @@ def same(a, b):
 @pytest.mark.parametrize("classes", [0, 3])
 def test_grids_and_shapes(shape, classes):
     encoder = GridEncoder(shape, 5, width=8, classes=classes)
-    decoder = GridDecoder(5, shape, width=8, classes=classes, batch_norm=True)
+    decoder = GridDecoder(5, shape, width=8, classes=classes)
     labels = torch.arange(4) % 3 if classes else None
     h = encoder(torch.rand(4, *shape), labels)
     assert h.shape == (4, *encoder.grid) and encoder.grid == decoder.grid and max(h.shape[2:]) <= 7
@@ -399,5 +399,5 @@ def test_bad_input():
         VQVAETrainer(vqvae, restart_every=-2)
     with pytest.raises(ValueError, match="conditional on 3 classes"):
         list(trainer(3).run(Images(), 1))
-    with pytest.raises(ValueError, match="halvable"):
+    with pytest.raises(ValueError, match="divisible by 2"):
         GridEncoder((1, 9, 9), 2)
