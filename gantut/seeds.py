@@ -69,7 +69,8 @@ def compare(
         ValueError: the setting ``GANTUT_WORKERS`` is not a whole number of at least 1.
 
     Example:
-        >>> compare(lambda seed, times: times * seed, (1, 2), {"a": {"times": 1}, "b": {"times": 5}})
+        >>> cases = {"a": {"times": 1}, "b": {"times": 5}}
+        >>> compare(lambda seed, times: times * seed, (1, 2), cases)
         {'a': [1, 2], 'b': [5, 10]}
     """
     seeds = list(seeds)

@@ -1,4 +1,4 @@
-"""Data: examples with labels, known factors and file names, and batches that are a function of the step.
+"""Data: examples with labels, factors and file names; batches that are a function of the step.
 
 A data set is a ``torch.utils.data.Dataset``: it has a length, ``data[i]``, and so goes into any
 ``DataLoader``. ``data.batches(64).batch(k)`` gives the k-th batch without one, in the same order

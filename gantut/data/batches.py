@@ -86,7 +86,7 @@ class Batches:
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def batch(self, k: int) -> Any:
-        """The k-th batch, k = 0, 1, 2, …: x (batch_size, …), or (x, labels) with ``labels=True``."""
+        """The k-th batch, k = 0, 1, …: x (batch_size, …), or (x, labels) with ``labels=True``."""
         epoch, place = divmod(k, self.per_epoch)
         if epoch != self._epoch:
             self._order = torch.randperm(len(self.data), generator=generator(self.seed, epoch))

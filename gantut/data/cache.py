@@ -15,7 +15,7 @@ from gantut.files import whole
 
 
 def cache_folder() -> Path:
-    """Where cached tensors lie: ``GANTUT_CACHE`` where it is set, else the user's place for caches."""
+    """Where cached tensors lie: in ``GANTUT_CACHE``, or else the user's place for caches."""
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("GANTUT_CACHE") or user / "gantut")
 

@@ -28,7 +28,7 @@ class TensorData(Dataset):
         classes: the number of classes K; the number of names, or the largest label + 1, unless
             given, and 0 without labels.
         class_names: a name for each class.
-        factors: known properties by name, each (N,), such as the slant that an image was drawn with.
+        factors: known properties by name, each (N,), such as the slant an image was drawn with.
         files: the name of the file each example comes from.
         skipped: the names of files that were left out because they cannot be read.
 
@@ -86,11 +86,11 @@ class TensorData(Dataset):
         return tuple(self.values.shape[1:])
 
     def floats(self, index: Any = None) -> Tensor:
-        """The examples at ``index`` (a number, slice, mask or places; all without one) as floats."""
+        """The examples at ``index`` (number, slice, mask or places; all without one) as floats."""
         return self.values if index is None else self.values[index]
 
     def subset(self, index: Any) -> Any:
-        """A data set of the examples at ``index`` (slice, mask or places), with all that is known."""
+        """A data set of the examples at ``index`` (slice, mask, places), with all that is known."""
         rows = torch.arange(len(self))[index].flatten()
         part = copy.copy(self)
         part.values = self.values[rows]
@@ -115,8 +115,8 @@ class TensorData(Dataset):
 class ImageData(TensorData):
     """Images as bytes (N, C, H, W); what is drawn from them is float32 in [0, 1].
 
-    One byte a pixel keeps many images small. The rest is as in every data set: ``len``, ``data[i]``,
-    labels, ``batches``, ``subset``.
+    One byte a pixel keeps many images small. The rest is as in every data set: ``len``,
+    ``data[i]``, labels, ``batches``, ``subset``.
 
     Args:
         values: the images, uint8.

@@ -113,8 +113,9 @@ def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02) -> Density:
         ValueError: fewer than 1 mode, or ``std`` is not a finite number > 0.
 
     Example:
-        >>> ring(4).modes.round().tolist()
-        [[2.0, 0.0], [-0.0, 2.0], [-2.0, 0.0], [-0.0, -2.0]]
+        >>> clouds = ring(8, radius=2.0)
+        >>> clouds.modes.shape, clouds.modes.norm(dim=1).max()
+        (torch.Size([8, 2]), tensor(2.))
     """
     _at_least("modes", modes, 1)
     angle = 2 * math.pi * torch.arange(modes, dtype=torch.float64) / modes

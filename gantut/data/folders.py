@@ -188,7 +188,7 @@ def _frames(file: Path, length: int, rate: int, resample: bool, quietest: float)
         wave = resample_poly(wave, rate // divisor, found // divisor)
     if len(wave) < length:
         raise ValueError(
-            f"it has {len(wave)} samples at {rate} a second; expected at least one frame of {length}"
+            f"it has {len(wave)} samples at {rate} a second; expected a frame of {length} or more"
         )
     frames = torch.from_numpy(wave).float().unfold(0, length, length // 2)
     power = frames.square().mean(1)

@@ -63,7 +63,7 @@ def response(frequency: Tensor, formants: Tensor, bandwidths: Tensor, rate: int 
         >>> import torch
         >>> f = torch.tensor([[500.0, 1000.0]])
         >>> response(f, torch.tensor([[500.0]]), torch.tensor([[80.0]])).abs().round(decimals=2)
-        tensor([[1.2400, 0.0400]])
+        tensor([[1.2600, 0.0400]])
     """
     if not (formants.gt(0).all() and formants.lt(rate / 2).all() and bandwidths.gt(0).all()):
         raise ValueError(
