@@ -1,4 +1,4 @@
-"""Runs side by side: the same results in the same order, errors that arrive, and what cannot travel.
+"""Runs side by side: the same results in the same order, errors, and what cannot travel.
 
 Functions that run in workers are made inside a test: a worker takes those by value, and cannot
 import a test module, whose name depends on how pytest was started.

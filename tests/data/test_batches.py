@@ -35,7 +35,11 @@ def test_a_batch_depends_on_its_number_alone():
 def test_the_order_is_the_one_that_runs_have_been_resumed_with():
     # Another order would break every checkpoint: a resumed run would see other batches.
     batches = numbered(10).batches(4, seed=7)
-    assert [numbers(batches.batch(k)) for k in (0, 1, 2)] == [[1, 7, 4, 8], [5, 0, 2, 3], [7, 1, 2, 8]]
+    assert [numbers(batches.batch(k)) for k in (0, 1, 2)] == [
+        [1, 7, 4, 8],
+        [5, 0, 2, 3],
+        [7, 1, 2, 8],
+    ]
 
 
 def test_the_global_random_state_plays_no_part():

@@ -1,12 +1,15 @@
-"""Rendered digits: a function of the seed; factors that do what they say; a cache that changes nothing."""
+"""Rendered digits: a function of the seed; labels and factors that tell the truth; a sound cache."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw, ImageFont
 
 from gantut import data
-from gantut.data.glyphs import FACTORS, FONTS, _masks
+from gantut.data.printed import FACTORS, FONTS, _inverse_maps, _masks
 
 N = 1500
 
@@ -17,7 +20,7 @@ def glyphs():
 
 
 def moments(images):
-    """Ink, centre (x, y) and covariance terms (xx, xy, yy) of each image, in units of its side."""
+    """Ink and centre (x, y) of each image, in units of its side."""
     side = images.shape[-1]
     place = (torch.arange(side) + 0.5) / side - 0.5
     ink = images[:, 0]
@@ -48,14 +51,36 @@ def test_train_and_test_share_no_image(glyphs):
     assert not any(image.numpy().tobytes() in seen for image in held_out.images)
 
 
+def rendered(digit, size=28):
+    """A digit drawn by Pillow and matplotlib's font manager alone, centred on its ink."""
+    from matplotlib.font_manager import findfont
+
+    font = ImageFont.truetype(findfont("DejaVu Sans"), 200)
+    picture = Image.new("L", (400, 400))
+    ImageDraw.Draw(picture).text((200, 200), str(digit), fill=255, font=font, anchor="mm")
+    left, top, right, bottom = picture.getbbox()
+    reach = (bottom - top) * 5 // 6
+    x, y = (left + right) // 2, (top + bottom) // 2
+    picture = picture.crop((x - reach, y - reach, x + reach, y + reach)).resize((size, size))
+    return torch.from_numpy(np.array(picture)).float().flatten() / 255
+
+
+@pytest.mark.parametrize("options", [{}, {"split": "test"}, {"hard": True}])
+def test_the_label_is_the_digit_that_is_to_be_seen(options):
+    some = data.glyphs(N, cache=False, **options)
+    means = [some.floats(some.labels == digit).mean(0).flatten() for digit in range(10)]
+    fresh = [rendered(digit) for digit in range(10)]
+    likeness = torch.corrcoef(torch.stack(means + fresh))[:10, 10:]
+    assert likeness.argmax(1).tolist() == likeness.argmax(0).tolist() == list(range(10))
+    assert likeness.diagonal().min() > 0.75
+
+
 def test_all_digits_fonts_and_factor_ranges_occur(glyphs):
     assert torch.bincount(glyphs.labels, minlength=10).min() > 100
     assert sorted(glyphs.factors["font"].unique().int().tolist()) == list(range(len(FONTS)))
+    hard_ones = data.glyphs(300, hard=True, cache=False)
     for name, (easy, hard) in FACTORS.items():
-        for (low, high), drawn in (
-            (easy, glyphs),
-            (hard, data.glyphs(300, hard=True, cache=False)),
-        ):
+        for (low, high), drawn in ((easy, glyphs), (hard, hard_ones)):
             values = drawn.factors[name]
             assert low <= values.min() and values.max() <= high
             assert values.max() - values.min() > 0.9 * (high - low)
@@ -65,10 +90,8 @@ def test_every_mask_holds_ink_and_stays_inside():
     masks = _masks()
     assert masks.shape[:2] == (len(FONTS), 10)
     assert masks.flatten(2).sum(2).min() > 100
-    border = torch.cat(
-        [masks[..., 0, :], masks[..., -1, :], masks[..., :, 0], masks[..., :, -1]], -1
-    )
-    assert border.max() == 0
+    border = [masks[..., 0, :], masks[..., -1, :], masks[..., :, 0], masks[..., :, -1]]
+    assert torch.cat(border, -1).max() == 0
 
 
 def test_images_are_white_strokes_on_black_and_nothing_is_cut_off(glyphs):
@@ -85,19 +108,17 @@ def test_factors_do_what_they_say(glyphs):
     assert correlation(f["shift_x"], x) > 0.45
     assert correlation(f["shift_y"], y) > 0.45
     height = (glyphs.floats()[:, 0].sum(2) > 0.5).sum(1).float()
-    # Fonts and digits differ in weight and height by themselves, so each is compared with its own kind.
+    # Fonts and digits differ in weight and height, so each is compared with its own kind.
     kind = (10 * f["font"] + glyphs.labels).long()
+    member = torch.nn.functional.one_hot(kind, 10 * len(FONTS)).float()
+    share = member / member.sum(0).clamp(min=1)
     for factor, seen in (("stroke", ink), ("scale", height)):
-        member = torch.nn.functional.one_hot(kind, 10 * len(FONTS)).float()
-        own_kind = member @ (
-            member.T @ torch.stack([f[factor], seen], 1) / member.sum(0).clamp(min=1)[:, None]
-        )
-        assert correlation(f[factor] - own_kind[:, 0], seen - own_kind[:, 1]) > 0.5
+        both = torch.stack([f[factor], seen], 1)
+        own_kind = both - member @ (share.T @ both)
+        assert correlation(*own_kind.T) > 0.5
 
 
 def test_rotation_turns_the_ink():
-    from gantut.data.glyphs import _inverse_maps
-
     angle = 0.3
     one = {name: torch.tensor([0.0]) for name in FACTORS} | {"rotation": torch.tensor([angle])}
     one["scale"] = torch.tensor([1.0])
@@ -114,14 +135,30 @@ def test_any_size(size):
     assert (small[0] - large[0]).abs().max() < 0.05  # the same pictures, at another resolution
 
 
-def test_the_cache_gives_back_what_was_made(tmp_path, monkeypatch):
+OTHERS = [{}, {"n": 31}, {"size": 12}, {"hard": True}, {"seed": 1}, {"split": "test"}]
+
+
+def same(a, b):
+    return (
+        torch.equal(a.images, b.images)
+        and torch.equal(a.labels, b.labels)
+        and a.factors.keys() == b.factors.keys()
+        and all(torch.equal(a.factors[name], b.factors[name]) for name in a.factors)
+    )
+
+
+def test_the_cache_never_gives_one_thing_for_another(tmp_path, monkeypatch):
+    """Whatever was cached before, each choice of options gives what is rendered without a cache."""
     monkeypatch.setenv("GANTUT_CACHE", str(tmp_path))
-    made, found, fresh = data.glyphs(30), data.glyphs(30), data.glyphs(30, cache=False)
-    assert len(list(tmp_path.iterdir())) == 1
-    for other in (found, fresh):
-        assert torch.equal(made.images, other.images) and torch.equal(made.labels, other.labels)
-        assert made.factors.keys() == other.factors.keys()
-        assert all(torch.equal(made.factors[k], other.factors[k]) for k in made.factors)
+    asked = [{"n": 30, "size": 10, **options} for options in OTHERS]
+    for options in asked:
+        data.glyphs(**options)
+    assert len(list(tmp_path.iterdir())) == len(asked)
+    fresh = [data.glyphs(**options, cache=False) for options in asked]
+    monkeypatch.setattr("gantut.data.printed._render", None)  # nothing is rendered again
+    found = [data.glyphs(**options) for options in asked]
+    assert all(same(a, b) for a, b in zip(found, fresh, strict=True))
+    assert not any(same(a, b) for a, b in itertools.combinations(fresh, 2))
 
 
 @pytest.mark.parametrize(
