@@ -20,13 +20,15 @@ def glyphs():
 
 
 def moments(images):
-    """Ink and centre (x, y) of each image, in units of its side."""
+    """Ink, centre (x, y) in units of the side, and slant Σxy/Σyy of each image."""
     side = images.shape[-1]
     place = (torch.arange(side) + 0.5) / side - 0.5
     ink = images[:, 0]
     total = ink.sum((1, 2))
     x, y = (ink.sum(1) * place).sum(1) / total, (ink.sum(2) * place).sum(1) / total
-    return total / side**2, x, y
+    off_x, off_y = (place - c[:, None] for c in (x, y))
+    xy = torch.einsum("nij,nj,ni->n", ink, off_x, off_y)
+    return total / side**2, x, y, xy / torch.einsum("nij,ni->n", ink, off_y**2)
 
 
 def correlation(a, b):
@@ -104,7 +106,7 @@ def test_images_are_white_strokes_on_black_and_nothing_is_cut_off(glyphs):
 
 
 def test_factors_do_what_they_say(glyphs):
-    ink, x, y = moments(glyphs.floats())
+    ink, x, y, slant = moments(glyphs.floats())
     f = glyphs.factors
     assert correlation(f["shift_x"], x) > 0.45
     assert correlation(f["shift_y"], y) > 0.45
@@ -113,7 +115,8 @@ def test_factors_do_what_they_say(glyphs):
     kind = (10 * f["font"] + glyphs.labels).long()
     member = torch.nn.functional.one_hot(kind, 10 * len(FONTS)).float()
     share = member / member.sum(0).clamp(min=1)
-    for factor, seen in (("stroke", ink), ("scale", height)):
+    pairs = [("stroke", ink), ("scale", height), ("shear", slant), ("rotation", -slant)]
+    for factor, seen in pairs:
         both = torch.stack([f[factor], seen], 1)
         own_kind = both - member @ (share.T @ both)
         assert correlation(*own_kind.T) > 0.5
