@@ -82,7 +82,7 @@ class TensorData(Dataset):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one example; (C, H, W) for images, (1, T) for sounds."""
+        """The shape of one example, such as (1, T) for sounds."""
         return tuple(self.values.shape[1:])
 
     def floats(self, index: Any = None) -> Tensor:
@@ -150,6 +150,12 @@ class ImageData(TensorData):
             raise ValueError(
                 f"expected a maximum between the largest pixel, {most}, and 255, got {self.maximum}"
             )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)"""
+        _, channels, height, width = self.values.shape
+        return channels, height, width
 
     @property
     def images(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rendered digits: a function of the seed; labels and factors that tell the truth; a sound cache."""
+"""Rendered digits: a function of the seed; labels and factors tell the truth; a sound cache."""
 
 import itertools
 import math
