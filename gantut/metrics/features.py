@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantut.data.cache import cached
-from gantut.data.images import ImageData
+from gantut.data.datasets import ImageData
 from gantut.metrics._checks import in_unit_interval
 from gantut.progress import bar
 

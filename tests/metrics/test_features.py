@@ -37,8 +37,8 @@ LABEL[99] = (LABEL[99] + 1) % 10
 @pytest.mark.parametrize(
     ("change", "options"),
     [
-        ({"images": PIXEL}, {}),
-        ({"images": SOME.images.view(100, 1, 4, 16)}, {}),
+        ({"values": PIXEL}, {}),
+        ({"values": SOME.images.view(100, 1, 4, 16)}, {}),
         ({"labels": LABEL}, {}),
         ({"maximum": 255}, {}),
         ({"classes": 11}, {}),
@@ -80,7 +80,7 @@ def test_the_same_is_read_from_the_same_file(cache):
     (file,) = cache.iterdir()
     when = file.stat().st_mtime_ns
     strided = SOME.images.repeat_interleave(2, 0)[::2]
-    for same in (SOME, dataclasses.replace(SOME, images=strided, name="others/there")):
+    for same in (SOME, dataclasses.replace(SOME, values=strided, name="others/there")):
         again = metrics.feature_network(same, steps=2)
         assert [file.stat().st_mtime_ns for file in cache.iterdir()] == [when]
         assert torch.equal(again.extract(SOME).features, first.extract(SOME).features)
