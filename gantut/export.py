@@ -47,9 +47,10 @@ class Decoding(nn.Module):
         self.likelihood: Any = model.likelihood if autoencoder else None
         self.quantiser: Any = model.quantiser if isinstance(model, VQVAE) else None
         for name, part in list(self.named_children()):
-            alone = copy.deepcopy(part).eval().cpu().float()
+            alone = copy.deepcopy(part).cpu().float()
             # Trained networks keep channels last in memory, which torch.export.save warns about.
             setattr(self, name, alone.to(memory_format=torch.contiguous_format))
+        self.eval()
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """The mean of p(x|z), or G(z): (N, *shape).

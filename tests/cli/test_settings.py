@@ -50,10 +50,14 @@ def test_the_release_is_said(capsys):
 
 
 def test_words_become_settings_and_what_is_not_said_stays_as_it_is():
-    command = parse("train vae --data digits --beta 2 --no-spectral-norm --out there".split()[:-3])
+    command = parse(
+        ["train", "vae", "--data", "digits", "--beta", "2", "--no-spectral-norm", "--out", "there"][
+            :-3
+        ]
+    )
     assert command.settings() == Settings(model="vae", data="digits", beta=2.0)
     assert parse(["train"]).settings() == Settings()
-    command = parse("sample there -n 9 --to x.png".split())
+    command = parse(["sample", "there", "-n", "9", "--to", "x.png"])
     assert (str(command.folder), command.n, str(command.to)) == ("there", 9, "x.png")
 
 
