@@ -163,10 +163,11 @@ def write_onnx(
         output_names=["x"],
         verbose=False,
     )
-    _clean(made.model_proto)
+    proto = made.model_proto
+    _clean(proto)
     if weights != "float32":
-        _shrink(made.model_proto, weights)
-    content = made.model_proto.SerializeToString()
+        _shrink(proto, weights)
+    content = proto.SerializeToString()
     fewer = [values[:-1] for values in inputs] if len(inputs[0]) > 1 else list(inputs)
     with torch.no_grad():
         deviation = float((run_onnx(content, *fewer) - model(*fewer)).abs().max())
