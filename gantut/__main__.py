@@ -8,7 +8,6 @@ not fit; 130 interrupted, by Ctrl-C or by SIGTERM, and what was done has been sa
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 
@@ -24,9 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         SystemExit: a word that is unknown (2), or a question for help (0).
     """
-    if argv is None:  # the program itself; Slurm and Kubernetes send SIGTERM before they kill
-        argv = sys.argv[1:]
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    argv = sys.argv[1:] if argv is None else argv
     if argv == ["--version"]:
         from gantut import __version__
 
@@ -45,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if processes.expected() > 1 and act is not runs.train:
             raise SettingsError(f"{argv[0]} is the work of one process: start it without torchrun")
-        return act(command)
+        return act(command) or 0
     except (training.CheckpointError, training.NonFiniteError, processes.ProcessError) as error:
         return _complain(error, 1)
     except OSError as error:

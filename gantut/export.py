@@ -73,6 +73,13 @@ def _program(model: nn.Module, inputs: Sequence[Tensor]) -> Any:
         return torch.export.export(model, tuple(inputs), dynamic_shapes=shapes)
 
 
+def _deviation(again: Any, model: nn.Module, inputs: Sequence[Tensor]) -> float:
+    """On one example less than the file was made with: its size has to be free."""
+    fewer = [values[:-1] for values in inputs] if len(inputs[0]) > 1 else inputs
+    with torch.no_grad():
+        return float((again(*fewer) - model(*fewer)).abs().max())
+
+
 def write_program(model: nn.Module, inputs: Sequence[Tensor], path: Path | str) -> float:
     """Write a network as a ``torch.export`` program, which PyTorch opens without its source.
 
@@ -89,10 +96,8 @@ def write_program(model: nn.Module, inputs: Sequence[Tensor], path: Path | str) 
     """
     model, out = copy.deepcopy(model).eval(), io.BytesIO()
     torch.export.save(_program(model, inputs), out)
-    fewer = [values[:-1] for values in inputs]
-    with torch.no_grad():
-        again = torch.export.load(io.BytesIO(out.getvalue())).module()(*fewer)
-        deviation = float((again - model(*fewer)).abs().max())
+    again = torch.export.load(io.BytesIO(out.getvalue())).module()
+    deviation = _deviation(again, model, inputs)
     put(path, out.getvalue())
     return deviation
 
@@ -168,9 +173,7 @@ def write_onnx(
     if weights != "float32":
         _shrink(proto, weights)
     content = proto.SerializeToString()
-    fewer = [values[:-1] for values in inputs] if len(inputs[0]) > 1 else list(inputs)
-    with torch.no_grad():
-        deviation = float((run_onnx(content, *fewer) - model(*fewer)).abs().max())
+    deviation = _deviation(lambda *some: run_onnx(content, *some), model, inputs)
     put(path, content)
     return deviation
 

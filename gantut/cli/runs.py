@@ -11,6 +11,7 @@ import inspect
 import io
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from gantut.cli.settings import (
 from gantut.files import put
 from gantut.progress import quiet
 from gantut.training import checkpoint
+from gantut.training.loop import pick_device
 
 CHECKPOINT, LOG, LOCK = "checkpoint.pt", "log.csv", ".lock"
 # What the makers of data sets call these settings.
@@ -47,7 +49,6 @@ DATA_OPTIONS = {
     "channels": ("channels",),
     "unreadable": ("unreadable", "faulty"),
 }
-DEVICES = ("auto", "cpu", "cuda", "mps")
 Log = Callable[[int, dict[str, float]], None]
 
 
@@ -187,7 +188,6 @@ def train(command: Train) -> int:
         raise SettingsError(f"{folder} holds a run already; {hint}")
     with contextlib.ExitStack() as stack:
         stack.enter_context(processes.started(s.device, s.timeout))
-        _check_device(s.device)
         if s.download:  # one fetches, and the others find the files
             processes.once(lambda: load_data(s))
         data = load_data(s)
@@ -199,10 +199,6 @@ def train(command: Train) -> int:
         processes.once(lambda: stack.enter_context(_locked(folder)))
         if command.resume:
             trainer.load(folder / CHECKPOINT)
-            # The checkpoint brings the learning rate from before.
-            for optimizer in trainer.optimizers.values() if s.lr is not None else ():
-                for group in optimizer.param_groups:
-                    group["lr"] = s.lr
         processes.once(lambda: s.write(folder / CONFIG))
         log = stack.enter_context(_logger(s, folder, trainer.steps))
         _loop(s, folder, trainer, data, log)
@@ -213,14 +209,13 @@ def train(command: Train) -> int:
 
 
 def _loop(s: Settings, folder: Path, trainer: Any, data: Any, log: Log) -> None:
-    rank, world = processes.rank(), processes.world()
-    batches = data.batches(
-        s.batch // world, seed=s.seed, labels=s.conditional, process=(rank, world)
-    )
+    share = (processes.rank(), processes.world())
+    batches = data.batches(s.batch // share[1], seed=s.seed, labels=s.conditional, process=share)
     pictures, left = len(data.shape) == 3, max(0, s.steps - trainer.steps)
-    silent = True if rank else quiet()
-    with tqdm(total=s.steps, initial=trainer.steps, disable=silent, delay=1) as bar:
-        for terms in trainer.run(batches, left):
+    bar = tqdm(total=s.steps, initial=trainer.steps, disable=share[0] > 0 or quiet(), delay=1)
+    # SIGTERM is what Slurm and Kubernetes send before they kill.
+    with bar, training.interrupts(signal.SIGINT, signal.SIGTERM) as stop:
+        for terms in trainer.run(batches, left, stop=stop):
             log(trainer.steps, terms)
             if bar.update():
                 bar.set_postfix({k: f"{v:.3g}" for k, v in terms.items()}, refresh=False)
@@ -228,9 +223,9 @@ def _loop(s: Settings, folder: Path, trainer: Any, data: Any, log: Log) -> None:
                 trainer.save(folder / CHECKPOINT)
             if pictures and s.picture_every and trainer.steps % s.picture_every == 0:
                 _draw(trainer, folder / f"samples-{trainer.steps:06d}.png")
-    trainer.save(folder / CHECKPOINT)
-    if pictures:
-        _draw(trainer, folder / "samples.png")
+        trainer.save(folder / CHECKPOINT)
+        if pictures:
+            _draw(trainer, folder / "samples.png")
 
 
 @contextlib.contextmanager
@@ -308,15 +303,6 @@ def _draw(trainer: Any, path: Path, n: int = 100, seed: int = 0) -> None:
     processes.once(draw)
 
 
-def _check_device(device: str) -> None:
-    if device.split(":")[0] not in DEVICES:
-        raise SettingsError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
-    try:
-        torch.empty(0, device=None if device == "auto" else device)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingsError(f"this machine has no device {device}; use auto or cpu") from error
-
-
 def opened(folder: Path) -> tuple[Settings, Any]:
     """The settings and the trainer of a run, from its folder alone: no data, and from anywhere.
 
@@ -334,8 +320,8 @@ def opened(folder: Path) -> tuple[Settings, Any]:
         raise training.CheckpointError(f"no run in {folder}; {expected}")
     s = dataclasses.replace(read(folder / CONFIG), compile=False)
     try:
-        _check_device(s.device)
-    except SettingsError:
+        pick_device(s.device)
+    except ValueError:
         s = dataclasses.replace(s, device="cpu")
     state = checkpoint.read(folder / CHECKPOINT)
     trainer = build(s, tuple(state["shape"]), state["classes"])
@@ -343,25 +329,16 @@ def opened(folder: Path) -> tuple[Settings, Any]:
     return s, trainer
 
 
-def _check_count(n: int) -> None:
-    if n < 1:
-        raise SettingsError(f"n must be at least 1, got {n}")
-
-
-def sample(command: Sample) -> int:
+def sample(command: Sample) -> None:
     """Draw samples of a run, and write them as a picture or as a tensor.
 
     Args:
         command: the run's folder, how many samples, of which seed, and where to.
 
-    Returns:
-        The exit code, 0.
-
     Raises:
         SettingsError: another kind of file, or a picture of waves.
         CheckpointError: the folder holds no run.
     """
-    _check_count(command.n)
     _, trainer = opened(command.folder)
     kinds = (".png", ".pt") if len(trainer.model.shape) == 3 else (".pt",)
     path = command.to or command.folder / f"samples{kinds[0]}"
@@ -369,17 +346,13 @@ def sample(command: Sample) -> int:
         raise SettingsError(f"expected a file that ends in {' or '.join(kinds)}, got {path}")
     _draw(trainer, path, command.n, command.seed)
     print(path)
-    return 0
 
 
-def evaluate(command: Evaluate) -> int:
+def evaluate(command: Evaluate) -> None:
     """Distances of samples from the training data, printed, and written to evaluation.json.
 
     Args:
         command: the run's folder, how many samples, and of which seed.
-
-    Returns:
-        The exit code, 0.
 
     Raises:
         SettingsError: the data are waves or have no classes, from which to learn features.
@@ -387,7 +360,6 @@ def evaluate(command: Evaluate) -> int:
         CheckpointError: the folder holds no run.
     """
     n, metrics = command.n, gantut.metrics
-    _check_count(n)
     s, trainer = opened(command.folder)
     try:
         data = load_data(s)
@@ -412,17 +384,13 @@ def evaluate(command: Evaluate) -> int:
     put(command.folder / "evaluation.json", (json.dumps(result, indent=2) + "\n").encode())
     for name, value in result.items():
         print(f"{name:16s} {value:.4g}")
-    return 0
 
 
-def export(command: Export) -> int:
+def export(command: Export) -> None:
     """Write the network that a run samples from as one file that needs no gantut.
 
     Args:
         command: the run's folder, where to, and how the file is made.
-
-    Returns:
-        The exit code, 0.
 
     Raises:
         SettingsError: the file's name, its format and its weights do not fit together.
@@ -449,4 +417,3 @@ def export(command: Export) -> int:
     else:
         off = gantut.export.write_program(model, inputs, path)
     print(f"{path}: largest deviation {off:.0e}")
-    return 0

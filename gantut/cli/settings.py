@@ -38,7 +38,6 @@ BELONGS: dict[str, tuple[str, ...]] = {
     "beta": ("vae", "vqvae"),
     "gamma": ("vaegan",),
     "codes": ("vqvae",),
-    "ema": ("gan", "vae", "vaegan", "aae", "bigan"),
 }
 LEVELLED = ("discretised_logistic", "categorical")  # the likelihoods of images on levels
 NETWORKS: dict[str, tuple[str, ...]] = {"gan": typing.get_args(Network), "vqvae": ("auto", "conv")}
@@ -315,13 +314,15 @@ def parse(words: list[str]) -> Command:
         A ``Train``, ``Sample``, ``Evaluate`` or ``Export``.
 
     Raises:
-        SettingsError: the config file cannot be used.
+        SettingsError: the config file cannot be used, or n is below 1.
         SystemExit: the words are wrong (2), or ask for help (0).
     """
     command = _parsed(words, Train())
     if isinstance(command, Train) and (command.config or command.resume):
         base = read(command.config or command.out / CONFIG)
         return _parsed(words, Train(**dataclasses.asdict(base)))
+    if getattr(command, "n", 1) < 1:
+        raise SettingsError(f"n must be at least 1, got {command.n}")
     return command
 
 

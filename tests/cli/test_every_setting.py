@@ -225,7 +225,7 @@ class Runner:
     def __init__(self, noted):
         self.noted, self.steps, self.interrupted, self.optimizers = noted, 0, False, {}
 
-    def run(self, data, steps):
+    def run(self, data, steps, stop):
         self.noted["steps"] = steps
         for _ in range(steps):
             self.steps += 1
