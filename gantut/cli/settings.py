@@ -321,7 +321,7 @@ def parse(words: list[str]) -> Command:
     if isinstance(command, Train) and (command.config or command.resume):
         base = read(command.config or command.out / CONFIG)
         return _parsed(words, Train(**dataclasses.asdict(base)))
-    if getattr(command, "n", 1) < 1:
+    if isinstance(command, (Sample, Evaluate)) and command.n < 1:
         raise SettingsError(f"n must be at least 1, got {command.n}")
     return command
 
