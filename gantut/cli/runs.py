@@ -23,17 +23,8 @@ from tqdm.auto import tqdm
 
 import gantut
 from gantut import data as datasets, models, networks, plots, processes, training
-from gantut.cli.settings import (
-    CONFIG,
-    LEVELLED,
-    Evaluate,
-    Export,
-    Sample,
-    Settings,
-    SettingsError,
-    Train,
-    read,
-)
+from gantut.cli import settings
+from gantut.cli.settings import CONFIG, LEVELLED, Settings, SettingsError, read
 from gantut.files import put
 from gantut.progress import quiet
 from gantut.training import checkpoint
@@ -160,7 +151,7 @@ def build(s: Settings, shape: tuple[int, ...], classes: int) -> Any:
     return training.AAETrainer(vae, D, **judged, **shared)
 
 
-def train(command: Train) -> int:
+def train(command: settings.Train) -> int:
     """Train until ``steps`` steps are done.
 
     Args:
@@ -329,7 +320,7 @@ def opened(folder: Path) -> tuple[Settings, Any]:
     return s, trainer
 
 
-def sample(command: Sample) -> None:
+def sample(command: settings.Sample) -> None:
     """Draw samples of a run, and write them as a picture or as a tensor.
 
     Args:
@@ -348,7 +339,7 @@ def sample(command: Sample) -> None:
     print(path)
 
 
-def evaluate(command: Evaluate) -> None:
+def evaluate(command: settings.Evaluate) -> None:
     """Distances of samples from the training data, printed, and written to evaluation.json.
 
     Args:
@@ -386,7 +377,7 @@ def evaluate(command: Evaluate) -> None:
         print(f"{name:16s} {value:.4g}")
 
 
-def export(command: Export) -> None:
+def export(command: settings.Export) -> None:
     """Write the network that a run samples from as one file that needs no gantut.
 
     Args:

@@ -174,14 +174,16 @@ def test_each_model_is_the_one_made_by_hand(model):
 @pytest.mark.parametrize("model", KINDS)
 @pytest.mark.parametrize("name", [name for name in BUILT if name not in ("model", "network")])
 def test_a_setting_counts_or_is_refused(model, name):
-    """No model takes a setting and then does nothing with it."""
+    """No model takes a setting and does nothing with it, or something else than one would."""
     case = BUILT[name]
     base = case.base | {"model": model}
     if model not in BELONGS.get(name, KINDS):
         with pytest.raises(SettingsError, match=f"does not belong to {model}"):
             settings(**base, **{name: case.value})
     else:
-        assert built(**base) != built(**base | {name: case.value})
+        after = built(**base | {name: case.value})
+        assert after != built(**base)
+        assert after == places(by_hand(**base | {name: case.value}))
 
 
 # -- settings of the run ---------------------------------------------------------------------------
