@@ -436,7 +436,10 @@ def test_an_interrupted_run_is_saved_and_goes_on(name, tmp_path, monkeypatch, ca
             os.kill(os.getpid(), getattr(signal, name))
         return step(self, batch)
 
-    before = signal.getsignal(signal.SIGTERM)
+    def killed(*_):
+        raise AssertionError("SIGTERM would have killed the run")
+
+    before = signal.signal(signal.SIGTERM, killed)
     words = ["train", "vae", "--out", str(folder), "--steps", "4", *SMALL]
     try:
         with monkeypatch.context() as patch:
