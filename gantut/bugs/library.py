@@ -13,13 +13,13 @@ from gantut.losses import (
     LOSSES,
     distortion,
     gradient_penalty,
-    log_average_posterior,
     log_mean_exp,
     negative_elbo,
     r1,
     rate,
     vector_quantisation,
 )
+from gantut.losses.total_correlation import log_average_posterior
 from gantut.models import VectorQuantiser
 from gantut.models.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from gantut.models.vae import VAE, VAEOutput, diagonal_normal
@@ -71,7 +71,9 @@ def _gaussian(mean: Tensor, x: Tensor, sigma: float) -> Tensor:
 
 
 def _negative_elbo(D: Tensor, R: Tensor, beta: float) -> Tensor:
-    """The library's loss on an output that has these distortions and rates: KL(N(μ, 1) ‖ N(0, 1)) = μ²/2, and −log p chosen to be D."""
+    """The library's loss on an output that has these distortions and rates: KL(N(μ, 1) ‖ N(0, 1)) =
+    μ²/2, and −log p chosen to be D.
+    """
 
     class Fixed(torch.distributions.Distribution):
         def log_prob(self, value: Tensor) -> Tensor:
@@ -103,8 +105,7 @@ def _gan_step(G: nn.Module, D: nn.Module, real: Tensor, z: Tensor, lr: float) ->
 
 def _logit_pass(D: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     trainer = GANTrainer(MLPGenerator(2, (2,), hidden=(4,)), _Plain(2, D), ema=None, device="cpu")
-    real_logits, fake_logits, _ = trainer.logits(real, fake, None)
-    return real_logits, fake_logits
+    return trainer.judge_both(real, fake, None)
 
 
 def _ema(average: nn.Module, network: nn.Module, decay: float) -> None:
@@ -135,7 +136,9 @@ def _conjugate_gradient(A: Tensor, b: Tensor, steps: int) -> list[Tensor]:
 
 
 def _consensus_field(theta: Tensor, psi: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    """One step of length 1 of consensus optimisation, read off as a field; linear, so a Jacobian by autograd has to pass through it."""
+    """One step of length 1 of consensus optimisation, read off as a field; linear, so a Jacobian by
+    autograd has to pass through it.
+    """
     weights = torch.eye(2, dtype=torch.float64)
     columns = []
     for start in weights:

@@ -17,7 +17,6 @@ FLOORS = {
     "gantut.seeds": 1,
     "gantut.losses.divergences": 0,
     "gantut.losses.augmentation": 0,
-    "gantut.losses.packing": 0,
     "gantut.losses.gan": 1,
     "gantut.losses.penalties": 1,
     "gantut.models.likelihoods": 1,
