@@ -279,7 +279,7 @@ def _logger(s: Settings, folder: Path, start: int) -> Iterator[Log]:
 
 
 def _draw(trainer: Any, path: Path, n: int = 100, seed: int = 0) -> None:
-    """Samples of one noise, so that the pictures of a run can be compared; process 0 writes them."""
+    """Samples of one noise, so that pictures of a run compare; process 0 writes them."""
 
     def draw() -> None:
         out, x = io.BytesIO(), trainer.sample(n, seed=seed)

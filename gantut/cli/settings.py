@@ -105,9 +105,9 @@ class Settings:
     Example:
         >>> Settings(model="vae", beta=2).beta
         2.0
-        >>> Settings(model="vae", loss="hinge")
+        >>> Settings(model="bigan", r1=10)
         Traceback (most recent call last):
-        gantut.cli.settings.SettingsError: loss does not belong to vae; it is for gan, vaegan, aae, bigan
+        gantut.cli.settings.SettingsError: r1 does not belong to bigan; it is for gan, vaegan, aae
     """
 
     model: Positional[Model] = "gan"

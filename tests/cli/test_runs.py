@@ -491,7 +491,7 @@ def test_a_checkpoint_of_another_version_is_named(tmp_path, capsys):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on the size of files")
 def test_a_disk_that_is_full_leaves_the_old_files_and_is_named(tmp_path, capsys):
-    """The system itself refuses to write more, in the middle of the checkpoint, and then at its first byte."""
+    """The system itself refuses to write more: in the middle of a file, and at its first byte."""
     import resource
 
     folder = tmp_path / "run"
