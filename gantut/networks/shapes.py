@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from gantut import numerics
 
 Shape = tuple[int, ...]
 INTEGERS = (torch.uint8, torch.uint16, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -69,7 +70,7 @@ def check_labels(labels: Tensor | None, classes: int, n: int) -> Tensor | None:
         raise ValueError(f"expected {n} labels, shape ({n},), got {tuple(labels.shape)}")
     labels = labels.long()
     # A graph that is compiled or exported cannot look at values either.
-    if not torch.compiler.is_compiling() and labels.device.type == "cpu" and n:
+    if not torch.compiler.is_compiling() and numerics.on_cpu(labels) and n:
         low, high = (int(end) for end in labels.aminmax())
         if low < 0 or high >= classes:
             raise ValueError(f"labels must lie in 0 … {classes - 1}, got {low} … {high}")
@@ -97,7 +98,8 @@ def append_label(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
     checked = check_labels(labels, classes, x.shape[0])
     if checked is None:
         return x
-    code = F.one_hot(checked, classes).to(x.dtype)
+    # F.one_hot looks at the values, and so waits for the device.
+    code = (checked[:, None] == torch.arange(classes, device=x.device)).to(x.dtype)
     if x.ndim > 2:
         code = code[(..., *[None] * (x.ndim - 2))].expand(-1, -1, *x.shape[2:])
     return torch.cat([x, code], dim=1)
