@@ -72,7 +72,6 @@ def test_right_empty_and_wrong_submissions(name, tmp_path):
         elif not any(re.search(one.says, message) for message in missed[one.question]):
             faults.append(f"{one.name}: no message says {one.says!r}: {missed[one.question]}")
     assert faults == []
-    assert max(r["seconds"] for r in records.values()) < 60
 
 
 @pytest.mark.slow
