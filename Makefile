@@ -8,12 +8,13 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 TORCH_INDEX ?=
 NB ?= $(wildcard notebooks/*.ipynb notebooks/assignments/*.ipynb)
 WORKERS ?= 2
+ARGS ?=
 OUT ?= grades
 # Two workers on two cores: one thread and one process each, or those of one would stand in the way of the other.
 ENV := OMP_NUM_THREADS=1 GANTUT_WORKERS=1 TQDM_DISABLE=1
 CACHE := GANTUT_CACHE="$(CURDIR)/.gantut"
 PYTEST := $(ENV) $(CACHE) $(BIN)/python -m pytest -q -n $(WORKERS)
-SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*/*.py) _config.yml _toc.yml
+SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*.pyi gantut/*/*.py gantut/*/*.pyi) _config.yml _toc.yml
 
 .PHONY: help book test check lint notebooks assignments grade figures archive pdf bench serve clean lock
 
@@ -48,8 +49,8 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint ## the fast part of the checks, under three minutes
-	$(PYTEST) -m "not slow" tests
+check: lint ## the fast part of the checks, under two minutes
+	$(PYTEST) --dist worksteal -m "not slow" tests
 
 test: lint book ## set up and pass every check: style, types, tests, notebooks, the book
 	$(PYTEST) --dist worksteal tests
@@ -75,8 +76,8 @@ archive: book ## put the book into one file to read without a network, _build/ga
 pdf: book ## print the book into _build/gantut-book.pdf (needs Chromium)
 	$(BIN)/python .ci/pdf.py
 
-bench: $(STAMP) ## measure the trainers against the plainest loop
-	$(BIN)/python tests/benchmarks/run.py
+bench: $(STAMP) ## measure the trainers against their ceiling and other loops (ARGS="--only gan --seconds 1")
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 serve: book ## serve the book on http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000

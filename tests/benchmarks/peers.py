@@ -340,7 +340,6 @@ def pytorch_vae(encoder: nn.Module, decoder: nn.Module, s: Settings) -> Iterator
 
 class Peer(NamedTuple):
     source: str
-    bar: float  # how much faster than the peer our trainer has to be, from the project's plan
     settings: Settings
     networks: Callable[[Settings], tuple[nn.Module, nn.Module]]
     loop: Callable[[nn.Module, nn.Module, Settings], Iterator[tuple[float, ...]]]
@@ -349,27 +348,24 @@ class Peer(NamedTuple):
 _ADAM = {"lr": 2e-4, "betas": (0.5, 0.999)}
 _TORCHGAN = {"lr": 1e-4, "betas": (0.5, 0.999)}
 PEERS = {
-    "gan": Peer(f"{PYTORCH_GAN} gan.py", 1.85, Settings(64, 100, 28, _ADAM), mlp_pair, pytorch_gan),
+    "gan": Peer(f"{PYTORCH_GAN} gan.py", Settings(64, 100, 28, _ADAM), mlp_pair, pytorch_gan),
     "vae": Peer(
         "pytorch/examples vae",
-        2.15,
         Settings(128, 20, 28, {"lr": 1e-3}),
         lambda s: (VAEEncoder(), VAEDecoder()),
         pytorch_vae,
     ),
     "wgan_gp": Peer(
         f"{PYTORCH_GAN} wgan_gp.py",
-        2.67,
         Settings(64, 100, 28, _ADAM),
         mlp_pair,
         pytorch_gan_wgan_gp,
     ),
     "dcgan": Peer(
-        f"{PYTORCH_GAN} dcgan.py", 1.54, Settings(64, 100, 32, _ADAM), upsampling_pair, pytorch_gan
+        f"{PYTORCH_GAN} dcgan.py", Settings(64, 100, 32, _ADAM), upsampling_pair, pytorch_gan
     ),
     "torchgan": Peer(
         "torchgan, DCGAN 32×32",
-        1.71,
         Settings(64, 100, 32, _TORCHGAN, {"lr": 3e-4, "betas": (0.5, 0.999)}),
         transposed_pair,
         torchgan,
