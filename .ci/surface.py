@@ -11,7 +11,20 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "gantut"
-APART = ("grading", "bugs")  # no part of the learner's library
+# Imports go to a lower floor; these are the rooms, lowest floor first.
+FLOORS = (
+    ("protocols", "numerics", "files", "progress", "processes", "checking"),
+    ("data", "networks"),
+    ("models",),
+    ("losses",),
+    ("optim",),
+    ("games", "metrics", "speech", "training"),
+    ("plots", "applications", "seeds", "export"),
+    ("cli",),
+    ("__main__",),
+)
+# No part of the learner's library: they may use everything, and nothing may use them.
+APART = ("grading", "bugs")
 
 
 def dotted(path: Path) -> str:
@@ -57,7 +70,7 @@ def in_module(module: str, path: Path) -> dict[str, str]:
 def public() -> dict[str, str]:
     """Public name → where it lives: {"gantut.losses.r1": "gantut.losses.penalties.r1", …}.
 
-    A room's names stand in its stub. A room of one file, such as gantut.plots, is its own list.
+    A room's names stand in its stub. A room without one, such as gantut.plots, is its own list.
     """
     found: dict[str, str] = {}
     for stub in sorted(LIBRARY.rglob("*.pyi")):
@@ -66,8 +79,10 @@ def public() -> dict[str, str]:
     for node in parsed(LIBRARY / "__init__.pyi").body:
         if isinstance(node, ast.ImportFrom) and not node.module:
             for alias in node.names:
-                room = LIBRARY / f"{alias.name}.py"
-                found |= in_module(f"gantut.{alias.name}", room) if room.is_file() else {}
+                for module, path in modules().items():
+                    within = f"{module}.".startswith(f"gantut.{alias.name}.")
+                    if within and not (LIBRARY / alias.name / "__init__.pyi").is_file():
+                        found |= in_module(module, path)
     # A flat name leads to a room's name, and that one to where it lives.
     return {name: found.get(home, home) for name, home in found.items()}
 

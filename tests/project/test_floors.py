@@ -9,20 +9,8 @@ from functools import cache
 import pytest
 import surface
 
-FLOORS = (
-    {"protocols", "numerics", "files", "progress", "processes", "checking"},
-    {"data", "networks"},
-    {"models"},
-    {"losses"},
-    {"optim"},
-    {"games", "metrics", "speech", "training"},
-    {"plots", "applications", "seeds", "export"},
-    {"cli"},
-    {"__main__"},
-)
-ORDER = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-# Grading and the zoo stand apart: they may use everything, and nothing may use them.
-ORDER |= dict.fromkeys(surface.APART, len(FLOORS))
+ORDER = {room: number for number, rooms in enumerate(surface.FLOORS) for room in rooms}
+ORDER |= dict.fromkeys(surface.APART, len(surface.FLOORS))
 # One process loads what the library stands on. Then each module is imported in a fork of it that
 # has no module of the library yet, and the fork says which ones it has afterwards.
 SCRIPT = """
@@ -93,8 +81,8 @@ def named(tree):
 
 def test_every_room_has_a_floor():
     rooms = {room(module) for module in surface.modules()} - {""}
-    assert rooms - set(ORDER) == set(), f"give these rooms a floor in FLOORS, in {__name__}.py"
-    assert set(ORDER) - rooms == set(), f"gone: take these rooms off FLOORS, in {__name__}.py"
+    assert rooms - set(ORDER) == set(), "give these rooms a floor in FLOORS, in .ci/surface.py"
+    assert set(ORDER) - rooms == set(), "gone: take these rooms off FLOORS, in .ci/surface.py"
 
 
 def test_imports_execute_only_what_is_below():
@@ -113,7 +101,7 @@ def test_imports_name_only_what_is_below():
         for other in named(surface.parsed(path)):
             if other.split(".")[0] == "gantut" and not may(module, other):
                 faults.append(f"{module} imports {other}")
-    assert faults == [], "the order of the floors is in FLOORS, lowest first"
+    assert faults == [], "the order of the floors is in .ci/surface.py, lowest first"
 
 
 @pytest.mark.parametrize(
