@@ -16,7 +16,7 @@ CACHE := GANTUT_CACHE="$(CURDIR)/.gantut"
 PYTEST := $(ENV) $(CACHE) $(BIN)/python -m pytest -q -n $(WORKERS)
 SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*.pyi gantut/*/*.py gantut/*/*.pyi) _config.yml _toc.yml
 
-.PHONY: help book test check lint notebooks assignments grade figures archive pdf bench serve clean lock
+.PHONY: help book test check lint chapters notebooks assignments grade figures archive pdf bench serve clean lock
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -52,13 +52,18 @@ lint: $(STAMP)
 check: lint ## the fast part of the checks, under two minutes
 	$(PYTEST) --dist worksteal -m "not slow" tests
 
-test: lint book ## set up and pass every check: style, types, tests, notebooks, the book
+# The book's pages are made by one process, which leaves a core free for the chapters.
+test: lint ## set up and pass every check: style, types, tests, notebooks, the book
+	$(MAKE) -j 2 book chapters
 	$(PYTEST) --dist worksteal tests
+
+chapters: $(STAMP) ## hold what the notebooks store against a fresh run
 	$(PYTEST) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval.cfg notebooks
 
 notebooks: $(STAMP) ## execute the chapters anew and store their outputs (NB=notebooks/07-train-a-gan.ipynb for one)
 	$(CACHE) $(BIN)/python .ci/notebooks.py $(NB)
 	$(BIN)/python .ci/checks.py
+	$(BIN)/python .ci/chapters.py
 
 assignments: $(STAMP) ## build what students and graders get into _build/assignments
 	$(CACHE) $(BIN)/python .ci/assignments.py
