@@ -19,12 +19,14 @@ from .models import VAE as VAE, VQVAE as VQVAE
 from .training import (
     EMA as EMA,
     AAETrainer as AAETrainer,
+    ACGANTrainer as ACGANTrainer,
     BiGANTrainer as BiGANTrainer,
     CodePriorTrainer as CodePriorTrainer,
     GANTrainer as GANTrainer,
     VAEGANTrainer as VAEGANTrainer,
     VAETrainer as VAETrainer,
     VQVAETrainer as VQVAETrainer,
+    weights as weights,
 )
 
 __version__: str

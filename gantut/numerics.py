@@ -47,3 +47,8 @@ def check_weight(name: str, value: float) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be a finite number ≥ 0, got {value}")
     return value
+
+
+def on_cpu(x: Tensor) -> bool:
+    """Whether values may be looked at for free; elsewhere a look would wait for the device."""
+    return x.device.type == "cpu"

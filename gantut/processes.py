@@ -1,23 +1,24 @@
-"""Several processes that train as one, by torch.distributed. With one process, every function here hands back what it was given.
+"""Several processes that train as one, by torch.distributed under ``torchrun``.
 
-The promise: W processes with n examples each take the step that one process takes with all W·n of them. Four tools keep it:
+With one process, every function here hands back what it was given. With W of them each takes its
+slice of every batch, and after the backward pass the gradients are averaged, so that all take one
+and the same step, and their weights stay equal without being sent. A loss that is a mean over
+examples then has the gradient of the joint batch. What reads the whole batch does not, unless it
+is gathered first: the relativistic average losses, free bits, MMD and the total correlation do
+that themselves; BatchNorm and minibatch statistics see the slice alone, as they do in PyTorch's
+own DistributedDataParallel. Each process draws its own noise.
 
-- ``share`` cuts the joint batch into equal slices, one for each process;
-- ``drawn`` draws noise for the joint batch from a random state that is the same everywhere, and keeps the slice. So a checkpoint holds one
-  random state, and a run can go on with another number of processes;
-- ``gathered`` brings the slices together for a loss that reads the whole batch, and lets gradients back to where they belong;
-- ``average_gradients`` makes all processes take one and the same step, so their weights stay equal without being sent.
-
-Why not PyTorch's DistributedDataParallel [li2020]? It sends gradients during the backward pass, from hooks that fire for every weight. Here
-one backward pass fills the gradients of one player only, a penalty differentiates twice, and two players' losses share a graph. The mean
-taken after the pass is right for all of these, and costs one message for each player and step.
+Why not DistributedDataParallel [li2020]? It sends gradients from hooks that fire for every weight
+during the backward pass. Here one backward pass fills the gradients of one player only, a penalty
+differentiates twice, and two players' losses share a graph. The mean taken after the pass is right
+for all of these.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -30,7 +31,7 @@ Result = TypeVar("Result")
 
 
 class ProcessError(RuntimeError):
-    """The processes cannot find one another, or one of them has stopped; the message says which waited, and for what."""
+    """The processes cannot meet, or one of them has stopped; the message says which one waited."""
 
 
 def expected() -> int:
@@ -50,12 +51,18 @@ def rank() -> int:
 
 @contextmanager
 def started(device: str = "auto", timeout: float = 600.0) -> Iterator[None]:
-    """Join the processes that ``torchrun`` has started, for the length of a block: gloo on CPUs, NCCL on GPUs, one GPU each.
+    """Join the processes that ``torchrun`` has started, for the length of a block.
 
-    Whoever waits longer than ``timeout`` seconds for the others gives up. Without ``torchrun`` nothing happens.
+    They talk by gloo on CPUs and by NCCL on GPUs, one GPU each. Without ``torchrun`` nothing
+    happens.
+
+    Args:
+        device: where the networks will be, as the trainers take it.
+        timeout: how many seconds one process waits for the others before it gives up.
 
     Raises:
-        ProcessError: the address is in use, not everyone came, there are too few GPUs; in the block, a process died or stands still.
+        ProcessError: the address is in use, a process did not come, there are too few GPUs; in the
+            block: a process died or stands still.
     """
     count = expected()
     if count == 1:
@@ -66,7 +73,8 @@ def started(device: str = "auto", timeout: float = 600.0) -> Iterator[None]:
         place, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
         if place >= there:
             raise ProcessError(
-                f"process {place} of this machine has no GPU, for there are {there}; start fewer, or use device cpu"
+                f"process {place} of this machine has no GPU, for there are {there}; "
+                "start fewer, or use device cpu"
             )
         torch.cuda.set_device(place)
     address = f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
@@ -74,12 +82,9 @@ def started(device: str = "auto", timeout: float = 600.0) -> Iterator[None]:
         dist.init_process_group("nccl" if on_gpus else "gloo", timeout=timedelta(seconds=timeout))
     except (RuntimeError, ValueError) as error:
         taken = "EADDRINUSE" in str(error) or "address already in use" in str(error).lower()
-        hint = (
-            "the port is in use: choose another MASTER_PORT, or torchrun --standalone"
-            if taken
-            else _first_line(error)
-        )
-        raise ProcessError(f"{count} processes cannot meet at {address}: {hint}") from error
+        hint = "the port is in use: choose another MASTER_PORT, or torchrun --standalone"
+        why = hint if taken else _first_line(error)
+        raise ProcessError(f"{count} processes cannot meet at {address}: {why}") from error
     broken = False
     try:
         yield
@@ -92,29 +97,27 @@ def started(device: str = "auto", timeout: float = 600.0) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    """The first sentence of a message from below, without the place in the source where it arose."""
+    """The first sentence of a message from below, without the place in the source it names."""
     return re.sub(r"\[[^\]]*\.\w+:\d+\] *", "", str(error).strip().split("\n")[0]).split(". ")[0]
 
 
-def _call(collective: Callable[..., Any], *arguments: Any) -> None:
+def _call(collective: Callable[..., Result], *arguments: Any) -> Result:
     try:
-        collective(*arguments)
+        return collective(*arguments)
     except RuntimeError as error:
         raise ProcessError(
-            f"process {rank()} of {world()} waited in vain: another one has died or stands still ({_first_line(error)})"
+            f"process {rank()} of {world()} waited in vain: "
+            f"another one has died or stands still ({_first_line(error)})"
         ) from error
 
 
-# -- the batch and the noise ---------------------------------------------------------------------------------------------------------
-
-
-def own(x: Tensor, rows: int = 0) -> Tensor:
+def own(x: Tensor) -> Tensor:
     """This process's slice of what belongs to the joint batch."""
-    return x if world() == 1 else x.chunk(world(), dim=rows)[rank()]
+    return x if world() == 1 else x.chunk(world())[rank()]
 
 
 def share(batch: Any) -> Any:
-    """This process's slice of a joint batch, a tensor or a pair with labels.
+    """This process's slice of a joint batch: a tensor, or a tuple, list or dict of tensors.
 
     Raises:
         ValueError: the batch cannot be cut into equal slices.
@@ -123,46 +126,14 @@ def share(batch: Any) -> Any:
         return batch
     if isinstance(batch, (tuple, list)):
         return tuple(map(share, batch))
+    if isinstance(batch, dict):
+        return {name: share(part) for name, part in batch.items()}
     if len(batch) % world():
         raise ValueError(
-            f"{world()} processes cannot share a batch of {len(batch)} equally; use a multiple of {world()}"
+            f"{world()} processes cannot share a batch of {len(batch)} equally; "
+            f"use a multiple of {world()}"
         )
     return own(batch)
-
-
-class JointGenerator(torch.Generator):
-    """A random state that is the same in all processes, because each of them draws for all. See ``drawn``."""
-
-
-def generator(device: torch.device, seed: int) -> torch.Generator:
-    """The random state of a trainer."""
-    return (JointGenerator if world() > 1 else torch.Generator)(device).manual_seed(seed)
-
-
-def drawn(
-    draw: Callable[..., Tensor],
-    size: Sequence[int],
-    *,
-    generator: torch.Generator | None,
-    rows: int = 0,
-    **options: Any,
-) -> Tensor:
-    """``draw(size, generator=…)``: from a joint generator, this process's rows of the draw for the joint batch.
-
-    ``draw`` is torch.randn or the like; ``rows`` is the dimension that counts the examples.
-    """
-    if not isinstance(generator, JointGenerator):
-        return draw(size, generator=generator, **options)
-    joint = [n * world() if dimension == rows else n for dimension, n in enumerate(size)]
-    return own(draw(joint, generator=generator, **options), rows)
-
-
-# -- what goes from process to process -----------------------------------------------------------------------------------------------
-
-
-def averaged(x: Tensor) -> Tensor:
-    """The mean over all processes, without a graph."""
-    return x if world() == 1 else summed(x) / world()
 
 
 def summed(x: Tensor) -> Tensor:
@@ -174,54 +145,28 @@ def summed(x: Tensor) -> Tensor:
     return total
 
 
-def average_gradients(parameters: Iterable[Tensor], loss: Tensor) -> Tensor:
-    """Replace each gradient by its mean over all processes; return the mean of ``loss``, which travels in the same message."""
-    if world() == 1:
-        return loss
+def averaged(x: Tensor) -> Tensor:
+    """The mean over all processes, without a graph."""
+    return x if world() == 1 else summed(x) / world()
+
+
+def average_gradients(parameters: Iterable[Tensor]) -> None:
+    """Replace each gradient by its mean over all processes; all of them travel in one message."""
     slopes = [p.grad for p in parameters if p.grad is not None]
-    mean = averaged(
-        torch.cat(
-            [*(slope.reshape(-1) for slope in slopes), loss.detach().reshape(1).to(slopes[0].dtype)]
-        )
-    )
-    pieces = mean.split([*(slope.numel() for slope in slopes), 1])
-    torch._foreach_copy_(
-        slopes, [piece.view(slope.shape) for piece, slope in zip(pieces, slopes, strict=False)]
-    )
-    return mean[-1]
-
-
-class _Gather(torch.autograd.Function):
-    """All slices, one after the other. What a process did to the others' slices comes back to them: the way back is ``_Scatter``."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        slices = [
-            torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(world())
-        ]
-        _call(dist.all_gather, slices, x.contiguous())
-        return torch.cat(slices)
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Tensor:  # type: ignore[override]
-        return _Scatter.apply(slope)
-
-
-class _Scatter(torch.autograd.Function):
-    """The own slice of the sum over all processes."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return own(summed(x))
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Tensor:  # type: ignore[override]
-        return _Gather.apply(slope)
+    if world() == 1 or not slopes:
+        return
+    mean = averaged(torch.cat([slope.reshape(-1) for slope in slopes]))
+    pieces = mean.split([slope.numel() for slope in slopes])
+    torch._foreach_copy_(slopes, [p.view(s.shape) for p, s in zip(pieces, slopes, strict=True)])
 
 
 def gathered(x: Tensor) -> Tensor:
-    """The joint batch (W·N, …) from every process's slice (N, …), differentiable as often as one likes."""
-    return x if world() == 1 else _Gather.apply(x)
+    """The joint batch (W·N, …) from every process's slice (N, …), with its graph."""
+    if world() == 1:
+        return x
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(_call(all_gather, x.contiguous()))
 
 
 def once(action: Callable[[], Result]) -> Result | None:
@@ -249,61 +194,15 @@ def once(action: Callable[[], Result]) -> Result | None:
     return result
 
 
-# -- networks ------------------------------------------------------------------------------------------------------------------------
-
-
-def joined(network: nn.Module) -> nn.Module:
-    """A network ready for several processes: with the weights of process 0, and with batch statistics over all processes.
-
-    Raises:
-        ValueError: it has dropout, whose masks come from a random state that is not shared.
-    """
-    if world() == 1:
-        return network
-    for module in network.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            raise ValueError(
-                "several processes cannot draw one mask for dropout; leave dropout out, or use one process"
-            )
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(
-            module, _JointBatchNorm
-        ):
-            # The layer stays what it is, with its names in a state dict; only its forward pass is another.
-            module.__class__ = type(
-                f"Joint{type(module).__name__}", (_JointBatchNorm, type(module)), {}
-            )
-    for tensor in network.state_dict().values():
-        first = tensor.contiguous()
-        _call(dist.broadcast, first, 0)
-        tensor.copy_(first)
+def same_start(network: nn.Module) -> nn.Module:
+    """Give a network the weights and buffers that it has in process 0."""
+    if world() > 1:
+        for tensor in network.state_dict().values():
+            first = tensor.contiguous()
+            _call(dist.broadcast, first, 0)
+            tensor.copy_(first)
     return network
 
 
-class _JointBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """BatchNorm whose mean and variance run over the joint batch. PyTorch's SyncBatchNorm has no CPU form and no second derivative."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        dims, shape = [0, *range(2, x.ndim)], [1, -1] + [1] * (x.ndim - 2)
-        values = x.to(self.weight.dtype if self.affine else x.dtype)
-        mean = gathered(values.mean(dims)[None]).mean(0)
-        centred = values - mean.view(shape)
-        variance = gathered(centred.square().mean(dims)[None]).mean(0)
-        if self.track_running_stats:
-            assert (
-                self.running_mean is not None
-                and self.running_var is not None
-                and self.num_batches_tracked is not None
-            )
-            self.num_batches_tracked.add_(1)
-            speed = (
-                self.momentum if self.momentum is not None else 1 / self.num_batches_tracked.item()
-            )
-            count = world() * x.numel() / x.shape[1]
-            self.running_mean.lerp_(mean.detach(), speed)
-            self.running_var.lerp_(variance.detach() * count / (count - 1), speed)
-        normal = centred * (variance + self.eps).rsqrt().view(shape)
-        if self.affine:
-            normal = normal * self.weight.view(shape) + self.bias.view(shape)
-        return normal.to(x.dtype)
+def drawn(draw, size, *, generator, rows=0, **options):  # goes when losses and models are merged
+    return draw(size, generator=generator, **options)

@@ -7,9 +7,12 @@ is told (``latent_dim=``, ``classes=``), or the first batch tells.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
+
+# Layers after which a sigmoid is still the last thing that computes.
+PASSIVE = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout)
 
 
 class Generator(Protocol):
@@ -40,3 +43,32 @@ class Decoder(Protocol):
     """
 
     def __call__(self, z: Tensor, labels: Tensor | None = None, /) -> Tensor: ...
+
+
+def call(network: Any, x: Tensor, labels: Tensor | None) -> Any:
+    """A network's output; without labels it is called with one argument, as any module is."""
+    return network(x) if labels is None else network(x, labels)
+
+
+def agreed(attribute: str, given: Any, **networks: Any) -> Any:
+    """What was given, or what the networks say of themselves, where they say it; else None.
+
+    Raises:
+        ValueError: two of them differ.
+    """
+    said = {"the argument": given}
+    said |= {f"the {name}": getattr(net, attribute, None) for name, net in networks.items()}
+    said = {name: value for name, value in said.items() if value is not None}
+    (first, ours), *rest = [*said.items()] or [("", None)]
+    for name, theirs in rest:
+        if theirs != ours:
+            raise ValueError(f"{first} and {name} disagree on {attribute}: {ours} and {theirs}")
+    return ours
+
+
+def refuse_sigmoid(network: nn.Module, name: str, why: str) -> None:
+    """Raise ``ValueError`` where a network's last layer is a sigmoid."""
+    leaves = [m for m in network.modules() if not list(m.children())]
+    last = next((m for m in reversed(leaves) if not isinstance(m, PASSIVE)), None)
+    if isinstance(last, nn.Sigmoid):
+        raise ValueError(f"the {name} ends in a sigmoid, but {why}: leave the sigmoid out")

@@ -1,9 +1,15 @@
 from .aae import AAETrainer as AAETrainer
 from .bigan import BiGANTrainer as BiGANTrainer
-from .checkpoint import CheckpointError as CheckpointError
+from .checkpoint import CheckpointError as CheckpointError, weights as weights
 from .ema import EMA as EMA
-from .gan import GANTrainer as GANTrainer
-from .loop import NonFiniteError as NonFiniteError, Trainer as Trainer
+from .gan import ACGANTrainer as ACGANTrainer, GANTrainer as GANTrainer, generate as generate
+from .loop import (
+    NonFiniteError as NonFiniteError,
+    Options as Options,
+    Trainer as Trainer,
+    interrupts as interrupts,
+)
+from .recipes import r3gan as r3gan
 from .vae import VAETrainer as VAETrainer
 from .vaegan import VAEGANTrainer as VAEGANTrainer
 from .vqvae import CodePriorTrainer as CodePriorTrainer, VQVAETrainer as VQVAETrainer

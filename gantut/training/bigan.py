@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from gantut.losses.gan import AdversarialLoss, adversarial_loss
+from gantut.losses.gan import AdversarialLoss
 from gantut.models.priors import diagonal_normal
-from gantut.networks.shapes import check_shape
-from gantut.processes import drawn
-from gantut.training.adversaries import check_judge
-from gantut.training.ema import EMA
-from gantut.training.gan import evaluate, generate
-from gantut.training.loop import Batch, Trainer
+from gantut.protocols import agreed, call
+from gantut.training.adversarial import AdversarialTrainer
+from gantut.training.gan import generate, needed_latent_dim
+from gantut.training.loop import Batch, Options, evaluating
 
 
-class BiGANTrainer(Trainer):
-    """A discriminator of pairs tells (x, E(x)) from (G(z), z); generator and encoder together try to make them alike. [donahue2017]
+class BiGANTrainer(AdversarialTrainer):
+    """A discriminator of pairs tells (x, E(x)) from (G(z), z). [donahue2017]
 
-    With an encoder that returns a Gaussian, and a draw from it, this is adversarially learned inference [dumoulin2017]. Two joint
-    distributions are compared, q(x)q(z|x) and p(z)p(x|z); where they agree, E inverts G. The encoder's side of the game is the generator's
-    with real and fake exchanged, that is, with the sign of the logit changed: so the loss must be one that the exchange leaves as it is.
-    D is a ``PairDiscriminator``; E returns (mean, log-variance) as a VAE's encoder does.
+    Generator and encoder together try to make them alike. With an encoder that returns a Gaussian,
+    and a draw from it, this is adversarially learned inference [dumoulin2017]. Two joint
+    distributions are compared, q(x)q(z|x) and p(z)p(x|z); where they agree, E inverts G. The
+    encoder's side of the game is the generator's with real and fake exchanged, that is, with the
+    sign of the logit changed: so the loss has to be one that the exchange leaves as it is.
+
+    Logs ``discriminator`` and ``generators``, the sum of both players' losses: means over the batch.
+
+    Args:
+        generator: G, from noise (N, latent_dim) to examples.
+        encoder: E, from examples to (mean, log-variance), as in a VAE.
+        discriminator: D, from examples and codes to one logit a pair: a ``PairDiscriminator``.
+        latent_dim, classes: where the networks do not say them.
+        options: ``loss`` as in ``AdversarialTrainer``, ``lr`` (1e-3), ``betas``, ``ema`` and the
+            others as in ``Trainer``.
 
     Raises:
-        ValueError: networks disagree on shape, latent_dim or classes; an unknown loss, or one that treats real and fake differently.
+        ValueError: the networks disagree on shape, latent_dim or classes; an unknown loss, or one
+            that treats real and fake differently; a penalty, which pairs do not take.
     """
+
+    defaults: ClassVar[Options] = {"lr": 1e-3, "betas": (0.5, 0.99), "ema": 0.995}
 
     def __init__(
         self,
@@ -35,118 +47,88 @@ class BiGANTrainer(Trainer):
         encoder: Any,
         discriminator: Any,
         *,
-        loss: str | AdversarialLoss = "non_saturating",
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.5, 0.99),
-        ema: float | None = 0.995,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "float32",
-        compile: bool = False,
+        latent_dim: int | None = None,
+        classes: int | None = None,
+        **options: Any,
     ) -> None:
-        check_judge(discriminator, shape=generator.shape, classes=generator.classes)
-        for name, network in (("encoder", encoder), ("discriminator", discriminator)):
-            for attribute in ("shape", "latent_dim", "classes"):
-                ours, theirs = getattr(generator, attribute), getattr(network, attribute)
-                if ours != theirs:
-                    raise ValueError(
-                        f"generator and {name} disagree on {attribute}: {ours} and {theirs}"
-                    )
-        self.loss = adversarial_loss(loss)
+        if options.get("penalty") is not None:
+            raise ValueError("a penalty differentiates D at examples, and this D judges pairs")
+        said = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
+        shape = agreed("shape", None, **said)
+        # One network, so that there is one average of both and averaged codes fit averaged images.
+        generators = nn.ModuleDict({"generator": generator, "encoder": encoder})
+        networks = {"generators": generators, "discriminator": discriminator}
+        super().__init__(networks, averaged="generators", **options)
         _check_exchange(self.loss)
-        networks = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
-        super().__init__(networks, seed=seed, device=device, precision=precision, compile=compile)
-        self.G, self.E, self.D = (self.networks[name] for name in networks)
-        self.generators = nn.ModuleList([self.G, self.E])
-        players = {"generators": self.generators, "discriminator": self.D}
-        self.optimizers = {
-            name: torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=True)
-            for name, network in players.items()
-        }
-        # One average of both, so that averaged codes fit averaged images.
-        self.ema = None if ema is None else EMA(self.generators, ema)
-        self.latent_dim, self.shape, self.classes = (
-            generator.latent_dim,
-            generator.shape,
-            generator.classes,
-        )
+        self.G, self.E = generators["generator"], generators["encoder"]
+        latent_dim = agreed("latent_dim", latent_dim, **said)
+        self.latent_dim = needed_latent_dim(latent_dim, generator=generator)
+        self.classes = agreed("classes", classes, **said) or 0
+        self.shape = None if shape is None else tuple(shape)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = self.unpack(batch, self.classes)
-        check_shape(x, self.shape, "examples")
-        z, noise = (self._normal((len(x), self.latent_dim)) for _ in range(2))
+        x, labels = self.unpack(batch)
+        z, noise = (self.noise(len(x), self.latent_dim) for _ in range(2))
         with self.autocast():
-            fake = self.G(z, labels).to(self.dtype)
-            posterior = diagonal_normal(*self.E(x, labels))
+            fake = call(self.G, z, labels).to(self.dtype)
+            posterior = diagonal_normal(*call(self.E, x, labels))
             code = (posterior.mean + posterior.stddev * noise).to(self.dtype)
 
-        real_logits, fake_logits = (
-            self.judge(x, code.detach(), labels),
-            self.judge(fake.detach(), z, labels),
-        )
+        real_logits = self.pairs(x, code.detach(), labels)
+        fake_logits = self.pairs(fake.detach(), z, labels)
         loss = self.loss.discriminator(real_logits, fake_logits)
         logs = {"discriminator": loss.detach().mean()}
-        self.descend("discriminator", loss, x)
+        self.descend("discriminator", loss)
 
-        real_logits, fake_logits = self.judge(x, code, labels), self.judge(fake, z, labels)
+        real_logits, fake_logits = self.pairs(x, code, labels), self.pairs(fake, z, labels)
         # To the encoder real is fake and fake is real, so the logit changes its sign.
-        loss = self.loss.generator(-fake_logits, -real_logits) + self.loss.generator(
-            real_logits, fake_logits
-        )
-        logs["generators"] = loss.detach().mean()
-        self.descend("generators", loss, x)
-        if self.ema is not None:
-            self.ema.update(self.generators)
-        return logs
+        of_encoder = self.loss.generator(-fake_logits, -real_logits)
+        loss = of_encoder + self.loss.generator(real_logits, fake_logits)
+        self.descend("generators", loss)
+        self.average()
+        return logs | {"generators": loss.detach().mean()}
 
-    def judge(self, x: Tensor, z: Tensor, labels: Tensor | None) -> Tensor:
+    def pairs(self, x: Tensor, z: Tensor, labels: Tensor | None) -> Tensor:
         """D's logits of the pairs, (N,)."""
         with self.autocast():
-            return self.D(x, z, labels).to(self.dtype)
-
-    def _normal(self, size: tuple[int, ...]) -> Tensor:
-        return drawn(
-            torch.randn, size, generator=self.generator, device=self.device, dtype=self.dtype
-        )
+            logits = self.D(x, z) if labels is None else self.D(x, z, labels)
+        return logits.to(self.dtype)
 
     @property
-    def model(self) -> tuple[Any, Any]:
-        """The generator and the encoder to use: the moving averages where there are any, and the trained ones otherwise."""
-        G, E = [self.G, self.E] if self.ema is None else cast(nn.ModuleList, self.ema.network)
-        return G, E
+    def model(self) -> nn.Module:
+        """The generator to sample from: the moving average where there is one."""
+        return self._averaged()["generator"]
 
-    @torch.no_grad()
-    def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None) -> Tensor:
-        """``n`` samples (n, *shape) on the CPU; ``seed`` and ``labels`` as in ``GANTrainer``."""
-        return generate(self, self.model[0], n, labels, seed)
+    def _averaged(self) -> nn.ModuleDict:
+        network = self.networks["generators"] if self.ema is None else self.ema.network
+        return cast(nn.ModuleDict, network)
+
+    def draw(self, model: Any, n: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        size = (n, self.latent_dim)
+        z = torch.randn(size, generator=generator, device=self.device, dtype=self.dtype)
+        return generate(
+            model["generator"] if isinstance(model, nn.ModuleDict) else model, z, labels
+        )
 
     @torch.no_grad()
     def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The mean of q(z|x), (N, latent_dim), on the CPU."""
-        _, E = self.model
-        was_training = E.training
-        E.eval()
-        try:
-            mean, _ = E(
-                x.to(self.device, self.dtype), None if labels is None else labels.to(self.device)
-            )
-        finally:
-            E.train(was_training)
-        return mean.cpu()
+        """The mean of q(z|x) for examples (N, *shape), (N, latent_dim), on the CPU."""
+        E, x = self._averaged()["encoder"], x.to(self.device, self.dtype)
+        with evaluating(E):
+            return call(E, x, None if labels is None else labels.to(self.device))[0].cpu()
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """G at the mean of q(z|x), (N, *shape), on the CPU."""
         labels = None if labels is None else labels.to(self.device)
-        return evaluate(self.model[0], self.encode(x, labels).to(self.device), labels)
+        return generate(self.model, self.encode(x, labels).to(self.device), labels)
 
 
 def _check_exchange(loss: AdversarialLoss) -> None:
-    """Raise ``ValueError`` unless D's loss is the same with real and fake exchanged and both logits' signs changed."""
-    generator = torch.Generator().manual_seed(0)
-    real, fake = 3 * torch.randn(2, 64, generator=generator, dtype=torch.float64)
+    """Raise ``ValueError`` unless ℓ_D(real, fake) = ℓ_D(−fake, −real)."""
+    real, fake = torch.linspace(-3, 3, 7), torch.linspace(2, -1, 7)
     if not torch.allclose(loss.discriminator(real, fake), loss.discriminator(-fake, -real)):
         raise ValueError(
-            "this loss treats real and fake differently, so an encoder cannot play it from the other side; "
-            "use for instance non_saturating, hinge or wasserstein"
+            "BiGAN exchanges real and fake for its encoder, and this loss treats them differently; "
+            "take one that is the same for both, such as non_saturating or hinge"
         )

@@ -2,221 +2,259 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gantut.losses.augmentation import Augment
-from gantut.losses.conditional import auxiliary as auxiliary_loss
-from gantut.losses.gan import AdversarialLoss, adversarial_loss
-from gantut.losses.packing import pack, packed_shape
-from gantut.losses.penalties import Penalty
-from gantut.networks.conditioning import AuxiliaryHead
-from gantut.networks.shapes import check_shape
+from gantut.losses.conditional import auxiliary
 from gantut.numerics import check_weight
-from gantut.processes import drawn
-from gantut.training.adversaries import penalised
-from gantut.training.ema import EMA
-from gantut.training.loop import Batch, Trainer
+from gantut.protocols import Discriminator, Generator, agreed, call
+from gantut.training.adversarial import AdversarialTrainer
+from gantut.training.loop import Batch, Options, evaluating
 
 
-class GANTrainer(Trainer):
-    """Alternates one step of the discriminator with one of the generator, each with its own Adam. [goodfellow2014]
+class GANTrainer(AdversarialTrainer):
+    """Alternates one step of the discriminator with one of the generator. [goodfellow2014]
 
-    ``loss`` is a name of ``LOSSES`` or a pair. ``penalty`` is added to the discriminator's loss every ``penalty_every`` steps, times that
-    number, so that its average strength stays the same [karras2020]. The generator moves in every ``n_critic``-th step only
-    [arjovsky2017]. ``augment`` changes all images that D sees, in both players' steps [zhao2020]. ``packing`` joins as many examples to
-    one for D, which is then made for ``packed_shape`` [lin2018]. ``auxiliary`` weighs AC-GAN's classification term in both players' losses
-    and needs D with auxiliary conditioning [odena2017]. ``ema`` is the decay of the generator's moving average, which ``sample`` uses; None
-    switches it off. The defaults are those that trained digits fastest here: a high learning rate and no momentum, β₁ = 0.
+    D minimises its loss of real and fake logits, then G minimises its own at the new D. The
+    defaults are those that trained digits fastest here: a high learning rate, no momentum
+    (β₁ = 0), and a moving average of G. For several examples judged at once (PacGAN), hand over
+    ``networks.Packed(D, size)``.
+
+    Logs ``discriminator``, ``generator`` (in the steps in which G moves) and ``penalty`` (in those
+    that take it): means over the batch, in the units of the loss.
+
+    Args:
+        generator: G, from noise (N, latent_dim), and labels where there are classes, to examples.
+        discriminator: D, from examples, and labels, to one logit each, (N,).
+        latent_dim: the size of the noise; needed where G has no attribute of that name.
+        classes: how many; where neither this nor a network says so, the model is unconditional.
+        n_critic: D's steps for each of G's [arjovsky2017].
+        augment: changes all that D sees, in both players' steps [zhao2020]. One that adapts itself
+            (``losses.AdaptiveAugment``) is told D's real logits, and saved with the networks.
+        options: ``loss``, ``penalty`` and ``penalty_every`` as in ``AdversarialTrainer``, ``lr``,
+            ``betas``, ``ema``, ``optimizers`` and the others as in ``Trainer``.
 
     Raises:
-        ValueError: the generator and the discriminator disagree on shape, classes or conditioning; an unknown loss; a count below 1.
+        ValueError: the networks disagree on shape or classes, or nobody says the latent_dim; an
+            unknown loss; a count below 1; in a step: data outside of [0, 1] where G ends in a
+            sigmoid, examples of another shape than G's.
+
+    Example:
+        >>> import torch, gantut
+        >>> G = gantut.networks.MLPGenerator(2, (2,), hidden=(16,))
+        >>> D = gantut.networks.MLPDiscriminator((2,), hidden=(16,))
+        >>> trainer = gantut.GANTrainer(G, D, loss="hinge", device="cpu")
+        >>> history = trainer.fit(gantut.data.ring().batches(32), steps=3)
+        >>> len(history["generator"]), tuple(trainer.sample(5).shape)
+        (3, (5, 2))
+    """
+
+    defaults: ClassVar[Options] = {"lr": 2e-3, "betas": (0.0, 0.99), "ema": 0.995}
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        *,
+        latent_dim: int | None = None,
+        classes: int | None = None,
+        n_critic: int = 1,
+        augment: Augment | None = None,
+        **options: Any,
+    ) -> None:
+        if n_critic < 1:
+            raise ValueError(f"n_critic must be at least 1, got {n_critic}")
+        both: dict[str, Any] = {"generator": generator, "discriminator": discriminator}
+        shape = agreed("shape", None, **both)
+        networks = dict(both)
+        if isinstance(augment, nn.Module):
+            networks["augment"] = augment
+        super().__init__(networks, both, averaged="generator", **options)
+        self.G: Any = self.networks["generator"]
+        self.latent_dim = needed_latent_dim(latent_dim, generator=generator)
+        self.classes = agreed("classes", classes, **both) or 0
+        self.shape = None if shape is None else tuple(shape)
+        self.n_critic, self.augment = n_critic, augment
+        self.adaptive: Any = self.networks.get("augment")
+        # BatchNorm in D would mix the statistics of real and fake in a joint pass.
+        norms = (nn.modules.batchnorm._BatchNorm,)
+        self.one_pass = not any(isinstance(module, norms) for module in self.D.modules())
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        real, labels = self.unpack(batch)
+        moves = (self.steps + 1) % self.n_critic == 0
+        # One pass through G serves both players; it needs a graph only where G will move.
+        with self.autocast(), torch.set_grad_enabled(moves):
+            fake = call(self.G, self.noise(len(real)), labels).to(self.dtype)
+        if self.steps == 0:
+            check_fakes(real, fake)
+        logs = self.discriminator_step(real, fake.detach(), labels)
+        return logs | self.generator_step(real, fake, labels) if moves else logs
+
+    def discriminator_step(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """D's step against these fakes (N, *shape), which carry no graph."""
+        real, fake = self.shown(real), self.shown(fake)
+        real_logits, fake_logits = self.judge_both(real, fake, labels)
+        loss = self.loss.discriminator(real_logits, fake_logits)
+        logs = {"discriminator": loss.detach().mean()}
+        loss, penalty = self.punished(loss, real, fake, labels)
+        self.descend("discriminator", loss)
+        if self.adaptive is not None:
+            self.adaptive.observe(real_logits.detach())
+        return logs | penalty
+
+    def generator_step(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """G's step; ``fake`` (N, *shape) carries its graph. D stands still."""
+        fake_logits = self.judge(self.shown(fake), labels)
+        real_logits = None
+        if self.loss.generator_needs_real:
+            with torch.no_grad():
+                real_logits = self.judge(self.shown(real), labels)
+        loss = self.loss.generator(real_logits, fake_logits)
+        self.descend("generator", loss)
+        self.average()
+        return {"generator": loss.detach().mean()}
+
+    def shown(self, x: Tensor) -> Tensor:
+        """The examples as D gets to see them."""
+        return x if self.augment is None else self.augment(x, generator=self.generator)
+
+    def judge_both(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """D's logits of real and of fake; in one pass where that changes nothing."""
+        if not self.one_pass:
+            return self.judge(real, labels), self.judge(fake, labels)
+        both = self.judge(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
+        real_logits, fake_logits = both.chunk(2)
+        return real_logits, fake_logits
+
+    def noise(self, n: int, dimension: int | None = None) -> Tensor:
+        """z ~ N(0, I), (n, latent_dim), from the trainer's own random state."""
+        return super().noise(n, self.latent_dim if dimension is None else dimension)
+
+    def draw(self, model: Any, n: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        size = (n, self.latent_dim)
+        z = torch.randn(size, generator=generator, device=self.device, dtype=self.dtype)
+        return generate(model, z, labels)
+
+
+class ACGANTrainer(GANTrainer):
+    """A GAN whose discriminator also names the class, which both players want. [odena2017]
+
+    Both add λ · −log C(y|x) to their loss: D for real and fake, G for fake. The reward is more
+    than for looking like the class: it favours samples far from the border between classes, and so
+    a narrower distribution than the data's [gong2019].
+
+    Logs those of ``GANTrainer``, and ``classification``, the cross-entropy in nats.
+
+    Args:
+        generator, discriminator, options: as in ``GANTrainer``; D has ``features(x)`` and a
+            ``head`` with ``classify(features)``, as with ``conditioning="auxiliary"``.
+        weight: λ.
+
+    Raises:
+        ValueError: λ is negative or not finite; D has no classifier.
     """
 
     def __init__(
         self,
-        generator: Any,
+        generator: Generator,
         discriminator: Any,
         *,
-        loss: str | AdversarialLoss = "non_saturating",
-        penalty: Penalty | None = None,
-        penalty_every: int = 1,
-        n_critic: int = 1,
-        augment: Augment | None = None,
-        packing: int = 1,
-        auxiliary: float = 0.0,
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.0, 0.99),
-        ema: float | None = 0.995,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "float32",
-        compile: bool = False,
+        weight: float = 1.0,
+        **options: Any,
     ) -> None:
-        if min(n_critic, penalty_every, packing) < 1:
-            raise ValueError(
-                f"n_critic, penalty_every and packing must be at least 1, got {n_critic}, {penalty_every} and {packing}"
-            )
-        shape = packed_shape(generator.shape, packing)
-        for attribute, ours in (("shape", shape), ("classes", generator.classes)):
-            theirs = getattr(discriminator, attribute)
-            if ours != theirs:
-                raise ValueError(
-                    f"generator and discriminator disagree on {attribute}: {ours} and {theirs}"
-                )
-        if packing > 1 and generator.classes:
-            raise ValueError(
-                f"packs of {packing} have no one label: packing needs unconditional networks"
-            )
-        check_weight("auxiliary", auxiliary)
-        if auxiliary and not isinstance(getattr(discriminator, "head", None), AuxiliaryHead):
-            raise ValueError(
-                'the auxiliary term needs a discriminator with conditioning="auxiliary"'
-            )
-        networks = {"generator": generator, "discriminator": discriminator}
-        super().__init__(networks, seed=seed, device=device, precision=precision, compile=compile)
-        self.G: Any = self.networks["generator"]
-        self.D: Any = self.networks["discriminator"]
-        self.loss, self.penalty = adversarial_loss(loss), penalty
-        self.penalty_every, self.n_critic = penalty_every, n_critic
-        self.augment, self.packing, self.auxiliary = augment, packing, auxiliary
-        self.mixes_examples = any(
-            isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.D.modules()
-        )
-        self.optimizers = {
-            name: torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True)
-            for name, net in self.networks.items()
-        }
-        self.ema = None if ema is None else EMA(self.G, ema)
-        self.latent_dim: int = generator.latent_dim
-        self.shape: tuple[int, ...] = generator.shape
-        self.classes: int = generator.classes
-
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        real, labels = self.unpack(batch, self.classes)
-        check_shape(real, self.shape, "examples")
-        moves = (self.steps + 1) % self.n_critic == 0
-        # One pass through G serves both players; it needs a graph only where G will move.
-        with self.autocast(), torch.set_grad_enabled(moves):
-            fake = self.G(self.noise(len(real)), labels).to(self.dtype)
-        logs = self.discriminator_step(real, fake.detach(), labels)
-        if moves:
-            logs |= self.generator_step(real, fake, labels)
-        return logs
+        if not hasattr(getattr(discriminator, "head", None), "classify"):
+            raise ValueError('AC-GAN needs a discriminator with conditioning="auxiliary"')
+        super().__init__(generator, discriminator, **options)
+        self.weight = check_weight("weight", weight)
 
     def discriminator_step(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None
+        self, real: Tensor, fake: Tensor, labels: Tensor | None = None
     ) -> dict[str, Tensor]:
         real, fake = self.shown(real), self.shown(fake)
-        real_logits, fake_logits, classification = self.logits(real, fake, labels)
-        loss = self.loss.discriminator(real_logits, fake_logits)
-        logs = {"discriminator": loss.detach().mean()}
-        if self.auxiliary:
-            loss = loss + self.auxiliary * classification
-            logs["classification"] = classification.detach().mean()
-        loss, penalty = penalised(self, loss, real, fake, labels)
-        self.descend("discriminator", loss, real)
+        loss = self.loss.discriminator(self.judge(real, labels), self.judge(fake, labels))
+        named = self.classification(real, labels) + self.classification(fake, labels)
+        logs = {"discriminator": loss.detach().mean(), "classification": named.detach().mean()}
+        loss, penalty = self.punished(loss, real, fake, labels)
+        self.descend("discriminator", loss + self.weight * named)
         return logs | penalty
 
     def generator_step(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None
+        self, real: Tensor, fake: Tensor, labels: Tensor | None = None
     ) -> dict[str, Tensor]:
-        fake_logits, classification = self.judge(self.shown(fake), labels)
-        real_logits = None
-        if self.loss.generator_needs_real:
-            with torch.no_grad():
-                real_logits, _ = self.judge(self.shown(real), labels)
-        loss = self.loss.generator(real_logits, fake_logits)
-        logs = {"generator": loss.detach().mean()}
-        self.descend("generator", loss + self.auxiliary * classification, real)
-        if self.ema is not None:
-            self.ema.update(self.G)
-        return logs
+        real, fake = self.shown(real), self.shown(fake)
+        loss = self.loss.generator(self.real_logits(real, labels), self.judge(fake, labels))
+        self.descend("generator", loss + self.weight * self.classification(fake, labels))
+        self.average()
+        return {"generator": loss.detach().mean()}
 
-    def shown(self, x: Tensor) -> Tensor:
-        """The examples as D gets to see them: augmented and packed where that was asked for."""
-        if self.augment is not None:
-            x = self.augment(x, generator=self.generator)
-        return pack(x, self.packing) if self.packing > 1 else x
-
-    def judge(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """D's logits (N,) and its auxiliary classifier's cross-entropy (N,), which is 0 where there is none."""
+    def classification(self, x: Tensor, labels: Any) -> Tensor:
+        """−log C(y|x), (N,), in nats."""
         with self.autocast():
-            if not self.auxiliary or labels is None:
-                logits = self.D(x, labels).to(self.dtype)
-                return logits, torch.zeros_like(logits)
-            h = self.D.features(x)
-            logits, class_logits = (
-                self.D.head(h, labels).to(self.dtype),
-                self.D.head.classify(h).to(self.dtype),
-            )
-        return logits, auxiliary_loss(class_logits, labels)
+            classes = self.D.head.classify(self.D.features(x)).to(self.dtype)
+        return auxiliary(classes, labels)
 
-    def logits(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """D's logits of real and of fake, and the sum of both cross-entropies, (N,) each.
 
-        All comes from one pass, or from two where BatchNorm would mix the statistics of real and fake.
-        """
-        if self.mixes_examples:
-            (real_logits, real_classes), (fake_logits, fake_classes) = (
-                self.judge(real, labels),
-                self.judge(fake, labels),
-            )
-        else:
-            logits, classes = self.judge(
-                torch.cat([real, fake]), None if labels is None else labels.repeat(2)
-            )
-            (real_logits, fake_logits), (real_classes, fake_classes) = (
-                logits.chunk(2),
-                classes.chunk(2),
-            )
-        return real_logits, fake_logits, real_classes + fake_classes
+def needed_latent_dim(given: int | None, **network: Any) -> int:
+    """The latent dimension that was given, or that a network says.
 
-    def noise(self, n: int) -> Tensor:
-        """z ~ N(0, I), (n, latent_dim), from the trainer's own random state."""
-        size, source = (n, self.latent_dim), self.generator
-        return drawn(torch.randn, size, generator=source, device=self.device, dtype=self.dtype)
+    Raises:
+        ValueError: neither says it, they differ, or it is below 1.
+    """
+    found = agreed("latent_dim", given, **network)
+    if found is None:
+        ((name, there),) = network.items()
+        raise ValueError(
+            f"the {name} ({type(there).__name__}) has no attribute latent_dim; pass latent_dim="
+        )
+    if found < 1:
+        raise ValueError(f"latent_dim must be at least 1, got {found}")
+    return found
 
-    @torch.no_grad()
-    def sample(
-        self, n: int, labels: Tensor | None = None, *, seed: int | None = None, average: bool = True
-    ) -> Tensor:
-        """``n`` samples (n, *shape) on the CPU, from the EMA generator unless ``average`` is False or there is none.
 
-        With ``seed`` the noise depends on it alone and training is not disturbed; without, it comes from the trainer's random state. A
-        conditional model without ``labels`` goes round the classes: 0, 1, 2, …
-        """
-        return generate(
-            self, self.G if self.ema is None or not average else self.ema.network, n, labels, seed
+def check_fakes(real: Tensor, fake: Tensor) -> None:
+    """Raise ``ValueError`` where fakes differ from the data by shape or range alone.
+
+    It waits for the device, so it is for the first step only.
+    """
+    if fake.shape != real.shape:
+        raise ValueError(
+            f"the generator gives {tuple(fake.shape[1:])} and the data has {tuple(real.shape[1:])}"
+        )
+    low, high = (value.item() for value in real.aminmax())
+    least, most = (value.item() for value in fake.detach().aminmax())
+    if least >= 0 and most <= 1 and (low < -0.01 or high > 1.01):
+        raise ValueError(
+            f"the data has values from {low:g} to {high:g}, but the generator's lie in [0, 1]: "
+            "bring the data to [0, 1], or end the generator in tanh or in nothing"
         )
 
 
-def generate(trainer: Any, network: Any, n: int, labels: Tensor | None, seed: int | None) -> Tensor:
-    """``n`` outputs of a generator for noise from ``seed``, or from the trainer's random state without one; see ``GANTrainer.sample``."""
-    source = (
-        trainer.generator if seed is None else torch.Generator(trainer.device).manual_seed(seed)
-    )
-    if labels is None and trainer.classes:
-        labels = torch.arange(n) % trainer.classes
-    z = torch.randn(
-        n, trainer.latent_dim, generator=source, device=trainer.device, dtype=trainer.dtype
-    )
-    return evaluate(network, z, None if labels is None else labels.to(trainer.device))
+@torch.no_grad()
+def generate(network: Any, z: Tensor, labels: Tensor | None = None, chunk: int = 1024) -> Tensor:
+    """A network's outputs in evaluation mode, ``chunk`` examples at a time to save memory.
 
+    Args:
+        network: a generator, or a decoder.
+        z: noise or codes (N, latent_dim).
+        labels: (N,) where there are classes.
+        chunk: how many at a time.
 
-def evaluate(network: Any, z: Tensor, labels: Tensor | None, chunk: int = 1024) -> Tensor:
-    """The network's outputs in evaluation mode, chunk by chunk so that memory stays small; its mode is given back."""
-    was_training = network.training
-    network.eval()
-    try:
+    Returns:
+        (N, *shape) on the CPU; the network has its mode back.
+    """
+    with evaluating(network):
         parts = [
-            network(z[i : i + chunk], None if labels is None else labels[i : i + chunk]).cpu()
-            for i in range(0, len(z), chunk)
+            call(network, z[i : i + chunk], None if labels is None else labels[i : i + chunk]).cpu()
+            for i in range(0, max(len(z), 1), chunk)
         ]
-    finally:
-        network.train(was_training)
-    return torch.cat(parts) if parts else torch.empty(0, *network.shape)
+    return torch.cat(parts)

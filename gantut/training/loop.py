@@ -1,4 +1,7 @@
-"""What all trainers share: the loop, the progress bar, checkpoints, the random state, the device. The algorithms are in their own files."""
+"""What all trainers share: the loop, the optimizers, the random state, the device.
+
+Each algorithm is in a file of its own, and its ``step`` reads like the algorithm.
+"""
 
 from __future__ import annotations
 
@@ -7,143 +10,263 @@ import os
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from gantut import processes
 from gantut.progress import quiet
 from gantut.training import checkpoint
-from gantut.training.checkpoint import CheckpointError
+from gantut.training.batches import unpacked
 from gantut.training.ema import EMA
 
-# The type in which networks compute. With the two short ones it is autocast that chooses; weights and losses stay float32.
+# The type in which networks compute. With the two short ones autocast chooses; weights and losses
+# stay float32.
 PRECISIONS = {
     "float32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
     "float64": torch.float64,
 }
-Batch = Tensor | tuple[Tensor, Tensor]
+COMPUTING = ("encoder", "decoder", "generator")
+Batch = Any
+Players = Mapping[str, nn.Module]
+ScheduleOf = LRScheduler | Callable[[torch.optim.Optimizer], LRScheduler]
 
 
 class NonFiniteError(RuntimeError):
-    """A loss became NaN or infinite; the message names the step, the term and the likely cause."""
+    """A loss or a gradient became NaN or infinite.
+
+    The message names the step, the player and the likely cause. The step was not taken: the
+    trainer still holds its last finite weights.
+    """
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments that every trainer takes; ``Trainer`` explains them."""
+
+    lr: float
+    betas: tuple[float, float]
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    schedules: Mapping[str, ScheduleOf]
+    clip: float | None
+    ema: float | None
+    seed: int
+    device: str | torch.device
+    precision: str
+    compile: bool
 
 
 def pick_device(device: str | torch.device) -> torch.device:
-    """``"auto"`` is the first of CUDA, MPS and CPU that is there; anything else is taken as PyTorch takes it.
+    """``"auto"`` is the first of CUDA, MPS and CPU that is there.
 
     Several processes cannot talk from MPS, so they take the CPU.
+
+    Raises:
+        ValueError: an unknown device, or one that this machine does not have.
     """
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available() and processes.world() == 1:
-        return torch.device("mps")
-    return torch.device("cpu")
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        mps = torch.backends.mps.is_available() and processes.world() == 1
+        return torch.device("mps" if mps else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        there = ["auto", "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+        raise ValueError(
+            f"device {str(device)!r} is not there; known: {', '.join(there)}"
+        ) from error
+    return chosen
 
 
 class Trainer(ABC):
-    """Owns networks, optimizers, an EMA, the step counter and the random state.
+    """Owns networks, one optimizer for each player, an EMA, the step counter, the random state.
 
-    A subclass puts its networks into ``self.networks`` and its optimizers into ``self.optimizers``, and writes ``step``. ``precision`` is
-    ``"float32"``, ``"float64"``, or one of the short types ``"bfloat16"`` and ``"float16"``, in which the networks run under autocast while
-    weights, losses and penalties stay float32. float16 has so few small numbers that the losses are scaled up on the way back
-    [micikevicius2018]. ``compile`` hands the networks to torch.compile, which pays where a run is long. Made inside
-    ``processes.started()``, a trainer works together with those of the other processes.
+    A subclass names its networks and its players, and writes ``step``. The networks are trained
+    where they stand: they are moved to the device, and to double precision where that is asked
+    for, and those with convolutions keep their images with the channels last in memory, which
+    suits the processors better and changes no value.
+
+    Args:
+        networks: name → network; all of them are saved.
+        players: name → what its optimizer moves; the networks unless given. Parts that are frozen
+            (``requires_grad_(False)``) are left out, and stay in evaluation mode.
+        lr: learning rate of every player's Adam, per step.
+        betas: Adam's two decay rates.
+        optimizers: player → an optimizer of your own in Adam's place, made with that player's
+            parameters.
+        schedules: player → a learning-rate schedule, or a function that makes one from the
+            optimizer (``lambda o: CosineAnnealingLR(o, 1000)``). It moves on after each step of
+            its player.
+        clip: largest norm of a player's gradient; a longer one is shortened to it. None: no limit.
+        averaged: the name of the network of which a moving average is kept, and which ``sample``
+            uses.
+        ema: decay of that average, per step; None switches it off.
+        seed: where the trainer's randomness comes from.
+        device: ``"auto"``, or what ``torch.device`` takes.
+        precision: ``"float32"``, ``"float64"``, or one of the short types ``"bfloat16"`` and
+            ``"float16"``, in which the networks run under autocast while weights, losses and
+            penalties stay float32. float16 has so few small numbers that losses are scaled up on
+            the way back [micikevicius2018].
+        compile: hand the networks to torch.compile, which pays where a run is long.
 
     Raises:
-        ValueError: an unknown precision; float16 on Apple's MPS; several processes and a network with dropout.
+        ValueError: an unknown precision or device; float16 on Apple's MPS; an optimizer or a
+            schedule for a player that does not exist, or with parameters that are not the
+            player's; a player with nothing to train.
+
+    Example:
+        A training loop is yours to write; ``fit`` is this with a progress bar.
+
+        >>> import torch, gantut
+        >>> G, D = torch.nn.Linear(2, 3), torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Flatten(0))
+        >>> trainer = gantut.GANTrainer(G, D, latent_dim=2, device="cpu")
+        >>> for logs in trainer.run([torch.rand(8, 3)], steps=2):
+        ...     print(trainer.steps, sorted(logs))
+        1 ['discriminator', 'generator']
+        2 ['discriminator', 'generator']
     """
+
+    defaults: ClassVar[Options] = {"lr": 1e-3, "betas": (0.9, 0.999), "ema": None}
 
     def __init__(
         self,
-        networks: dict[str, nn.Module],
+        networks: Mapping[str, nn.Module],
+        players: Players | None = None,
         *,
-        seed: int,
-        device: str | torch.device,
-        precision: str,
-        compile: bool = False,
+        averaged: str | None = None,
+        **options: Unpack[Options],
     ) -> None:
+        if unknown := set(options) - set(Options.__annotations__):
+            known = ", ".join(Options.__annotations__)
+            raise TypeError(
+                f"unknown option {', '.join(sorted(unknown))}; every trainer takes {known}"
+            )
+        told: Options = self.defaults | options
+        precision, clip, ema = told.get("precision", "float32"), told.get("clip"), told.get("ema")
         if precision not in PRECISIONS:
             raise ValueError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
-        self.device, self.precision, self.compiled = pick_device(device), precision, compile
+        if clip is not None and not 0 < clip < float("inf"):
+            raise ValueError(f"clip must be a finite number > 0 or None, got {clip}")
+        self.device, self.precision = pick_device(told.get("device", "auto")), precision
         if precision == "float16" and self.device.type == "mps":
-            raise ValueError(
-                "float16 needs a CUDA device (a CPU does it too, slowly); use bfloat16 or float32 on MPS"
-            )
+            raise ValueError("float16 needs a CUDA device or a CPU; use bfloat16 or float32 on MPS")
         self.dtype = torch.float64 if precision == "float64" else torch.float32
-        # Images with the channels last in memory suit the convolutions of CPUs and GPUs better; the values are the same.
-        self.networks = {
-            name: processes.joined(
-                net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
-            )
-            for name, net in networks.items()
+        self.compiled, self.clip = told.get("compile", False), clip
+        self.networks = {name: self._placed(network) for name, network in networks.items()}
+        self.players = dict(self.networks if players is None else players)
+        self.optimizers = _optimizers(self.players, told)
+        self.schedules = _schedules(self.optimizers, told.get("schedules", {}))
+        # What was said on purpose wins over a checkpoint; see ``load``.
+        adam: dict[str, Any] = {n: v for n, v in options.items() if n in ("lr", "betas")}
+        own = told.get("optimizers", {})
+        self.chosen = {name: {"everything": True} if name in own else adam for name in self.players}
+        self.averaged = averaged
+        self.ema = None if ema is None or averaged is None else EMA(self.networks[averaged], ema)
+        self.scalers = {
+            name: torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
+            for name in self.players
         }
-        if compile:
-            for name, network in self.networks.items():
-                if name != "objective":
-                    _compile(network)
-        self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        self.ema: EMA | None = None
-        self.scalers: dict[str, torch.amp.GradScaler] = {}
-        self.world, self.generator = processes.world(), processes.generator(self.device, seed)
-        self.steps = 0
-        self.interrupted = False
+        self.world, self.seed = processes.world(), told.get("seed", 0)
+        self.generator = torch.Generator(self.device)
+        self.generator.manual_seed(self.seed + 1_000_003 * processes.rank())
+        self.steps, self.interrupted = 0, False
+        self.shape: tuple[int, ...] | None = None
+        self.classes = 0
+        self._healthy: dict[str, Tensor] = {}
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        network.to(self.device, self.dtype)
+        if any(p.ndim == 4 for p in network.parameters()):
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.compiled:
+            # A VAE's encoder and decoder compute; the rest of it makes distributions.
+            parts = [part for name, part in network.named_children() if name in COMPUTING]
+            for part in parts or [network]:
+                part.compile()
+        return processes.same_start(network)
+
+    # -- the loop ------------------------------------------------------------------------------
 
     @abstractmethod
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """Do one step of the algorithm on one batch; return the terms to log, each a detached scalar."""
+        """Do one step of the algorithm on one batch.
 
-    def run(self, data: Any, steps: int) -> Iterator[dict[str, float]]:
+        Returns:
+            The terms to log, each a detached scalar, still on the device.
+        """
+
+    def run(
+        self, data: Any, steps: int, *, stop: threading.Event | None = None
+    ) -> Iterator[dict[str, float]]:
         """Train for ``steps`` more steps and yield the logs of each.
 
-        ``data`` is anything with ``batch(k)``, which is asked for the batches that follow the trainer's own step count (so that a resumed
-        run sees the batches an uninterrupted one would have seen), or any iterable of batches, which is started again when it ends.
-        Ctrl-C lets the step under way finish and then ends the run, with ``self.interrupted`` set; a second one stops at once.
+        Between two yields the networks are in training mode, except for frozen parts; at the end
+        they are put into evaluation mode. The device is waited for once a step.
 
-        Several processes each take their slice of every batch, and yield the same logs; data that is cut already (``Batches`` with
-        ``process``) is taken as it is.
+        Args:
+            data: anything with ``batch(k)``, which is asked for the batches that follow the
+                trainer's own step count, so that a resumed run sees the batches that an
+                uninterrupted one would have seen. Or any iterable of batches, such as a
+                ``DataLoader``: it is started again when it ends, and in each new ``run``, so a
+                resumed run sees other batches. A batch is a tensor, a tuple (x, labels), or a dict
+                with one of the keys x, image, images, and one of y, label, labels. Bytes become
+                [0, 1]; whole numbers are taken as they are.
+            steps: how many more; 0 or more.
+            stop: an event that ends the run after the step under way. Without it Ctrl-C does so,
+                with ``self.interrupted`` set; a second one stops at once.
 
         Raises:
-            ValueError: the data is empty, or a batch does not fit the networks, or cannot be shared equally.
-            NonFiniteError: a loss became NaN or infinite.
+            ValueError: the data is empty, or a batch does not fit the networks, or several
+                processes cannot share it equally.
+            TypeError: the data is no iterable of batches.
+            NonFiniteError: a loss or a gradient became NaN or infinite.
             ProcessError: another process has died or stands still.
         """
         if self.world != processes.world():
             raise ValueError(
-                "the trainer was made before the processes joined: make it inside processes.started()"
+                "the trainer was made before the processes joined: "
+                "make it inside processes.started()"
             )
+        if steps < 0:
+            raise ValueError(f"steps must be at least 0, got {steps}")
         self.interrupted = False
-        for network in self.networks.values():
-            network.train()
         batches, cut = _batches(data, self.steps), getattr(data, "world", 1) == self.world
-        with _interrupts() as stop:
+        _train(self.networks.values())
+        try:
             for _ in range(steps):
-                batch = next(batches)
-                logs = self.step(batch if cut else processes.share(batch))
-                self.steps += 1
-                # One wait for the device per step: all terms travel in a single tensor.
-                values = torch.stack([value.to(self.dtype) for value in logs.values()])
-                stopped = stop.is_set()
-                if (
-                    self.world > 1
-                ):  # the wish to stop goes with the terms, so that all stop after the same step
-                    *rest, wish = processes.averaged(
-                        torch.cat([values, values.new_tensor([stopped])])
-                    )
-                    values, stopped = torch.stack(rest), bool(wish > 0)
-                yield dict(zip(logs, values.tolist(), strict=True))
-                if stopped:
-                    self.interrupted = True
+                with contextlib.nullcontext(stop) if stop else interrupts() as wish:
+                    batch = next(batches)
+                    logs = self._one(batch if cut else processes.share(batch), wish)
+                yield logs
+                if self.interrupted:
                     return
+        finally:
+            for network in self.networks.values():
+                network.eval()
+
+    def _one(self, batch: Batch, wish: threading.Event) -> dict[str, float]:
+        """One step, and its logs as numbers: they, and all else to know, come in one wait."""
+        self._healthy.clear()
+        logs = self.step(batch)
+        terms = [value.to(self.dtype) for value in (*logs.values(), *self._healthy.values())]
+        terms.append(terms[0].new_tensor(float(wish.is_set())))  # all processes stop together
+        *values, stopped = processes.averaged(torch.stack(terms)).tolist()
+        for player, healthy in zip(self._healthy, values[len(logs) :], strict=True):
+            if healthy < 1:
+                raise NonFiniteError(self._diagnosis(player, batch, logs))
+        self.steps += 1
+        self.interrupted = stopped > 0
+        return dict(zip(logs, values, strict=False))
 
     def fit(
         self,
@@ -153,19 +276,27 @@ class Trainer(ABC):
         save: str | os.PathLike | None = None,
         save_every: int = 1000,
     ) -> dict[str, list[float]]:
-        """``run`` with a progress bar that shows the live losses; return the history, term by term.
+        """``run`` with a progress bar that shows the live losses.
 
-        With ``save`` a checkpoint is written there every ``save_every`` steps, at the end, and when the run is stopped by Ctrl-C.
+        Args:
+            data: as in ``run``.
+            steps: how many more steps.
+            save: where to write a checkpoint, every ``save_every`` steps, at the end, and when
+                Ctrl-C stops the run.
+            save_every: steps between two checkpoints; at least 1.
+
+        Returns:
+            The history, term by term.
         """
+        if save_every < 1:
+            raise ValueError(f"save_every must be at least 1 step, got {save_every}")
         history: dict[str, list[float]] = {}
-        with tqdm(
-            total=steps,
-            disable=True if processes.rank() else quiet(),
-            delay=1,
-            mininterval=0.2,
-            unit="step",
-        ) as bar:
-            for logs in self.run(data, steps):
+        hidden = True if processes.rank() else quiet()
+        with (
+            interrupts() as stop,
+            tqdm(total=steps, disable=hidden, delay=1, mininterval=0.2, unit="step") as bar,
+        ):
+            for logs in self.run(data, steps, stop=stop):
                 for name, value in logs.items():
                     history.setdefault(name, []).append(value)
                 if bar.update():  # the bar was drawn; the next drawing shows these values
@@ -176,151 +307,270 @@ class Trainer(ABC):
             self.save(save)
         return history
 
-    # -- helpers for the algorithms --------------------------------------------------------------------------------------------------
+    # -- helpers for the algorithms --------------------------------------------------------------
 
-    def unpack(self, batch: Batch, classes: int) -> tuple[Tensor, Tensor | None]:
-        """Move a batch to the device and split it into examples and labels (None for an unconditional model).
+    def unpack(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Examples on the device, and labels, None for an unconditional model. See ``run``.
 
         Raises:
-            ValueError: a conditional model got no labels.
+            ValueError: a conditional model got no labels; labels outside 0 … classes − 1; examples
+                of another shape than before.
         """
-        x, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
+        x, labels = unpacked(batch, self.classes, self.shape)
+        self.shape = tuple(x.shape[1:])
         x = x.to(self.device, self.dtype, non_blocking=True)
-        if classes == 0:
-            return x, None
-        if labels is None:
-            raise ValueError(
-                f"the model is conditional on {classes} classes, but the batch has no labels; use data.batches(…, labels=True)"
-            )
-        return x, labels.to(self.device, non_blocking=True)
+        return x, None if labels is None else labels.to(self.device, non_blocking=True)
 
     def autocast(self) -> torch.autocast:
-        """The context in which networks run: in float16 or bfloat16 where that precision was chosen, none otherwise."""
+        """The context in which networks run: a short type where one was chosen, none otherwise."""
         short = self.precision in ("float16", "bfloat16")
         return torch.autocast(
             self.device.type, PRECISIONS[self.precision] if short else None, enabled=short
         )
 
-    def descend(
-        self, player: str, loss: Tensor, batch: Tensor, *, keep_graph: bool = False
-    ) -> None:
-        """One optimizer step on the mean of ``loss`` (N,); this is the one place where a mean is taken, over all processes too.
+    def noise(self, n: int, dimension: int) -> Tensor:
+        """z ~ N(0, I), (n, dimension), from the trainer's own random state."""
+        size = (n, dimension)
+        return torch.randn(size, generator=self.generator, device=self.device, dtype=self.dtype)
 
-        ``keep_graph`` is for a loss whose graph another player's loss shares.
+    def descend(self, player: str, loss: Tensor, *, keep_graph: bool = False) -> None:
+        """One optimizer step of one player on the mean of ``loss`` (N,).
 
-        The check comes before the step, so that a trainer that stops here still holds its last finite weights.
+        This is the one place where a mean is taken. Only this player's gradients are made: the
+        other players' ``.grad`` stays untouched. Where the loss or a gradient is not finite, the
+        step is left out, without waiting for the device; ``run`` then says so.
+
+        Args:
+            player: whose optimizer moves.
+            loss: one number per example.
+            keep_graph: for a loss whose graph another player's loss shares.
         """
-        optimizer, scaler, mean = self.optimizers[player], self._scaler(player), loss.mean()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer, scaler, mean = self.optimizers[player], self.scalers[player], loss.mean()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        # Only this player's gradients are made: the other player's .grad stays untouched.
+        parameters = [p for p in parameters if p.requires_grad]
+        optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(scaler.scale(mean), inputs=parameters, retain_graph=keep_graph)
-        mean = processes.average_gradients(parameters, mean)
-        if not torch.isfinite(mean):
-            raise NonFiniteError(self._diagnosis(player, mean.item(), batch))
-        scaler.step(optimizer)  # without float16 this is optimizer.step()
-        scaler.update()
-
-    def _scaler(self, player: str) -> torch.amp.GradScaler:
-        """What scales a player's loss; each has its own, since their gradients differ in size."""
-        if player not in self.scalers:
-            self.scalers[player] = torch.amp.GradScaler(
-                self.device.type, enabled=self.precision == "float16"
-            )
-        return self.scalers[player]
-
-    def _diagnosis(self, term: str, value: float, batch: Tensor) -> str:
-        # What one process alone has seen, all of them have to say.
-        if processes.averaged(torch.isfinite(batch).all().to(self.dtype)) < 1:
-            cause = "the batch itself holds NaN or infinite values: clean the data"
-        elif broken := [
-            name
-            for name, net in self.networks.items()
-            if not all(torch.isfinite(p).all() for p in net.parameters())
-        ]:
-            cause = f"the weights of {', '.join(broken)} blew up in the step before: lower the learning rate"
+        processes.average_gradients(parameters)
+        self._healthy[player] = torch.isfinite(mean.detach())
+        if scaler.is_enabled():  # float16: a gradient that overflows is part of the method
+            scaler.unscale_(optimizer)
+            if self.clip is not None:
+                nn.utils.clip_grad_norm_(parameters, self.clip, foreach=True)
+            scaler.step(optimizer)
+            scaler.update()
         else:
-            cause = (
-                "the weights and the batch are finite, so the loss overflowed: lower the learning rate or, for an unbounded loss, "
-                "add a penalty"
-            )
-        return f"step {self.steps}: the {term} loss became {value}; likely cause: {cause}"
+            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            if self.clip is not None:
+                nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
+            self._healthy[player] = healthy = self._healthy[player] & torch.isfinite(norm)
+            _step_if(healthy, optimizer)
+        if player in self.schedules:
+            self.schedules[player].step()
 
-    # -- checkpoints -----------------------------------------------------------------------------------------------------------------
+    def average(self) -> None:
+        """Move the average, where there is one, after a step."""
+        if self.ema is not None and self.averaged is not None:
+            self.ema.update(self.networks[self.averaged])
 
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write everything a later run needs to go on as if it had never stopped; atomically.
+    def _diagnosis(self, player: str, batch: Batch, logs: Mapping[str, Tensor]) -> str:
+        x = unpacked(batch, 0, None)[0]
+        bad = [name for name, value in logs.items() if not torch.isfinite(value)]
+        what = (
+            f"the {player} loss became {logs[bad[0]]:g}"
+            if bad
+            else f"the {player} loss is finite, but its gradient is not"
+        )
+        # What one process alone has seen, all of them have to say.
+        if processes.averaged(torch.isfinite(x).all().float()) < 1:
+            cause = "the batch itself holds NaN or infinite values: clean the data"
+        elif broken := [n for n, net in self.networks.items() if not _finite(net)]:
+            cause = f"the weights of {', '.join(broken)} are not finite: load an earlier checkpoint"
+        elif (largest := x.abs().max().item()) > 100:
+            cause = f"the data has values up to {largest:g}: scale it to about 1"
+        elif bad:
+            cause = "the loss overflowed: lower the learning rate, clip the gradient (clip=1.0) or, for an unbounded loss, add a penalty"
+        else:
+            cause = "a square root or a norm at 0, or an overflow on the way back: look at the loss, or clip and lower the learning rate"
+        return f"step {self.steps}: {what}; likely cause: {cause}. The step was not taken."
 
-        Of several processes one writes, and the file is there when ``save`` returns in any of them. Nothing in it depends on their number.
+    # -- sampling --------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> nn.Module:
+        """The network to sample from: the moving average where there is one, else the trained one."""
+        return self.trained if self.ema is None else self.ema.network
+
+    @property
+    def trained(self) -> nn.Module:
+        """The same network as the last step left it."""
+        return self.networks[self.averaged or next(iter(self.networks))]
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        labels: Tensor | int | None = None,
+        *,
+        seed: int | None = None,
+        average: bool = True,
+    ) -> Tensor:
+        """``n`` samples, in evaluation mode.
+
+        Args:
+            n: how many.
+            labels: (n,), or one class for all. A conditional model without labels goes round the
+                classes: 0, 1, 2, …
+            seed: with it the noise depends on the seed alone, and training is not disturbed;
+                without, it comes from the trainer's random state.
+            average: whether to take the moving average, where there is one.
+
+        Returns:
+            (n, *shape) on the CPU.
 
         Raises:
-            CheckpointError: the folder cannot be written.
+            ValueError: labels of another length or outside 0 … classes − 1, or for an
+                unconditional model.
+        """
+        model = self.model if average else self.trained
+        with evaluating(model):
+            asked = self.asked(n, labels, self.classes)
+            return self.draw(model, n, asked, self.source(seed)).cpu()
+
+    def source(self, seed: int | None) -> torch.Generator:
+        """A random state from ``seed``, or the trainer's own."""
+        if seed is None:
+            return self.generator
+        return torch.Generator(self.device).manual_seed(seed)
+
+    def asked(self, n: int, labels: Tensor | int | None, classes: int) -> Tensor | None:
+        """The labels of ``n`` samples, on the device; see ``sample``."""
+        if labels is None and classes:
+            labels = torch.arange(n) % classes
+        if isinstance(labels, int):
+            labels = torch.full((n,), labels)
+        if labels is None:
+            return None
+        if classes == 0:
+            raise ValueError("the model is unconditional, but labels were asked for")
+        checked = unpacked((torch.empty(n, 0), labels), classes, None)[1]
+        return None if checked is None else checked.to(self.device)
+
+    def draw(self, model: Any, n: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """``n`` samples of ``model`` from ``generator``; what ``sample`` calls."""
+        return model.sample(n, labels, generator=generator)
+
+    # -- checkpoints -----------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write everything that a later run needs to go on; whole or not at all.
+
+        Of several processes one writes, and the file is there when ``save`` returns in any.
+
+        Raises:
+            CheckpointError: the folder cannot be written, or the disk is full.
         """
         processes.once(lambda: checkpoint.write(path, self.state_dict()))
         return Path(path)
 
-    def load(self, path: str | os.PathLike) -> None:
-        """Take up the state that ``save`` wrote. Either all of it is taken, or the trainer is left as it was.
+    def load(self, path: str | os.PathLike, *, optimizers: bool = True) -> None:
+        """Take up the state that ``save`` wrote: all of it, or the trainer stays as it was.
+
+        The file may come from another device; a random state that does not fit this one is drawn
+        anew from the seed, with a warning. Optimizers go on with their moments. Their learning
+        rate and other settings come from the file, except for those that this trainer was given
+        by name (``lr=``, ``betas=``, ``optimizers=``): what was said on purpose wins.
+
+        Args:
+            path: the file.
+            optimizers: False leaves this trainer's optimizers and schedules as they are, which is
+                how one goes on with an optimizer of another kind.
 
         Raises:
-            CheckpointError: the file is missing, truncated, foreign, of another trainer, or of another architecture.
+            CheckpointError: the file is missing, truncated, foreign, of another trainer or another
+                architecture, or its optimizers are of another kind.
         """
-        state = checkpoint.read(path)
-        if state["trainer"] != type(self).__name__:
-            raise CheckpointError(
-                f"{path} was saved by {state['trainer']}; expected {type(self).__name__}"
-            )
-        if set(state["networks"]) != set(self.networks):
-            raise CheckpointError(
-                f"{path} holds the networks {sorted(state['networks'])}; expected {sorted(self.networks)}"
-            )
-        if (state["ema"] is None) != (self.ema is None):
-            raise CheckpointError(
-                f"{path} was saved {'without' if state['ema'] is None else 'with'} an EMA, unlike here"
-            )
-        for name, network in self.networks.items():
-            checkpoint.check_same_tensors(path, name, state["networks"][name], network.state_dict())
-        self.load_state_dict(state)
+        checkpoint.take(self, path, optimizers)
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, optimizers, EMA, step count, and both random states: the trainer's own and PyTorch's global one (dropout)."""
-        return {
-            "trainer": type(self).__name__,
-            "steps": self.steps,
-            "networks": {name: network.state_dict() for name, network in self.networks.items()},
-            "optimizers": {
-                name: optimizer.state_dict() for name, optimizer in self.optimizers.items()
-            },
-            "scalers": {
-                name: scaler.state_dict()
-                for name, scaler in self.scalers.items()
-                if scaler.is_enabled()
-            },
-            "ema": None if self.ema is None else self.ema.state_dict(),
-            "generator": self.generator.get_state(),
-            "global_generator": torch.get_rng_state(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what ``state_dict`` gave."""
-        for name, network in self.networks.items():
-            network.load_state_dict(state["networks"][name])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        for name, scaler in state.get("scalers", {}).items():
-            self._scaler(name).load_state_dict(scaler)
-        if self.ema is not None:
-            self.ema.load_state_dict(state["ema"])
-        self.steps = state["steps"]
-        self.generator.set_state(state["generator"])
-        torch.set_rng_state(state["global_generator"])
+        """Networks, optimizers, schedules, EMA, step count, and all random states."""
+        return checkpoint.state_of(self)
 
 
-def _compile(network: Any) -> None:
-    """Hand a network to torch.compile, in place: its weights keep their names. Of a VAE only encoder and decoder compute."""
-    parts = [network.encoder, network.decoder] if hasattr(network, "encoder") else [network]
-    for part in parts:
-        part.compile()
+# -- small things --------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode for a block; every part then has its mode back."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _train(networks: Iterable[nn.Module]) -> None:
+    """Training mode, except for parts whose parameters are all frozen: their BatchNorm rests."""
+    for network in networks:
+        network.train()
+        for module in network.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                module.eval()
+
+
+def _finite(network: nn.Module) -> bool:
+    return all(bool(torch.isfinite(p).all()) for p in network.parameters())
+
+
+def _step_if(healthy: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """A step where ``healthy`` is true; fused optimizers look at it on the device themselves."""
+    if all(group.get("fused") for group in optimizer.param_groups):
+        optimizer.grad_scale, optimizer.found_inf = None, (~healthy).float()  # type: ignore[attr-defined]
+        optimizer.step()
+    elif healthy:  # waits for the device, where there is one
+        optimizer.step()
+
+
+def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimizer]:
+    given = told.get("optimizers", {})
+    if unknown := set(given) - set(players):
+        raise ValueError(f"no player {', '.join(sorted(unknown))}; known: {', '.join(players)}")
+    found = {}
+    for name, player in players.items():
+        own = [p for p in player.parameters() if p.requires_grad]
+        if not own:
+            raise ValueError(f"the {name} has no parameter to train: all are frozen")
+        if name in given:
+            moved = {id(p) for group in given[name].param_groups for p in group["params"]}
+            if foreign := len(moved - {id(p) for p in player.parameters()}):
+                raise ValueError(
+                    f"the optimizer for the {name} holds {foreign} parameters that are not the "
+                    f"{name}'s; make it with that network's parameters"
+                )
+            found[name] = given[name]
+        else:
+            found[name] = torch.optim.Adam(own, lr=told["lr"], betas=told["betas"], fused=True)
+    return found
+
+
+def _schedules(
+    optimizers: Mapping[str, torch.optim.Optimizer], given: Mapping[str, ScheduleOf]
+) -> dict[str, LRScheduler]:
+    if unknown := set(given) - set(optimizers):
+        raise ValueError(f"no player {', '.join(sorted(unknown))}; known: {', '.join(optimizers)}")
+    found = {}
+    for name, schedule in given.items():
+        made = schedule if isinstance(schedule, LRScheduler) else schedule(optimizers[name])
+        if made.optimizer is not optimizers[name]:
+            raise ValueError(
+                f"the schedule for the {name} belongs to another optimizer than the trainer's; "
+                f"give a function of the optimizer, or that optimizer in optimizers= as well"
+            )
+        found[name] = made
+    return found
 
 
 def _batches(data: Any, start: int) -> Iterator[Batch]:
@@ -330,9 +580,10 @@ def _batches(data: Any, start: int) -> Iterator[Batch]:
         while True:
             yield data.batch(k)
             k += 1
-    if not isinstance(data, Iterable):
+    if isinstance(data, (Tensor, Dataset)) or not isinstance(data, Iterable):
         raise TypeError(
-            f"expected data with batch(k), or an iterable of batches, got {type(data).__name__}"
+            "expected data with batch(k), or an iterable of batches such as a DataLoader, got "
+            f"{type(data).__name__}; wrap it: DataLoader(data, batch_size=64, shuffle=True)"
         )
     while True:
         empty = True
@@ -344,20 +595,27 @@ def _batches(data: Any, start: int) -> Iterator[Batch]:
 
 
 @contextlib.contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event; the second one interrupts as usual. Outside the main thread nothing changes."""
+def interrupts(*signals: int) -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event; the second one interrupts as usual.
+
+    Args:
+        signals: which signals; Ctrl-C alone unless given. Outside the main thread, where Python
+            takes no signals, nothing changes.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in signals or (signal.SIGINT,)}
 
     def handler(number: int, frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before[number])
 
-    signal.signal(signal.SIGINT, handler)
+    for number in before:
+        signal.signal(number, handler)
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -3,66 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, Unpack
 
-import torch
 from torch import Tensor, nn
 
 from gantut.losses.elbo import distortion, rate
-from gantut.losses.schedules import Schedule, constant
 from gantut.models.vae import VAE, VAEOutput
-from gantut.training.ema import EMA
-from gantut.training.loop import Batch, Trainer
+from gantut.numerics import check_weight
+from gantut.training.loop import Batch, Options, Trainer
 
 Objective = Callable[[VAEOutput, Tensor], Tensor]
+Schedule = Callable[[int], float]
 
 
-class VAEOwner(Trainer):
-    """A trainer whose model is a VAE: it keeps the VAE's moving average and samples from it."""
+class VAETrainer(Trainer):
+    """Minimises distortion + β · rate over encoder, decoder, likelihood and prior. [kingma2014]
 
-    def __init__(
-        self,
-        networks: dict[str, nn.Module],
-        *,
-        ema: float | None,
-        seed: int,
-        device: str | torch.device,
-        precision: str,
-        compile: bool = False,
-    ) -> None:
-        super().__init__(networks, seed=seed, device=device, precision=precision, compile=compile)
-        self.vae = cast(VAE, self.networks["vae"])
-        self.ema = None if ema is None else EMA(self.vae, ema)
+    One Adam moves them together: the ELBO is one objective. β = 1 maximises it; another β gives
+    the β-VAE [higgins2017].
 
-    def average(self) -> None:
-        """Move the average, where there is one, after a step."""
-        if self.ema is not None:
-            self.ema.update(self.vae)
+    Logs ``negative_elbo``, ``distortion`` and ``rate`` in nats, means over the batch, whatever β
+    is; and ``objective``, where there is another one.
 
-    @property
-    def model(self) -> VAE:
-        """The VAE to sample from, which is the moving average where there is one and the trained one otherwise."""
-        return self.vae if self.ema is None else cast(VAE, self.ema.network)
-
-    @torch.no_grad()
-    def sample(self, n: int, labels: Tensor | None = None, *, seed: int | None = None) -> Tensor:
-        """``n`` decoded means (n, *shape) on the CPU, for codes drawn from the prior; ``seed`` and ``labels`` as in ``GANTrainer``."""
-        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
-        if labels is None and self.vae.classes:
-            labels = torch.arange(n) % self.vae.classes
-        return self.model.sample(n, labels, generator=source).cpu()
-
-
-class VAETrainer(VAEOwner):
-    """Minimises distortion + β · rate over encoder, decoder, likelihood and prior together, with one Adam. [kingma2014]
-
-    β = 1 maximises the ELBO; another β gives the β-VAE [higgins2017]; a schedule of ``losses.SCHEDULES`` is asked for β at each step.
-    ``objective`` replaces that sum by another function ``(output, x) -> (N,)``, such as ``losses.free_bits``; one that is a module with a
-    state (``losses.GECO``) is saved with the networks. ``samples`` asks for K draws per example, which the importance-weighted objectives
-    need. ``ema`` averages the whole VAE; it is off unless asked.
+    Args:
+        vae: a ``VAE``, or any model whose output ``losses.distortion`` and ``losses.rate`` read,
+            such as a ``HierarchicalVAE``.
+        beta: β ≥ 0, or a function of the step number that gives it, such as a warm-up.
+        objective: another function ``(output, x) -> (N,)`` in the place of that sum, such as
+            ``losses.free_bits``; a module with a state is saved with the networks.
+        samples: K draws for each example, as the importance-weighted objectives need.
+        options: ``lr`` (1e-3), ``betas``, ``ema`` (off) and the others as in ``Trainer``.
 
     Raises:
-        ValueError: β is negative or not finite; β and an objective at once; K draws without an objective for them.
+        ValueError: β is negative or not finite; β and an objective at once; K draws without an
+            objective for them.
+
+    Example:
+        >>> import gantut
+        >>> digits = gantut.data.digits()
+        >>> vae = gantut.VAE(
+        ...     gantut.networks.MLPEncoder(digits.shape, 2, hidden=(16,)),
+        ...     gantut.networks.MLPDecoder(2, digits.shape, hidden=(16,)),
+        ... )
+        >>> history = gantut.VAETrainer(vae, device="cpu").fit(digits.batches(32), steps=2)
+        >>> sorted(history)
+        ['distortion', 'negative_elbo', 'rate']
     """
 
     def __init__(
@@ -72,13 +57,7 @@ class VAETrainer(VAEOwner):
         beta: float | Schedule | None = None,
         objective: Objective | None = None,
         samples: int | None = None,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        ema: float | None = None,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "float32",
-        compile: bool = False,
+        **options: Unpack[Options],
     ) -> None:
         if objective is not None and beta is not None:
             raise ValueError(
@@ -86,37 +65,34 @@ class VAETrainer(VAEOwner):
             )
         if samples is not None and objective is None:
             raise ValueError(
-                f"samples={samples} needs an objective for several draws, such as losses.negative_iwae"
+                f"samples={samples} needs an objective for several draws, "
+                "such as losses.negative_iwae"
             )
         networks: dict[str, nn.Module] = {"vae": vae}
         if isinstance(objective, nn.Module):
             networks["objective"] = objective
-        super().__init__(
-            networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile
-        )
-        self.beta: Schedule = beta if callable(beta) else constant(1.0 if beta is None else beta)
+        super().__init__(networks, {"vae": vae}, averaged="vae", **options)
+        self.vae: Any = self.networks["vae"]
+        self.classes, self.shape = vae.classes, vae.shape
         self.objective, self.samples = objective, samples
-        self.optimizers = {
-            "vae": torch.optim.Adam(
-                [p for p in vae.parameters() if p.requires_grad], lr=lr, betas=betas, fused=True
-            )
-        }
+        self.beta = beta if callable(beta) else check_weight("beta", 1.0 if beta is None else beta)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = self.unpack(batch, self.vae.classes)
+        x, labels = self.unpack(batch)
         with self.autocast():
             output = self.vae(x, labels, samples=self.samples, generator=self.generator)
         loss, logs = self.loss(output, x)
-        self.descend("vae", loss, x)
+        self.descend("vae", loss)
         self.average()
         return logs
 
     def loss(self, output: VAEOutput, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss (N,), and what to log: the negative ELBO and its parts, and the objective where there is one."""
+        """What to minimise, (N,), and what to log."""
         if self.objective is not None and self.samples is not None:
             loss = self.objective(output, x)
             return loss, {"objective": loss.detach().mean()}
-        D, R, beta = distortion(output, x), rate(output), self.beta(self.steps)
+        D, R = distortion(output, x), rate(output)
+        beta = self.beta(self.steps) if callable(self.beta) else self.beta
         loss = D + beta * R if self.objective is None else self.objective(output, x)
         D, R = D.detach().mean(), R.detach().mean()
         logs = {"negative_elbo": D + R, "distortion": D, "rate": R}

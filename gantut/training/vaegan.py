@@ -2,100 +2,103 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantut.losses.elbo import rate
 from gantut.losses.features import feature_distance
-from gantut.losses.gan import AdversarialLoss, adversarial_loss
-from gantut.losses.penalties import Penalty
 from gantut.models.priors import draw
 from gantut.models.vae import VAE
-from gantut.networks.shapes import check_shape
 from gantut.numerics import check_weight
-from gantut.training.adversaries import check_judge, discriminate, generator_losses, penalised
-from gantut.training.loop import Batch
-from gantut.training.vae import VAEOwner
+from gantut.protocols import agreed
+from gantut.training.adversarial import AdversarialTrainer
+from gantut.training.loop import Batch, Options
 
 
-class VAEGANTrainer(VAEOwner):
-    """One VAE and one discriminator: the decoder is the GAN's generator, and D's last hidden layer measures distance. [larsen2016]
+class VAEGANTrainer(AdversarialTrainer):
+    """One VAE and one discriminator: the decoder is the GAN's generator. [larsen2016]
 
-    With f the features of D, x̂ a reconstruction and x′ a sample from the prior, the three players minimise, in their own weights only,
+    D's last hidden layer f measures distance. With x̂ a reconstruction and x′ a sample from the
+    prior, the three players minimise, in their own weights only,
 
-    - encoder: rate + ½‖f(x) − f(x̂)‖²,
+    - encoder (and a learned prior): rate + ½‖f(x) − f(x̂)‖²,
     - decoder: γ · ½‖f(x) − f(x̂)‖² + ½ (generator's loss at x̂ + the same at x′),
     - D: ½ (discriminator's loss of x against x̂ + the same against x′).
 
-    The distance is the distortion of a Gaussian of variance 1 over features, so its nats are not those of the ELBO. γ = ``gamma`` weighs
-    likeness against realism in the decoder. ``penalty`` as in ``GANTrainer``, at x and x′. D needs a method ``features``.
+    The distance is the distortion of a Gaussian of variance 1 over features, so its nats are not
+    those of the ELBO.
+
+    Logs ``discriminator``, ``rate``, ``distance``, ``generator``, and ``penalty`` where there is
+    one: means over the batch.
+
+    Args:
+        vae: its decoder's means are the fakes; its likelihood is not used otherwise.
+        discriminator: D, with a method ``features(x)`` that gives f, (N, features).
+        gamma: γ ≥ 0 weighs likeness against realism in the decoder.
+        options: ``loss``, ``penalty`` (at x and x′) and ``penalty_every`` as in
+            ``AdversarialTrainer``, ``lr`` (2e-3), ``betas``, ``ema`` and the others as in
+            ``Trainer``.
 
     Raises:
-        ValueError: γ is negative or not finite, D has no features, or D and the VAE disagree on shape or classes; an unknown loss.
+        ValueError: γ is negative or not finite, D has no features, or D and the VAE disagree on
+            shape or classes; an unknown loss.
     """
 
+    defaults: ClassVar[Options] = {"lr": 2e-3, "betas": (0.0, 0.99), "ema": 0.995}
+
     def __init__(
-        self,
-        vae: VAE,
-        discriminator: Any,
-        *,
-        gamma: float = 0.05,
-        loss: str | AdversarialLoss = "non_saturating",
-        penalty: Penalty | None = None,
-        penalty_every: int = 1,
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.0, 0.99),
-        ema: float | None = 0.995,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "float32",
-        compile: bool = False,
+        self, vae: VAE, discriminator: Any, *, gamma: float = 0.05, **options: Any
     ) -> None:
-        check_judge(discriminator, shape=vae.shape, classes=vae.classes)
+        self.gamma = check_weight("gamma", gamma)
+        for attribute in ("shape", "classes"):
+            agreed(attribute, None, vae=vae, discriminator=discriminator)
         if not hasattr(discriminator, "features"):
-            raise ValueError(
-                f"{type(discriminator).__name__} has no features(x), in which this trainer measures distance"
-            )
+            kind = type(discriminator).__name__
+            raise ValueError(f"{kind} has no features(x), in which this trainer measures distance")
+        coder: Any = nn.ModuleList([vae.encoder, vae.latent_prior])  # type: ignore[list-item]
+        players = {"encoder": coder, "decoder": vae.decoder, "discriminator": discriminator}
         networks = {"vae": vae, "discriminator": discriminator}
-        super().__init__(
-            networks, ema=ema, seed=seed, device=device, precision=precision, compile=compile
-        )
-        self.D: Any = self.networks["discriminator"]
-        self.gamma, self.loss = check_weight("gamma", gamma), adversarial_loss(loss)
-        self.penalty, self.penalty_every = penalty, penalty_every
-        players = {"encoder": vae.encoder, "decoder": vae.decoder, "discriminator": discriminator}
-        self.optimizers = {
-            name: torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=True)
-            for name, network in players.items()
-        }
+        super().__init__(networks, players, averaged="vae", **options)
+        self.vae: Any = self.networks["vae"]
+        self.classes, self.shape = vae.classes, vae.shape
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = self.unpack(batch, self.vae.classes)
-        check_shape(x, self.vae.shape, "examples")
+        x, labels = self.unpack(batch)
         with self.autocast():
             output = self.vae(x, labels, generator=self.generator)
-            prior_codes = draw(self.vae.prior(output.z[0]), len(x), self.generator)
-            reconstructed = output.likelihood.mean.to(self.dtype)
-            sampled = self.vae.decode(prior_codes, labels).mean.to(self.dtype)
+            codes = draw(self.vae.prior(output.z[0]), len(x), self.generator).detach()
+            rebuilt = output.likelihood.mean.to(self.dtype)
+            sampled = self.vae.decode(codes, labels).mean.to(self.dtype)
 
-        loss = discriminate(self, self.loss, x, [reconstructed.detach(), sampled.detach()], labels)
+        real_logits = self.judge(x, labels)
+        fakes = [self.judge(fake.detach(), labels) for fake in (rebuilt, sampled)]
+        loss = mean_of(self.loss.discriminator(real_logits, logits) for logits in fakes)
         logs = {"discriminator": loss.detach().mean()}
-        loss, penalty = penalised(self, loss, x, sampled.detach(), labels)
-        self.descend("discriminator", loss, x)
+        loss, penalty = self.punished(loss, x, sampled.detach(), labels)
+        self.descend("discriminator", loss)
 
-        distance = feature_distance(self.features, x, reconstructed)
-        adversarial = generator_losses(self, self.loss, x, [reconstructed, sampled], labels)
+        distance = feature_distance(self.features, x, rebuilt)
+        real_seen = self.real_logits(x, labels)
+        fakes = [self.judge(fake, labels) for fake in (rebuilt, sampled)]
+        adversarial = mean_of(self.loss.generator(real_seen, logits) for logits in fakes)
         R = rate(output)
-        # Both players' gradients pass through one graph. The encoder moves first: the decoder's way back does not cross it.
-        self.descend("encoder", R + distance, x, keep_graph=True)
-        self.descend("decoder", self.gamma * distance + adversarial, x)
+        # Both players' gradients pass through one graph. The encoder moves first: the decoder's
+        # way back does not cross it.
+        self.descend("encoder", R + distance, keep_graph=True)
+        self.descend("decoder", self.gamma * distance + adversarial)
         self.average()
-        logs |= {name: term.detach().mean() for name, term in (("rate", R), ("distance", distance))}
-        return logs | penalty | {"generator": adversarial.detach().mean()}
+        terms = {"rate": R, "distance": distance, "generator": adversarial}
+        return logs | penalty | {name: term.detach().mean() for name, term in terms.items()}
 
     def features(self, x: Tensor) -> Tensor:
-        """D's last hidden layer, in full precision."""
+        """D's last hidden layer, (N, features), in full precision."""
         with self.autocast():
             return self.D.features(x).to(self.dtype)
+
+
+def mean_of(losses: Iterable[Tensor]) -> Tensor:
+    """The average of several losses (N,), example by example."""
+    return torch.stack(list(losses)).mean(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, ClassVar, Unpack, cast
 
 import torch
 from torch import Tensor
@@ -10,10 +10,9 @@ from torch import Tensor
 from gantut.losses.quantisation import codebook, commitment
 from gantut.models.code_priors import AutoregressiveCodes, CodePrior
 from gantut.models.vqvae import VQVAE
-from gantut.networks.shapes import check_shape
 from gantut.numerics import check_weight
 from gantut.processes import averaged
-from gantut.training.loop import Batch, Trainer
+from gantut.training.loop import Batch, Options, Trainer, evaluating
 
 
 class VQVAETrainer(Trainer):
@@ -33,26 +32,17 @@ class VQVAETrainer(Trainer):
         *,
         beta: float = 0.25,
         restart_every: int = 0,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "float32",
-        compile: bool = False,
+        **options: Unpack[Options],
     ) -> None:
         if restart_every < 0:
             raise ValueError(f"restart_every must be 0 or more steps, got {restart_every}")
-        super().__init__(
-            {"vqvae": vqvae}, seed=seed, device=device, precision=precision, compile=compile
-        )
+        super().__init__({"vqvae": vqvae}, averaged="vqvae", **options)
         self.vqvae = cast(VQVAE, self.networks["vqvae"])
         self.beta, self.restart_every = check_weight("beta", beta), restart_every
-        trained = [p for p in vqvae.parameters() if p.requires_grad]
-        self.optimizers = {"vqvae": torch.optim.Adam(trained, lr=lr, betas=betas, fused=True)}
+        self.classes, self.shape = vqvae.classes, vqvae.shape
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = self.unpack(batch, self.vqvae.classes)
-        check_shape(x, self.vqvae.shape, "examples")
+        x, labels = self.unpack(batch)
         with self.autocast():
             output = self.vqvae(x, labels)
         terms = {
@@ -60,9 +50,9 @@ class VQVAETrainer(Trainer):
             "codebook": codebook(output.h, output.e),
             "commitment": commitment(output.h, output.e),
         }
-        self.descend(
-            "vqvae", terms["distortion"] + terms["codebook"] + self.beta * terms["commitment"], x
-        )
+        loss = terms["distortion"] + terms["codebook"] + self.beta * terms["commitment"]
+        self.descend("vqvae", loss)
+        self.average()
         if self.restart_every and self.steps % self.restart_every == 0:
             self.vqvae.quantiser.restart(output.h, output.codes, self.generator)
         shares = averaged(
@@ -72,23 +62,24 @@ class VQVAETrainer(Trainer):
         return logs | {"perplexity": torch.special.entr(shares).sum().exp()}
 
     @torch.no_grad()
-    def sample(
+    def sample(  # type: ignore[override]
         self,
         n: int,
-        labels: Tensor | None = None,
+        labels: Tensor | int | None = None,
         *,
         prior: CodePrior | None = None,
         seed: int | None = None,
+        average: bool = True,
     ) -> Tensor:
         """``n`` decoded means (n, *shape) on the CPU, for codes drawn from ``prior``, uniform unless given.
 
         Where prior or decoder are conditional, missing labels run through all classes in turn.
         """
-        source = self.generator if seed is None else torch.Generator(self.device).manual_seed(seed)
         classes = self.vqvae.classes or (0 if prior is None else prior.classes)
-        if labels is None and classes:
-            labels = torch.arange(n, device=self.device) % classes
-        return self.vqvae.sample(n, labels, prior=prior, generator=source).cpu()
+        model: Any = self.model if average else self.trained
+        with evaluating(model):
+            asked = self.asked(n, labels, classes)
+            return model.sample(n, asked, prior=prior, generator=self.source(seed)).cpu()
 
 
 class CodePriorTrainer(Trainer):
@@ -100,25 +91,20 @@ class CodePriorTrainer(Trainer):
         ValueError: in a step: codes of another shape or range, or labels that are missing.
     """
 
+    defaults: ClassVar[Options] = {"lr": 2e-3, "betas": (0.9, 0.999), "ema": None}
+
     def __init__(
         self,
         prior: AutoregressiveCodes,
-        *,
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        precision: str = "float32",
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__({"prior": prior}, seed=seed, device=device, precision=precision)
+        super().__init__({"prior": prior}, averaged="prior", **options)
         self.prior = cast(AutoregressiveCodes, self.networks["prior"])
-        self.optimizers = {
-            "prior": torch.optim.Adam(prior.parameters(), lr=lr, betas=betas, fused=True)
-        }
+        self.classes, self.shape = prior.classes, prior.grid
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        x, labels = self.unpack(batch, self.prior.classes)
+        x, labels = self.unpack(batch)
         with self.autocast():
             log_prob = self.prior.log_prob(x.long(), labels)
-        self.descend("prior", -log_prob, x)
+        self.descend("prior", -log_prob)
         return {"code_nats": -log_prob.detach().mean()}
