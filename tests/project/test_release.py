@@ -100,3 +100,10 @@ def test_every_file_that_contributors_are_sent_to_is_there():
         r"`((?:tests|book|notebooks|\.ci|\.github)/[\w./-]+)`", read("CONTRIBUTING.md")
     ):
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_code_in_the_readme_runs(number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", read("README.md"), re.S)
+    exec(re.sub(r"steps=\d+", "steps=2", blocks[number]), {})
