@@ -1,6 +1,8 @@
-"""Write the one repository address (pyproject.toml, [project.urls]) everywhere else; `--check` only looks.
+"""Write the one repository address (pyproject.toml, [project.urls]) everywhere else; `--check` only
+looks.
 
-It stands in _config.yml, README.md, CITATION.cff, and in the setup cell of each chapter and assignment.
+It stands in _config.yml, README.md, CITATION.cff, and in the setup cell of each chapter and
+assignment.
 """
 
 from __future__ import annotations

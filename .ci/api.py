@@ -1,7 +1,7 @@
 """Write book/api.md, the reference, from the stubs of the library's rooms; `--check` only looks.
 
-What a room's `__init__.pyi` lists has an entry, under the module where it lives, with the types that it takes or
-returns. A module's order is its own.
+What a room's `__init__.pyi` lists has an entry, under the module where it lives, with the types
+that it takes or returns. A module's order is its own.
 """
 
 from __future__ import annotations

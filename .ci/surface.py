@@ -1,4 +1,6 @@
-"""The library's public names, and what code uses of them, read from its sources without running them."""
+"""The library's public names, and what code uses of them, read from its sources without running
+them.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,7 @@ def in_stub(stub: Path) -> dict[str, str]:
 
 
 def in_module(module: str, path: Path) -> dict[str, str]:
-    """Public name → itself, of a module that stands in for a room: its __all__, or what it defines."""
+    """Public name → itself, of a module that is a room: its __all__, or what it defines."""
     defined = []
     for node in parsed(path).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -97,7 +99,7 @@ def chain(node: ast.AST) -> str:
 
 
 def used(tree: ast.AST) -> set[str]:
-    """Where the things of the library live that this code names, by whatever way it imports them."""
+    """Where the things of the library live that this code names, however it imports them."""
     known = {"gantut": "gantut"}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gantut":

@@ -1,4 +1,6 @@
-"""Every bug of the zoo is rejected by the check that is named for it, for the right reason; the library passes every check."""
+"""Every bug of the zoo is rejected by the check that is named for it, for the right reason; the
+library passes every check.
+"""
 
 import re
 from pathlib import Path
@@ -55,7 +57,10 @@ def rejects(check, bug):
 
 
 def test_every_check_rejects_something():
-    """A check that no bug fails might be one that cannot fail. (A check may serve several subjects.)"""
+    """A check that no bug fails might be one that cannot fail.
+
+    (A check may serve several subjects.)
+    """
     named = {bug.check for bug in BUGS.values()}
     for subject, checks in CHECKS.items():
         for check in checks:

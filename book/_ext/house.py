@@ -46,7 +46,8 @@ def mend_page(app: Any, page: str, template: str, context: dict[str, Any], doctr
             seen.add(key)
             kept.append(script)
     context["script_files"] = kept
-    # docutils calls the references a list whose children are no items, which misleads a screen reader.
+    # docutils calls the references a list whose children are no items, which misleads a screen
+    # reader.
     context["body"] = context.get("body", "").replace(
         '<div role="list" class="citation-list">', '<div class="citation-list">'
     )
@@ -55,7 +56,8 @@ def mend_page(app: Any, page: str, template: str, context: dict[str, Any], doctr
 def cite(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     """Typeset a docstring's formulas, turn keys into citations, and say which chapters use it.
 
-    Stars as in (N, *shape) and bars as in |x| are kept from being markup. Examples stay as they are.
+    Stars as in (N, *shape) and bars as in |x| are kept from being markup. Examples stay as they
+    are.
     """
     done: list[str] = []
     for example, part in parted(lines):
@@ -87,7 +89,9 @@ def prose(text: str) -> str:
 
 
 def used_in(thing: Any) -> list[str]:
-    """A line that leads to the chapters whose code uses this function or class, and to the table of losses."""
+    """A line that leads to the chapters whose code uses this function or class, and to the table of
+    losses.
+    """
     key = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
     stems = chapters_that_use().get(key, [])
     links = ", ".join(f":doc:`{int(stem[:2])} </notebooks/{stem}>`" for stem in stems)
@@ -121,7 +125,9 @@ def tabulated() -> frozenset[str]:
 def with_the_chapters(
     app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """The reference and the contents are read anew when a chapter changed: they say which chapters use what, and their titles."""
+    """The reference and the contents are read anew when a chapter changed: they say which chapters
+    use what, and their titles.
+    """
     return (
         ["book/api", app.config.root_doc]
         if any(name.startswith("notebooks/") for name in added | changed | removed)
@@ -148,7 +154,7 @@ class IndexEntries(SphinxTransform):
                 node.parent.insert(node.parent.index(node), addnodes.index(entries=[entry]))
 
     def chinese(self, term: nodes.term) -> None:
-        """In ``Generator (生成器)`` the second word gets its own entry in the index, and its language."""
+        """In ``Generator (生成器)`` the second word gets an index entry and its language."""
         for entries in term.findall(addnodes.index):
             for word in re.findall(CHINESE, term.astext()):
                 entries["entries"].append(("single", word, term["ids"][0], "", "中文"))
@@ -164,7 +170,9 @@ class IndexEntries(SphinxTransform):
 
 
 def contents(app: Any, doctree: nodes.document) -> None:
-    """In the contents at the left a chapter has the number of its file, 4 · GAN losses, and the index is the last line."""
+    """In the contents at the left a chapter has the number of its file, 4 · GAN losses, and the
+    index is the last line.
+    """
     if app.env.docname != app.config.root_doc:
         return
     trees = list(doctree.findall(addnodes.toctree))
@@ -185,7 +193,7 @@ def numbered(name: str) -> str | None:
 
 
 class Search(search.SearchEnglish):
-    """English words, and every two neighbouring signs of a Chinese word, so that 对抗 finds 对抗损失."""
+    """English words, and each two neighbours in a Chinese word, so that 对抗 finds 对抗损失."""
 
     def split(self, input: str) -> list[str]:
         words = super().split(input)

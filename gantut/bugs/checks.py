@@ -1,6 +1,8 @@
-"""What must hold of each subject. A check takes an implementation, and raises ``Rejected`` with a sentence that names the mistake.
+"""What must hold of each subject. A check takes an implementation, and raises ``Rejected`` with a
+sentence that names the mistake.
 
-The checks of a subject run in order, from the general (shape) to the particular, so that the first failure says most.
+The checks of a subject run in order, from the general (shape) to the particular, so that the first
+failure says most.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ def sp(v: float) -> float:
     return max(v, 0.0) + math.log1p(math.exp(-abs(v)))
 
 
-# -- adversarial losses: (real_logits, fake_logits) -> (N,), minimised --------------------------------------------------------------------
+# -- adversarial losses: (real_logits, fake_logits) -> (N,), minimised -----------------------------
 
 REAL, FAKE = (2.0, 0.5, -1.0), (-1.5, 0.25, 0.7)
 FORMULAS: dict[str, Callable[[float, float], float]] = {
@@ -170,7 +172,9 @@ for _subject, _formula in FORMULAS.items():
 
 @check("minimax_discriminator")
 def the_optimum_is_the_density_ratio(loss: Any) -> None:
-    """On discrete p and q the loss is smallest at logit log p/q, where minus its average is −log 4 + 2·JSD."""
+    """On discrete p and q the loss is smallest at logit log p/q, where minus its average is −log 4
+    + 2·JSD.
+    """
     p, q = tensor(0.5, 0.3, 0.2), tensor(0.1, 0.3, 0.6)
     v = (p / q).log().requires_grad_()
     zero = torch.zeros(3, dtype=torch.float64)
@@ -179,7 +183,7 @@ def the_optimum_is_the_density_ratio(loss: Any) -> None:
     expect(gradient.abs().max() < 1e-9, "its optimum is not D* = p / (p + q)")
 
 
-# -- penalties: factory(coefficient) -> penalty(D, real, fake, generator=…) -> (N,) -------------------------------------------------------
+# -- penalties: factory(coefficient) -> penalty(D, real, fake, generator=…) -> (N,) ----------------
 
 N_PENALTY, D_PENALTY = 64, 5
 
@@ -255,7 +259,9 @@ def a_critic_of_slope_three_pays_lambda_times_four(factory: Any) -> None:
 
 @check("gradient_penalty")
 def every_pair_has_its_own_epsilon(factory: Any) -> None:
-    """On D(x) = ½‖x‖² between x = (1, 1) and (0, 0) the penalty tells where on the line each point lay."""
+    """On D(x) = ½‖x‖² between x = (1, 1) and (0, 0) the penalty tells where on the line each point
+    lay.
+    """
     real, fake = (
         torch.ones(N_PENALTY, 2, dtype=torch.float64),
         torch.zeros(N_PENALTY, 2, dtype=torch.float64),
@@ -321,7 +327,7 @@ def r1_of_a_quadratic_critic(factory: Any) -> None:
     )
 
 
-# -- the VAE ------------------------------------------------------------------------------------------------------------------------------
+# -- the VAE ---------------------------------------------------------------------------------------
 
 
 @check("rate")
@@ -562,7 +568,7 @@ def equal_posteriors_are_their_average(estimate: Any) -> None:
     )
 
 
-# -- vector quantisation ------------------------------------------------------------------------------------------------------------------
+# -- vector quantisation ---------------------------------------------------------------------------
 
 
 @check("vector_quantisation")
@@ -609,7 +615,7 @@ def the_value_is_the_code_and_the_slope_is_one(copy: Any) -> None:
     )
 
 
-# -- training -----------------------------------------------------------------------------------------------------------------------------
+# -- training --------------------------------------------------------------------------------------
 
 
 def _players() -> tuple[nn.Module, nn.Module]:
@@ -624,7 +630,9 @@ def _batch(k: int) -> tuple[Tensor, Tensor]:
 
 
 def _expected_step(G: nn.Module, D: nn.Module, real: Tensor, z: Tensor, lr: float) -> None:
-    """One alternating step of plain gradient descent on the non-saturating losses, without any ``.grad``."""
+    """One alternating step of plain gradient descent on the non-saturating losses, without any
+    ``.grad``.
+    """
 
     def descend(net: nn.Module, loss: Tensor) -> None:
         gradients = torch.autograd.grad(loss, list(net.parameters()))
@@ -639,7 +647,9 @@ def _expected_step(G: nn.Module, D: nn.Module, real: Tensor, z: Tensor, lr: floa
 
 @check("gan_step")
 def two_steps_are_those_by_hand(step: Any) -> None:
-    """(G, D, real, z, lr) -> None: D's step, then G's, plain gradient descent on the non-saturating losses."""
+    """(G, D, real, z, lr) -> None: D's step, then G's, plain gradient descent on the non-saturating
+    losses.
+    """
     G, D = _players()
     G_hand, D_hand = _players()
     for k in range(3):
@@ -668,7 +678,9 @@ def two_steps_are_those_by_hand(step: Any) -> None:
 
 @check("logit_pass")
 def real_and_fake_do_not_share_batch_statistics(logits: Any) -> None:
-    """(D, real, fake) -> (real_logits, fake_logits), where D has BatchNorm: each half normalised by itself."""
+    """(D, real, fake) -> (real_logits, fake_logits), where D has BatchNorm: each half normalised by
+    itself.
+    """
     D = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 1), nn.Flatten(0))
     real, fake = _batch(0)[0], _batch(1)[0] + 5
     found, expected = logits(D, real, fake), (D(real), D(fake))
@@ -680,7 +692,9 @@ def real_and_fake_do_not_share_batch_statistics(logits: Any) -> None:
 
 @check("ema")
 def parameters_follow_the_average(update: Any) -> None:
-    """(average, network, decay) -> None: in place, average ← decay · average + (1 − decay) · network"""
+    """(average, network, decay) -> None: in place, average ← decay · average + (1 − decay) ·
+    network
+    """
     average, network = nn.Linear(1, 1), nn.Linear(1, 1)
     with torch.no_grad():
         average.weight.fill_(1.0)
@@ -726,7 +740,7 @@ def the_modes_are_as_many_as_asked_for(modes: Any) -> None:
     )
 
 
-# -- conjugate directions and games -------------------------------------------------------------------------------------------------------
+# -- conjugate directions and games ----------------------------------------------------------------
 
 
 def _quadratic(n: int = 6) -> tuple[Tensor, Tensor]:
@@ -739,7 +753,9 @@ def _quadratic(n: int = 6) -> tuple[Tensor, Tensor]:
 
 @check("conjugate_gradient")
 def it_descends_from_the_first_step(minimise: Any) -> None:
-    """(A, b, steps) -> the iterates x_0 = 0, x_1, … of conjugate gradients on ½xᵀAx − bᵀx, gradients from autograd"""
+    """(A, b, steps) -> the iterates x_0 = 0, x_1, … of conjugate gradients on ½xᵀAx − bᵀx,
+    gradients from autograd
+    """
     A, b = _quadratic()
     values = [(0.5 * x @ A @ x - b @ x).item() for x in minimise(A, b, 6)]
     expect(len(values) == 7, f"6 steps give 7 iterates, and it returns {len(values)}")
@@ -777,7 +793,9 @@ def n_steps_solve_n_dimensions(minimise: Any) -> None:
 
 @check("consensus_field")
 def the_field_has_the_theory_s_eigenvalues(field: Any) -> None:
-    """(theta, psi, gamma) -> the descent directions (−v_θ, −v_ψ) of consensus optimisation on the bilinear game f = θψ, θ minimises"""
+    """(theta, psi, gamma) -> the descent directions (−v_θ, −v_ψ) of consensus optimisation on the
+    bilinear game f = θψ, θ minimises
+    """
     gamma = 0.5
     jacobian = torch.stack(
         [torch.stack(torch.autograd.functional.jacobian(lambda t, p, i=i: field(t, p, gamma)[i], (tensor(0.0)[0], tensor(0.0)[0])))
@@ -797,7 +815,7 @@ def the_field_has_the_theory_s_eigenvalues(field: Any) -> None:
     )
 
 
-# -- metrics ------------------------------------------------------------------------------------------------------------------------------
+# -- metrics ---------------------------------------------------------------------------------------
 
 
 @check("frechet_distance")

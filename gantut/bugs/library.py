@@ -71,7 +71,9 @@ def _gaussian(mean: Tensor, x: Tensor, sigma: float) -> Tensor:
 
 
 def _negative_elbo(D: Tensor, R: Tensor, beta: float) -> Tensor:
-    """The library's loss on an output that has these distortions and rates: KL(N(μ, 1) ‖ N(0, 1)) = μ²/2, and −log p chosen to be D."""
+    """The library's loss on an output that has these distortions and rates: KL(N(μ, 1) ‖ N(0, 1)) =
+    μ²/2, and −log p chosen to be D.
+    """
 
     class Fixed(torch.distributions.Distribution):
         def log_prob(self, value: Tensor) -> Tensor:
@@ -135,7 +137,9 @@ def _conjugate_gradient(A: Tensor, b: Tensor, steps: int) -> list[Tensor]:
 
 
 def _consensus_field(theta: Tensor, psi: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    """One step of length 1 of consensus optimisation, read off as a field; linear, so a Jacobian by autograd has to pass through it."""
+    """One step of length 1 of consensus optimisation, read off as a field; linear, so a Jacobian by
+    autograd has to pass through it.
+    """
     weights = torch.eye(2, dtype=torch.float64)
     columns = []
     for start in weights:

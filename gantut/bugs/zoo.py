@@ -1,8 +1,10 @@
-"""The faulty versions. Each is written here from the description of a mistake that was really made, and fails one named check.
+"""The faulty versions. Each is written here from the description of a mistake that was really made,
+and fails one named check.
 
-``BUGS`` maps a name to the subject, the faulty code, the story in a line, where the mistake was met, and the check that must reject it.
-Sources in words name a kind of place and no person; keys in brackets are those of the book's references; "claim n" is one of those of
-the article this book grew from.
+``BUGS`` maps a name to the subject, the faulty code, the story in a line, where the mistake was
+met, and the check that must reject it. Sources in words name a kind of place and no person; keys in
+brackets are those of the book's references; "claim n" is one of those of the article this book grew
+from.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from torch import Tensor, nn
 
 
 class Bug(NamedTuple):
-    """``faulty`` stands where ``subject`` is wanted; ``check`` is the name of the check that rejects it."""
+    """``faulty`` stands where ``subject`` is wanted; ``check`` is the name of the check that
+    rejects it.
+    """
 
     subject: str
     faulty: Any
@@ -45,12 +49,14 @@ def sp(v: Tensor) -> Tensor:
     return F.softplus(v)
 
 
-# -- adversarial losses -------------------------------------------------------------------------------------------------------------------
+# -- adversarial losses ----------------------------------------------------------------------------
 
 
 @bug("minimax_generator", "the_value_is_the_formula", source="the article, claim 3")
 def generator_with_the_real_term(real, fake):
-    """The generator's formula drags −log D(x) along: constant in G, so the gradient is right and the number is not."""
+    """The generator's formula drags −log D(x) along: constant in G, so the gradient is right and
+    the number is not.
+    """
     return sp(-real) - sp(fake)
 
 
@@ -92,20 +98,26 @@ def rewarded_for_being_caught(real, fake):
 
 @bug("non_saturating_generator", "one_number_per_example", source="most tutorials")
 def mean_inside_the_loss(real, fake):
-    """Takes the mean inside: weights per example, masks and honest statistics are no longer possible."""
+    """Takes the mean inside: weights per example, masks and honest statistics are no longer
+    possible.
+    """
     return sp(-fake).mean()
 
 
 @bug("minimax_discriminator", "one_number_per_example", source="a forum's most asked question")
 def logits_with_a_spare_dimension(real, fake):
-    """Logits of shape (N, 1) against targets of shape (N,): broadcasting compares every example with every target."""
+    """Logits of shape (N, 1) against targets of shape (N,): broadcasting compares every example
+    with every target.
+    """
     v = real[:, None]
     return v.clamp(min=0) - v * torch.ones_like(real) + torch.log1p(torch.exp(-v.abs())) + sp(fake)
 
 
 @bug("minimax_discriminator", "one_number_per_example", source="the article, claim 13")
 def a_bool_for_a_target(real, fake):
-    """BCELoss(D(x), True): a target must be a float tensor shaped like the output, and this raises a TypeError."""
+    """BCELoss(D(x), True): a target must be a float tensor shaped like the output, and this raises
+    a TypeError.
+    """
     loss = nn.BCELoss(reduction="none")
     return loss(torch.sigmoid(real), True) + loss(torch.sigmoid(fake), False)
 
@@ -147,7 +159,9 @@ def discriminator_without_fakes(real, fake):
     source="labels 1 for fake in one file and for real in the other",
 )
 def labels_swapped(real, fake):
-    """Real labelled 0 and fake labelled 1: the discriminator works, and the generator's loss then pushes the wrong way."""
+    """Real labelled 0 and fake labelled 1: the discriminator works, and the generator's loss then
+    pushes the wrong way.
+    """
     return sp(real) + sp(-fake)
 
 
@@ -163,7 +177,9 @@ def hinge_with_swapped_arguments(real, fake):
 
 @bug("hinge_generator", "the_value_is_the_formula", source="hinge applied to the generator as well")
 def hinged_generator(real, fake):
-    """max(0, 1 − D(G(z))): beyond the margin the generator stops learning; the hinge game's generator has no hinge."""
+    """max(0, 1 − D(G(z))): beyond the margin the generator stops learning; the hinge game's
+    generator has no hinge.
+    """
     return F.relu(1 - fake)
 
 
@@ -203,7 +219,9 @@ def critic_that_maximises(real, fake):
     source="an LSGAN on a network that ends in a sigmoid",
 )
 def least_squares_on_probabilities(real, fake):
-    """Squares of probabilities: the slope that least squares was invented for is flattened by the sigmoid."""
+    """Squares of probabilities: the slope that least squares was invented for is flattened by the
+    sigmoid.
+    """
     return 0.5 * (torch.sigmoid(real) - 1).square() + 0.5 * torch.sigmoid(fake).square()
 
 
@@ -223,7 +241,9 @@ def least_squares_generator_aims_at_fake(real, fake):
     source="a well-known GAN repository",
 )
 def smoothing_forgets_the_other_half(real, fake):
-    """0.9 · (−log D(x)) without 0.1 · (−log(1 − D(x))): a rescaled loss, whose best D at p = q is 0.474 and not 0.45."""
+    """0.9 · (−log D(x)) without 0.1 · (−log(1 − D(x))): a rescaled loss, whose best D at p = q is
+    0.474 and not 0.45.
+    """
     return 0.9 * sp(-real) + sp(fake)
 
 
@@ -233,7 +253,9 @@ def smoothing_forgets_the_other_half(real, fake):
     source="one-sided smoothing on the wrong side",
 )
 def smoothing_the_fakes(real, fake):
-    """The fake target is lifted to 0.1: far from all data the best D is 0.1, which holds bad samples where they are. [salimans2016]"""
+    """The fake target is lifted to 0.1: far from all data the best D is 0.1, which holds bad
+    samples where they are. [salimans2016]
+    """
     return sp(-real) + 0.9 * sp(fake) + 0.1 * sp(-fake)
 
 
@@ -253,7 +275,9 @@ def relativistic_with_swapped_arguments(real, fake):
     source="the non-relativistic generator kept for a relativistic critic",
 )
 def relativistic_generator_without_real(real, fake):
-    """−log D(G(z)) against a critic that only knows differences: the level it refers to can drift anywhere."""
+    """−log D(G(z)) against a critic that only knows differences: the level it refers to can drift
+    anywhere.
+    """
     return sp(-fake)
 
 
@@ -267,7 +291,7 @@ def kl_conjugate_without_its_one(real, fake):
     return torch.exp(fake) - real
 
 
-# -- penalties ----------------------------------------------------------------------------------------------------------------------------
+# -- penalties -------------------------------------------------------------------------------------
 
 
 def _slope(D: Any, x: Tensor, **options: Any) -> Tensor:
@@ -298,7 +322,9 @@ def norm_over_the_batch(weight):
 
 @bug("gradient_penalty", "every_pair_has_its_own_epsilon", source="several WGAN-GP repositories")
 def one_epsilon_for_all(weight):
-    """One ε for the batch: all pairs are mixed alike, and most of the line between them is seen too rarely."""
+    """One ε for the batch: all pairs are mixed alike, and most of the line between them is seen too
+    rarely.
+    """
 
     def penalty(D, real, fake, *, generator=None):
         x = _between(real, fake, generator, (1, 1))
@@ -324,7 +350,9 @@ def an_epsilon_for_every_value(weight):
 
 @bug("gradient_penalty", "the_penalty_reaches_the_weights", source="create_graph left out")
 def penalty_without_a_graph(weight):
-    """The slope is taken without create_graph: a constant is added to the loss, and nothing is penalised."""
+    """The slope is taken without create_graph: a constant is added to the loss, and nothing is
+    penalised.
+    """
 
     def penalty(D, real, fake, *, generator=None):
         gradient = _slope(D, _between(real, fake, generator), create_graph=False)
@@ -365,7 +393,9 @@ def root_without_a_safe_derivative(weight):
     source="fakes not detached before they are mixed",
 )
 def penalty_that_trains_the_generator(weight):
-    """The mixed points are still attached to the fakes: the penalty's gradient also moves the generator."""
+    """The mixed points are still attached to the fakes: the penalty's gradient also moves the
+    generator.
+    """
 
     def penalty(D, real, fake, *, generator=None):
         x = _between(real, fake, generator)
@@ -414,7 +444,9 @@ def r1_averaged_over_pixels(gamma):
 
 @bug("r1", "r1_of_a_quadratic_critic", source="grad of D(x).mean()")
 def r1_of_the_mean_logit(gamma):
-    """The slope of the batch's mean logit is 1/N of each example's: the penalty is N² times too weak."""
+    """The slope of the batch's mean logit is 1/N of each example's: the penalty is N² times too
+    weak.
+    """
 
     def penalty(D, real, fake, *, generator=None):
         x = real.detach().requires_grad_(True)
@@ -424,12 +456,14 @@ def r1_of_the_mean_logit(gamma):
     return penalty
 
 
-# -- the VAE ------------------------------------------------------------------------------------------------------------------------------
+# -- the VAE ---------------------------------------------------------------------------------------
 
 
 @bug("rate", "the_rate_is_never_negative", source="several tutorials")
 def rate_with_the_wrong_sign(mean, log_variance):
-    """½ Σ (1 + log σ² − μ² − σ²) added to the loss: it is −KL, and minimising it blows the codes up."""
+    """½ Σ (1 + log σ² − μ² − σ²) added to the loss: it is −KL, and minimising it blows the codes
+    up.
+    """
     return 0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)
 
 
@@ -553,7 +587,9 @@ def cross_entropy_summed_over_the_batch(logits, x):
     source="log(p + 1e-8) on a sigmoid",
 )
 def distortion_with_an_epsilon(logits, x):
-    """Probabilities and a small constant: a sure mistake costs 18.4 nats at the most, with no slope."""
+    """Probabilities and a small constant: a sure mistake costs 18.4 nats at the most, with no
+    slope.
+    """
     p = torch.sigmoid(logits)
     return -(x * (p + 1e-8).log() + (1 - x) * (1 - p + 1e-8).log()).flatten(1).sum(1)
 
@@ -594,8 +630,8 @@ def learned_sigma_without_its_price(mean, x, sigma):
 
 @bug("negative_elbo", "the_loss_is_distortion_plus_rate", source="the article, claim 6")
 def the_bound_minimised(distortion, rate, beta):
-    """−distortion − β · rate handed to a minimiser: it makes the reconstruction as bad as it can. Claim 9 of the article says so in
-    words.
+    """−distortion − β · rate handed to a minimiser: it makes the reconstruction as bad as it can.
+    Claim 9 of the article says so in words.
     """
     return -distortion - beta * rate
 
@@ -656,7 +692,9 @@ def the_batch_taken_for_the_data(pairs, dataset_size):
     source="minibatch-weighted sampling at full batch; [chen2018]",
 )
 def divided_by_batch_and_data(pairs, dataset_size):
-    """log Σ_j q(z|x_j) − log(M · D): smaller than the average by a factor D, however similar the posteriors are."""
+    """log Σ_j q(z|x_j) − log(M · D): smaller than the average by a factor D, however similar the
+    posteriors are.
+    """
     return pairs.logsumexp(1) - math.log(len(pairs) * dataset_size)
 
 
@@ -666,7 +704,10 @@ def divided_by_batch_and_data(pairs, dataset_size):
     source="a VQ-VAE repository",
 )
 def beta_on_the_codebook_term(h, e, beta):
-    """β on ‖sg(h) − e‖² instead of ‖h − sg(e)‖²: the codes crawl and the encoder is pinned. [oord2017]"""
+    """β on ‖sg(h) − e‖² instead of ‖h − sg(e)‖²: the codes crawl and the encoder is pinned.
+
+    [oord2017]
+    """
     return beta * (h.detach() - e).square().sum(1) + (h - e.detach()).square().sum(1)
 
 
@@ -700,7 +741,7 @@ def straight_through_the_wrong_way(h, e):
     return e + (h - e).detach()
 
 
-# -- training -----------------------------------------------------------------------------------------------------------------------------
+# -- training --------------------------------------------------------------------------------------
 
 
 def _descend(net: nn.Module, lr: float) -> None:
@@ -756,7 +797,9 @@ def batch_statistics_mixed(D, real, fake):
 
 @bug("ema", "buffers_come_along", source="several EMA helpers")
 def average_without_buffers(average, network, decay):
-    """Parameters only: BatchNorm's running statistics stay at 0 and 1, and the average draws garbage."""
+    """Parameters only: BatchNorm's running statistics stay at 0 and 1, and the average draws
+    garbage.
+    """
     with torch.no_grad():
         for a, p in zip(average.parameters(), network.parameters(), strict=True):
             a.lerp_(p, 1 - decay)
@@ -778,13 +821,15 @@ def a_ring_with_its_seam(count, radius):
     return radius * torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
-# -- conjugate directions and games -------------------------------------------------------------------------------------------------------
+# -- conjugate directions and games ----------------------------------------------------------------
 
 
 def _minimise(
     A: Tensor, b: Tensor, steps: int, *, alias: bool = False, first: float = -1.0, keep: float = 1.0
 ) -> list[Tensor]:
-    """Fletcher–Reeves on ½xᵀAx − bᵀx, and switches for what can go wrong: right where they stand as they are."""
+    """Fletcher–Reeves on ½xᵀAx − bᵀx, and switches for what can go wrong: right where they stand as
+    they are.
+    """
     x = torch.zeros_like(b).requires_grad_()
     x.grad = torch.zeros_like(b)
     iterates, direction, before = [x.detach().clone()], None, None
@@ -797,7 +842,8 @@ def _minimise(
         else:
             direction = -g + (g @ g) / (before @ before) * keep * direction
         with torch.no_grad():
-            # The length of the exact line search along a direction of descent; uphill it is taken all the same.
+            # The length of the exact line search along a direction of descent; uphill it is taken
+            # all the same.
             x += (g @ direction).abs() / (direction @ A @ direction) * direction
         before = g
         iterates.append(x.detach().clone())
@@ -836,7 +882,7 @@ def consensus_twice_too_strong(theta, psi, gamma):
     return -psi - 2 * gamma * theta, theta - 2 * gamma * psi
 
 
-# -- metrics ------------------------------------------------------------------------------------------------------------------------------
+# -- metrics ---------------------------------------------------------------------------------------
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

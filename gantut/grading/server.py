@@ -1,4 +1,5 @@
-"""A process that has PyTorch and the library loaded, holds no tests, and forks once for each submission.
+"""A process that has PyTorch and the library loaded, holds no tests, and forks once for each
+submission.
 
 `run` starts it as `python -m gantut.grading.server FD`, where FD is a socket.
 """
@@ -24,7 +25,8 @@ POLL, KILL = 0.02, b"\0"
 
 
 def load_the_library() -> None:
-    """Import every module that a submission may use, and put into each room what it would load lazily.
+    """Import every module that a submission may use, and put into each room what it would load
+    lazily.
 
     So a fork spends no time on imports, and the guard's snapshot knows each name of each room.
     """

@@ -1,4 +1,6 @@
-"""What the tests of the assignments share: masters, builds, notebooks with changes, and one call of the grader."""
+"""What the tests of the assignments share: masters, builds, notebooks with changes, and one call of
+the grader.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Grading is proven: right answers get all points, wrong ones lose those of their question, and mischief gets none."""
+"""Grading is proven: right answers get all points, wrong ones lose those of their question, and
+mischief gets none.
+"""
 
 import csv
 import itertools
@@ -186,12 +188,14 @@ def table(out):
     return csv.DictReader((out / "scores.csv").read_text(encoding="utf-8").splitlines())
 
 
-# -- a class ------------------------------------------------------------------------------------------------------------------------------
+# -- a class ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_a_class_in_one_command(tmp_path):
-    """Files and folders, what is no notebook, an interruption, a second call, a changed submission, hidden tests kept hidden."""
+    """Files and folders, what is no notebook, an interruption, a second call, a changed submission,
+    hidden tests kept hidden.
+    """
     built, folder, out = kit.built("A1"), tmp_path / "class", tmp_path / "grades"
     store(built.solution, folder / "ada.ipynb")
     store(built.student, folder / "grace" / "my answer.ipynb")
@@ -266,7 +270,7 @@ def test_what_is_asked_wrongly_is_said(tmp_path):
         assert not (tmp_path / "grades").exists()
 
 
-# -- isolation ----------------------------------------------------------------------------------------------------------------------------
+# -- isolation -------------------------------------------------------------------------------------
 
 PROBE = """
 import os, sys, tempfile

@@ -1,4 +1,6 @@
-"""The masters keep the pattern of an assignment: a teacher can rely on points, times, tests, rubrics and wrong answers being there."""
+"""The masters keep the pattern of an assignment: a teacher can rely on points, times, tests,
+rubrics and wrong answers being there.
+"""
 
 import ast
 import re
@@ -102,7 +104,9 @@ def test_enough_wrong_answers_are_declared(name):
 
 @pytest.mark.parametrize("name", kit.MASTERS)
 def test_a_canary_stands_alone(name):
-    """The first wrong answer to a question runs among each student's own: it must not call or change them."""
+    """The first wrong answer to a question runs among each student's own: it must not call or
+    change them.
+    """
     master = nbformat.read(kit.MASTERS[name], as_version=4)
     answers = set().union(
         *(bundle.names(source)[0] for source in kit.solution_cells(master).values())

@@ -175,7 +175,10 @@ def peak_memory(name: str, side: str) -> float:
 
 
 def own_peak() -> float:
-    """MB. On Linux a child's ru_maxrss starts from its parent's, so the kernel's account is read."""
+    """MB.
+
+    On Linux a child's ru_maxrss starts from its parent's, so the kernel's account is read.
+    """
     if CHOSEN.device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 2**20
     status = Path("/proc/self/status")
@@ -191,8 +194,9 @@ def start_up() -> dict[str, float]:
     found = {}
     for module in ("torch", "torchvision", "gantut.training"):
         script = (
-            f"import time; a = time.perf_counter(); import {module}, torch; b = time.perf_counter(); "
-            "torch.optim.Adam([torch.zeros(1, requires_grad=True)]); print(b - a, time.perf_counter() - b)"
+            f"import time; clock = time.perf_counter; a = clock(); import {module}, torch; "
+            "b = clock(); torch.optim.Adam([torch.zeros(1, requires_grad=True)]); "
+            "print(b - a, clock() - b)"
         )
         said = subprocess.run(
             [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -233,8 +237,8 @@ def measure(name: str, length: float, rounds: int, memory: bool) -> dict[str, An
 
 
 HEAD = (
-    "| trainer | peer | plain | peer's | ours | ceiling | share of ceiling | over plain | over peer "
-    "| EMA+bar+history | peak MB: plain, ours |"
+    "| trainer | peer | plain | peer's | ours | ceiling | share of ceiling | over plain "
+    "| over peer | EMA+bar+history | peak MB: plain, ours |"
 )
 
 

@@ -1,4 +1,6 @@
-"""Docstrings on their way to the reference: formulas are typeset, and chapters that use them linked."""
+"""Docstrings on their way to the reference: formulas are typeset, and chapters that use them
+linked.
+"""
 
 import ast
 import inspect

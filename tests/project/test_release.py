@@ -63,7 +63,7 @@ def test_conda_installs_what_the_project_declares():
 
 
 def test_binder_installs_the_core_without_cuda():
-    """PyTorch comes from conda-forge, built for the CPU; pip finds it there and fetches no other."""
+    """PyTorch comes from conda-forge, built for the CPU; pip finds it and fetches no other."""
     pip, rest = pip_lines(".binder/environment.yml")
     named = {r.name: str(r.specifier) for r in map(Requirement, [*pip, *rest])}
     for needed in CORE:

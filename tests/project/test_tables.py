@@ -64,7 +64,9 @@ WANTED["vae"] = {
 
 
 def faults(data):
-    """What is missing or unknown, sources that are not in the list of references, tests that are not there."""
+    """What is missing or unknown, sources that are not in the list of references, tests that are
+    not there.
+    """
     keys = set(
         re.findall(
             r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"), re.M

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# A path begins where no word, dot or variable ends; addresses of web pages have such an end before each slash.
+# A path begins where no word, dot or variable ends; addresses of web pages have such an end before
+# each slash.
 START = r"(?<![\w.~)}\]*-])"
 PATTERNS = {
     "a path of a machine": rf"{START}/(?:work|root|farm|opt/pypi)\b|{START}/(?:home|Users)/\w+",
