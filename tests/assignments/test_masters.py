@@ -128,7 +128,7 @@ CASES = [
     ("does not say 'You need'", lambda cells: edit(cells, "You need", "Bring")),
     ("that there are 34 points", lambda cells: edit(cells, "**34 points", "**35 points")),
     ("takes 315 minutes", lambda cells: edit(cells, "5 points, 30 minutes", "5 points, 150 minutes")),
-    ("not the setup cell", lambda cells: edit(cells, "# In Colab", "# At home")),
+    ("not the setup cell", lambda cells: edit(cells, "as in Colab", "as at home")),
     ("does not begin with A1-", lambda cells: cells[5].update(id="x")),
     ("does not add up to 2", lambda cells: edit(cells, "- 1 point: D is", "- 2 points: D is")),
     ("q6 has no solution cell", lambda cells: retag(cells, "solution-q6", "solution-q60")),

@@ -70,13 +70,12 @@ def named(tree):
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "gantut":
+            for alias in node.names:
+                name = surface.public().get(f"gantut.{alias.name}", f"gantut.{alias.name}")
+                yield name if room(name) in ORDER else "gantut"
         elif isinstance(node, ast.ImportFrom):
-            if node.module == "gantut":
-                names = surface.public()
-                for alias in node.names:
-                    yield names.get(f"gantut.{alias.name}", f"gantut.{alias.name}")
-            else:
-                yield node.module or ""
+            yield node.module or ""
 
 
 def test_every_room_has_a_floor():
