@@ -10,6 +10,7 @@ import ast
 import sys
 
 import surface
+import tables
 from pages import settle
 
 PAGE = surface.ROOT / "book" / "api.md"
@@ -65,12 +66,20 @@ def types() -> set[str]:
     return found
 
 
+def tabulated() -> set[str]:
+    """What the table of losses leads to."""
+    rows = tables.tomllib.loads(tables.DATA.read_text(encoding="utf-8"))
+    return {tables.reference(family, n) for family, table in rows.items() for n in table["rows"]}
+
+
 def entries(room: str, known: set[str]) -> str:
     """The directives of one room: one for each module that holds something public."""
     alone = surface.modules().get(f"gantut.{room}")
     homes = {home for home in surface.public().values() if home.startswith(f"gantut.{room}.")}
     if alone is not None and alone.name != "__init__.py":
         homes |= set(surface.in_module(f"gantut.{room}", alone))
+    homes |= {home for home in tabulated() if home.rpartition(".")[0] in surface.modules()}
+    homes = {home for home in homes if home.startswith(f"gantut.{room}.")}
     parts = []
     for module in sorted({home.rpartition(".")[0] for home in homes}):
         names = [n for n in defined(module) if f"{module}.{n}" in homes or n in known]
