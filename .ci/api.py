@@ -74,12 +74,11 @@ def tabulated() -> set[str]:
 
 def entries(room: str, known: set[str]) -> str:
     """The directives of one room: one for each module that holds something public."""
-    alone = surface.modules().get(f"gantut.{room}")
-    homes = {home for home in surface.public().values() if home.startswith(f"gantut.{room}.")}
-    if alone is not None and alone.name != "__init__.py":
-        homes |= set(surface.in_module(f"gantut.{room}", alone))
-    homes |= {home for home in tabulated() if home.rpartition(".")[0] in surface.modules()}
-    homes = {home for home in homes if home.startswith(f"gantut.{room}.")}
+    files = {m: f for m, f in surface.modules().items() if f.name != "__init__.py"}
+    homes = set(surface.public().values()) | tabulated()
+    if f"gantut.{room}" in files:
+        homes |= set(surface.in_module(f"gantut.{room}", files[f"gantut.{room}"]))
+    homes = {h for h in homes if h.startswith(f"gantut.{room}.") and h.rpartition(".")[0] in files}
     parts = []
     for module in sorted({home.rpartition(".")[0] for home in homes}):
         names = [n for n in defined(module) if f"{module}.{n}" in homes or n in known]
