@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from pages import settle
 
-import gantut.losses
-from gantut import metrics, networks
-from gantut.losses import LOSSES, AdversarialLoss, f_gan, gan as adversarial
-from gantut.models import likelihoods, priors
+from gantut import losses, metrics, networks, training
+from gantut.losses import LOSSES, PENALTIES, AdversarialLoss, f_gan
+from gantut.models import priors
+from gantut.models.likelihoods import LIKELIHOODS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, DATA = ROOT / "book" / "losses.md", ROOT / "book" / "losses.toml"
@@ -28,10 +28,12 @@ html_theme.sidebar_secondary.remove: true
 
 # Every loss in one place
 
-Each row is a function of the library with its formula, what it measures, when to use it, where it comes from, and the test that holds it
-to an exact value. Every loss is one number per example, of shape `(N,)`, in nats unless it says otherwise, and is minimised.
-Discriminators give logits. The symbols are those of {doc}`notation`; $\\operatorname{sp}$ is the softplus, a bar is the mean over the
-batch, and $\\operatorname{sg}$ lets no gradient pass. Each name leads to the {doc}`api`. On a narrow screen the tables scroll sideways.
+Each row is a function of the library with its formula, what it measures, when to use it, where it
+comes from, and the test that holds it to an exact value. Every loss is one number per example, of
+shape `(N,)`, in nats unless it says otherwise, and is minimised. Discriminators give logits. The
+symbols are those of {doc}`notation`; $\\operatorname{sp}$ is the softplus, a bar is the mean over
+the batch, and $\\operatorname{sg}$ lets no gradient pass. Each name leads to the {doc}`api`. On a
+narrow screen the tables scroll sideways.
 
 ```{contents}
 :local:
@@ -74,7 +76,9 @@ def verdict(values: list[float]) -> str:
 
 
 def slope_cell(name: str) -> str:
-    """The verdict and the numbers; for a game of an f-divergence both sides that a generator may take."""
+    """The verdict and the numbers; for a game of an f-divergence both sides that a generator may
+    take.
+    """
     sides = {"": LOSSES[name]}
     if name.startswith("f_"):
         sides = {
@@ -91,26 +95,20 @@ def slope_cell(name: str) -> str:
 def reference(family: str, name: str) -> str:
     """Where the API reference describes a row."""
     if family == "adversarial":
-        # A pair of functions by its first one that bears the name; else the factory whose name is the longest beginning.
-        stems = [name] if not name.startswith("f_") else ["f_gan"]
-        while "_" in stems[-1]:
-            stems.append(stems[-1].rpartition("_")[0])
-        wanted = [f"{name}_generator", f"{name}_discriminator", *stems]
-        chosen = next(w for w in wanted if hasattr(adversarial, w))
-        return f"gantut.losses.gan.{chosen}"
+        # The functions of a pair, or the factory that made them; the first that bears the name.
+        made = [player.__qualname__.split(".")[0] for player in LOSSES[name][:2]]
+        bearing = [one for one in made if one.startswith(name.split("_")[0])]
+        return f"gantut.losses.gan.{(bearing or made)[0]}"
     if family == "penalties":
-        return f"gantut.losses.penalties.{name.removesuffix('_one_sided')}"
-    if family == "schedules":
-        return f"gantut.losses.schedules.{name}"
+        factory = PENALTIES[name]
+        return f"gantut.losses.penalties.{getattr(factory, 'func', factory).__name__}"
     if family == "likelihoods":
-        return f"gantut.models.likelihoods.{type(likelihoods.LIKELIHOODS[name]()).__name__}"
+        return f"gantut.models.likelihoods.{type(LIKELIHOODS[name]()).__name__}"
     if name == "normalise_spectrally":
-        return "gantut.networks.MLPDiscriminator"
-    if hasattr(networks, name):
-        return f"gantut.networks.{name}"
-    rooms = (gantut.losses, priors, metrics)
-    thing = next(getattr(room, name) for room in rooms if hasattr(room, name))
-    return f"{thing.__module__}.{name}"
+        return f"{networks.MLPDiscriminator.__module__}.MLPDiscriminator"
+    rooms = (losses, training, priors, metrics, networks)
+    found = [getattr(room, name).__module__ for room in rooms if hasattr(room, name)]
+    return f"{found[0]}.{name}"
 
 
 def row(family: str, name: str, entry: dict[str, str]) -> str:

@@ -30,8 +30,7 @@ def test_the_named_check_rejects_the_bug(name):
         run_checks(bug.subject, bug.faulty)
 
 
-def test_the_zoo_is_large_and_told():
-    assert len(BUGS) >= 35
+def test_every_bug_is_told():
     keys = set(
         re.findall(
             r"^@\w+\{(\w+),",

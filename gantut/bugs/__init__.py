@@ -1,4 +1,5 @@
 """The bug zoo: famous mistakes as small faulty functions, and the checks that reject them.
+
 Installed as ``gantut.bugs``.
 
 A *subject* is one small thing that can be got right or wrong: a loss, a penalty, a draw, a training

@@ -1,5 +1,6 @@
-"""What must hold of each subject. A check takes an implementation, and raises ``Rejected`` with a
-sentence that names the mistake.
+"""What must hold of each subject.
+
+A check takes an implementation, and raises ``Rejected`` with a sentence that names the mistake.
 
 The checks of a subject run in order, from the general (shape) to the particular, so that the first
 failure says most.
@@ -53,7 +54,7 @@ def run_checks(subject: str, implementation: Any) -> None:
 
 
 def first_failure(subject: str, implementation: Any) -> tuple[str, str] | None:
-    """Name and message of the first check that rejects the implementation, or None when all pass."""
+    """Name and message of the first check that rejects the implementation, or None."""
     if subject not in CHECKS:
         raise ValueError(f"unknown subject {subject!r}; known: {', '.join(CHECKS)}")
     with torch.random.fork_rng(devices=[]):  # the checks may draw, and leave no trace of it
@@ -94,7 +95,7 @@ def sp(v: float) -> float:
     return max(v, 0.0) + math.log1p(math.exp(-abs(v)))
 
 
-# -- adversarial losses: (real_logits, fake_logits) -> (N,), minimised -----------------------------
+# -- adversarial losses: (real_logits, fake_logits) -> (N,), minimised
 
 REAL, FAKE = (2.0, 0.5, -1.0), (-1.5, 0.25, 0.7)
 FORMULAS: dict[str, Callable[[float, float], float]] = {
@@ -121,7 +122,8 @@ def _adversarial(subject: str, formula: Callable[[float, float], float]) -> None
         value = loss(tensor(*REAL), tensor(*FAKE))
         expect(
             value.shape == (3,),
-            f"for 3 real and 3 fake logits it returns shape {tuple(value.shape)}; a loss is one number per example, (3,): no mean inside, "
+            f"for 3 real and 3 fake logits it returns shape {tuple(value.shape)}; a loss is one "
+            "number per example, (3,): no mean inside, "
             "and no broadcasting of (N, 1) against (N,)",
         )
 
@@ -132,7 +134,8 @@ def _adversarial(subject: str, formula: Callable[[float, float], float]) -> None
         direction = "up" if wanted < 0 else "down"
         expect(
             found * wanted > 0,
-            f"its slope in a fake logit is {found:.3g}: it does not push fake logits {direction}, as this player must",
+            f"its slope in a fake logit is {found:.3g}: it does not push fake logits {direction}, "
+            "as this player must",
         )
 
     def the_value_is_the_formula(loss: Any) -> None:
@@ -154,7 +157,8 @@ def _adversarial(subject: str, formula: Callable[[float, float], float]) -> None
             found = slope(lambda v: loss(tensor(25.0), v), at)
             expect(
                 math.isfinite(found) and abs(found - wanted) < 1e-3 * max(1, abs(wanted)),
-                f"at a fake logit of {at:g} its slope is {found:.3g} where the formula has {wanted:.3g}: work with logits and softplus",
+                f"at a fake logit of {at:g} its slope is {found:.3g} where the formula has "
+                f"{wanted:.3g}: work with logits and softplus",
             )
 
     for function in (
@@ -183,7 +187,7 @@ def the_optimum_is_the_density_ratio(loss: Any) -> None:
     expect(gradient.abs().max() < 1e-9, "its optimum is not D* = p / (p + q)")
 
 
-# -- penalties: factory(coefficient) -> penalty(D, real, fake, generator=…) -> (N,) ----------------
+# -- penalties: factory(coefficient) -> penalty(D, real, fake, generator=…) -> (N,)
 
 N_PENALTY, D_PENALTY = 64, 5
 
@@ -209,7 +213,8 @@ def one_penalty_per_example(factory: Any) -> None:
     value = factory(1.0)(_linear(1.0)[1], *_clouds())
     expect(
         value.shape == (N_PENALTY,),
-        f"it returns shape {tuple(value.shape)}; a penalty is one number per example, ({N_PENALTY},)",
+        f"it returns shape {tuple(value.shape)}; a penalty is one number per example, "
+        f"({N_PENALTY},)",
     )
 
 
@@ -243,7 +248,8 @@ def a_critic_of_slope_one_pays_nothing(factory: Any) -> None:
     value = factory(10.0)(_linear(1.0)[1], *_clouds()).mean().item()
     expect(
         abs(value) < 1e-9,
-        f"a linear critic with ‖w‖ = 1 pays {value:.4g} instead of 0: your penalty's norm runs over the whole batch"
+        f"a linear critic with ‖w‖ = 1 pays {value:.4g} instead of 0: your penalty's norm runs "
+        "over the whole batch"
         if abs(value - 490) < 1e-6
         else f"a linear critic with ‖w‖ = 1 pays {value:.4g} instead of 0",
     )
@@ -327,7 +333,7 @@ def r1_of_a_quadratic_critic(factory: Any) -> None:
     )
 
 
-# -- the VAE ---------------------------------------------------------------------------------------
+# -- the VAE
 
 
 @check("rate")
@@ -335,7 +341,8 @@ def one_rate_per_example(rate: Any) -> None:
     value = rate(tensor([1.0, 0.0], [0.5, 0.5], [0.0, 2.0]), torch.zeros(3, 2, dtype=torch.float64))
     expect(
         value.shape == (3,),
-        f"it returns shape {tuple(value.shape)}; the rate is one number per example, summed over the code: (3,)",
+        f"it returns shape {tuple(value.shape)}; the rate is one number per example, summed over "
+        "the code: (3,)",
     )
 
 
@@ -344,7 +351,8 @@ def the_rate_is_never_negative(rate: Any) -> None:
     value = rate(tensor([1.0], [-2.0]), tensor([0.5], [-1.0])).min().item()
     expect(
         value > 0,
-        f"it is {value:.4g} for a posterior that differs from the prior; a KL divergence is positive: a sign is wrong",
+        f"it is {value:.4g} for a posterior that differs from the prior; a KL divergence is "
+        "positive: a sign is wrong",
     )
 
 
@@ -372,7 +380,8 @@ def the_rate_adds_up_over_dimensions(rate: Any) -> None:
     four = rate(tensor([1.0] * 4), tensor([0.3] * 4)).item()
     expect(
         abs(four - 4 * one) < 1e-9,
-        f"four equal dimensions cost {four / one:.4g} times one; the sum over dimensions is 4 times",
+        f"four equal dimensions cost {four / one:.4g} times one; the sum over dimensions is 4 "
+        "times",
     )
 
 
@@ -381,7 +390,8 @@ def the_deviation_is_the_root_of_the_variance(posterior: Any) -> None:
     sigma = posterior(tensor([0.0, 0.0]), tensor([0.0, 2 * math.log(3)])).stddev
     expect(
         close(sigma, [[1.0, 3.0]]),
-        f"from log-variances 0 and log 9 it makes σ = {sigma.flatten().tolist()}; σ = exp(½ log σ²) gives 1 and 3",
+        f"from log-variances 0 and log 9 it makes σ = {sigma.flatten().tolist()}; σ = exp(½ log "
+        "σ²) gives 1 and 3",
     )
 
 
@@ -393,11 +403,13 @@ def draws_have_the_posterior_s_moments(draw: Any) -> None:
     expect(z.shape == (n, 2), f"codes have shape {tuple(z.shape)} instead of {(n, 2)}")
     expect(
         close(z.mean(0), [2.0, -1.0], 0.1),
-        f"draws from N(2, 1) and N(−1, 9) have the means {[round(v, 3) for v in z.mean(0).tolist()]}",
+        f"draws from N(2, 1) and N(−1, 9) have the means "
+        f"{[round(v, 3) for v in z.mean(0).tolist()]}",
     )
     expect(
         close(z.std(0), [1.0, 3.0], 0.1),
-        f"draws from N(2, 1) and N(−1, 9) have the deviations {[round(v, 3) for v in z.std(0).tolist()]} instead of 1 and 3",
+        f"draws from N(2, 1) and N(−1, 9) have the deviations "
+        f"{[round(v, 3) for v in z.std(0).tolist()]} instead of 1 and 3",
     )
     kurtosis = ((z - z.mean(0)) / z.std(0)).pow(4).mean().item()
     expect(
@@ -465,7 +477,8 @@ def sure_and_wrong_pixels_cost_their_logit(distortion: Any) -> None:
     (gradient,) = torch.autograd.grad(value.sum(), logits)
     expect(
         abs(value.item() - 60) < 1e-6 and abs(gradient.item() + 1) < 1e-6,
-        f"a white pixel at logit −60 costs 60 nats with slope −1; it gives {value.item():.4g} and {gradient.item():.3g}",
+        f"a white pixel at logit −60 costs 60 nats with slope −1; it gives {value.item():.4g} and "
+        f"{gradient.item():.3g}",
     )
 
 
@@ -481,7 +494,8 @@ def the_gaussian_distortion_has_its_constant_once(distortion: Any) -> None:
     expected = 5 * (math.log(0.5) + 0.5 * math.log(2 * math.pi))
     expect(
         close(value, [expected] * 2),
-        f"at x = μ in 5 dimensions with σ = ½ it is {value[0].item():.4f}; d · (log σ + ½ log 2π) = {expected:.4f}",
+        f"at x = μ in 5 dimensions with σ = ½ it is {value[0].item():.4f}; d · (log σ + ½ log 2π) "
+        f"= {expected:.4f}",
     )
 
 
@@ -506,7 +520,8 @@ def the_loss_is_distortion_plus_rate(loss: Any) -> None:
     )
     expect(
         close(value, [130.0, 140.0]),
-        f"for distortions 90, 80, rates 20, 30 and β = 2 it is {value.tolist()}; distortion + β · rate, to be minimised, is [130, 140]",
+        f"for distortions 90, 80, rates 20, 30 and β = 2 it is {value.tolist()}; distortion + β · "
+        "rate, to be minimised, is [130, 140]",
     )
 
 
@@ -555,7 +570,8 @@ def one_far_posterior_leaves_its_share(estimate: Any) -> None:
     expect(value.shape == (4,), f"it returns shape {tuple(value.shape)} instead of (4,)")
     expect(
         close(value, [-math.log(100)] * 4),
-        f"where only an example's own posterior reaches z, q(z) = q(z|x) / 100, log −4.6052; it gives {value[0].item():.4f}",
+        f"where only an example's own posterior reaches z, q(z) = q(z|x) / 100, log −4.6052; it "
+        f"gives {value[0].item():.4f}",
     )
 
 
@@ -564,11 +580,12 @@ def equal_posteriors_are_their_average(estimate: Any) -> None:
     value = estimate(torch.full((4, 4), -1.5, dtype=torch.float64), 100)
     expect(
         close(value, [-1.5] * 4),
-        f"where all posteriors agree, the average is the same: −1.5; it gives {value[0].item():.4f}",
+        f"where all posteriors agree, the average is the same: −1.5; it gives "
+        f"{value[0].item():.4f}",
     )
 
 
-# -- vector quantisation ---------------------------------------------------------------------------
+# -- vector quantisation
 
 
 @check("vector_quantisation")
@@ -587,11 +604,13 @@ def the_codebook_term_moves_the_codes_with_weight_one(loss: Any) -> None:
     d_h, d_e = (torch.zeros(1, 2).double() if g is None else g for g in (d_h, d_e))
     expect(
         close(d_e, [[-2.0, -4.0]]),
-        f"the codes' gradient is {d_e.tolist()[0]}; the codebook term alone moves them: 2(e − h) = [−2, −4], without β",
+        f"the codes' gradient is {d_e.tolist()[0]}; the codebook term alone moves them: 2(e − h) "
+        "= [−2, −4], without β",
     )
     expect(
         close(d_h, [[0.5, 1.0]]),
-        f"the encoder's gradient is {d_h.tolist()[0]}; the commitment term alone moves it: 2β(h − e) = [0.5, 1]",
+        f"the encoder's gradient is {d_h.tolist()[0]}; the commitment term alone moves it: 2β(h − "
+        "e) = [0.5, 1]",
     )
 
 
@@ -615,7 +634,7 @@ def the_value_is_the_code_and_the_slope_is_one(copy: Any) -> None:
     )
 
 
-# -- training --------------------------------------------------------------------------------------
+# -- training
 
 
 def _players() -> tuple[nn.Module, nn.Module]:
@@ -667,7 +686,8 @@ def two_steps_are_those_by_hand(step: Any) -> None:
             )
             expect(
                 gap < 1e-5,
-                f"after step {k + 1} the {name}'s weights are {gap:.2g} away from the step by hand: "
+                f"after step {k + 1} the {name}'s weights are {gap:.2g} away from the step by "
+                "hand: "
                 + (
                     "gradients of an earlier backward pass are still there"
                     if k
@@ -686,7 +706,8 @@ def real_and_fake_do_not_share_batch_statistics(logits: Any) -> None:
     found, expected = logits(D, real, fake), (D(real), D(fake))
     expect(
         all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, expected, strict=True)),
-        "the logits of real examples depend on which fakes came with them: BatchNorm mixed the statistics of both",
+        "the logits of real examples depend on which fakes came with them: BatchNorm mixed the "
+        "statistics of both",
     )
 
 
@@ -716,7 +737,8 @@ def buffers_come_along(update: Any) -> None:
     update(average, network, 0.9)
     expect(
         average.running_mean.abs().min() > 0,
-        "BatchNorm's running statistics stayed where they began: buffers must follow too, or the average normalises with the wrong moments",
+        "BatchNorm's running statistics stayed where they began: buffers must follow too, or the "
+        "average normalises with the wrong moments",
     )
 
 
@@ -740,7 +762,7 @@ def the_modes_are_as_many_as_asked_for(modes: Any) -> None:
     )
 
 
-# -- conjugate directions and games ----------------------------------------------------------------
+# -- conjugate directions and games
 
 
 def _quadratic(n: int = 6) -> tuple[Tensor, Tensor]:
@@ -776,7 +798,8 @@ def directions_are_conjugate(minimise: Any) -> None:
     )
     expect(
         math.isfinite(worst) and worst < 1e-6,
-        f"its directions are not A-conjugate: the cosine in the A-norm reaches {worst:.2g}. Does the previous gradient share memory with "
+        f"its directions are not A-conjugate: the cosine in the A-norm reaches {worst:.2g}. Does "
+        "the previous gradient share memory with "
         "the new one, or has a stored direction the wrong sign?",
     )
 
@@ -787,26 +810,27 @@ def n_steps_solve_n_dimensions(minimise: Any) -> None:
     residual = (A @ minimise(A, b, 6)[-1] - b).norm().item()
     expect(
         residual < 1e-6,
-        f"after 6 steps in 6 dimensions the gradient is still {residual:.2g}; conjugate gradients end there",
+        f"after 6 steps in 6 dimensions the gradient is still {residual:.2g}; conjugate gradients "
+        "end there",
     )
 
 
 @check("consensus_field")
 def the_field_has_the_theory_s_eigenvalues(field: Any) -> None:
     """(theta, psi, gamma) -> the descent directions (−v_θ, −v_ψ) of consensus optimisation on the
-    bilinear game f = θψ, θ minimises
+    bilinear game f = θψ, where θ minimises.
     """
-    gamma = 0.5
-    jacobian = torch.stack(
-        [torch.stack(torch.autograd.functional.jacobian(lambda t, p, i=i: field(t, p, gamma)[i], (tensor(0.0)[0], tensor(0.0)[0])))
-         for i in range(2)]
-    )  # fmt: skip
+    gamma, zero = 0.5, tensor(0.0)[0]
+    derivative = torch.autograd.functional.jacobian
+    rows = [derivative(lambda t, p, i=i: field(t, p, gamma)[i], (zero, zero)) for i in (0, 1)]
+    jacobian = torch.stack([torch.stack(row) for row in rows])
     eigenvalues = torch.linalg.eigvals(jacobian)
     real, imaginary = eigenvalues.real.max().item(), eigenvalues.imag.abs().max().item()
     # v = (−ψ, θ) and ½‖v‖² = ½(θ² + ψ²): the field is v − γ∇½‖v‖², with eigenvalues −γ ± i.
     expect(
         abs(real + gamma) < 1e-9 and abs(imaginary - 1) < 1e-9,
-        f"its Jacobian at the equilibrium has the eigenvalues {real:.3g} ± {imaginary:.3g}i; −γ ± i = −{gamma} ± 1i expected"
+        f"its Jacobian at the equilibrium has the eigenvalues {real:.3g} ± {imaginary:.3g}i; −γ ± "
+        f"i = −{gamma} ± 1i expected"
         + (
             ": the regulariser's gradient is twice too large, ‖v‖² for ½‖v‖²"
             if abs(real + 2 * gamma) < 1e-9
@@ -815,7 +839,7 @@ def the_field_has_the_theory_s_eigenvalues(field: Any) -> None:
     )
 
 
-# -- metrics ---------------------------------------------------------------------------------------
+# -- metrics
 
 
 @check("frechet_distance")

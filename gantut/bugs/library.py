@@ -13,13 +13,13 @@ from gantut.losses import (
     LOSSES,
     distortion,
     gradient_penalty,
-    log_average_posterior,
     log_mean_exp,
     negative_elbo,
     r1,
     rate,
     vector_quantisation,
 )
+from gantut.losses.total_correlation import log_average_posterior
 from gantut.models import VectorQuantiser
 from gantut.models.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from gantut.models.vae import VAE, VAEOutput, diagonal_normal
@@ -105,8 +105,7 @@ def _gan_step(G: nn.Module, D: nn.Module, real: Tensor, z: Tensor, lr: float) ->
 
 def _logit_pass(D: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     trainer = GANTrainer(MLPGenerator(2, (2,), hidden=(4,)), _Plain(2, D), ema=None, device="cpu")
-    real_logits, fake_logits, _ = trainer.logits(real, fake, None)
-    return real_logits, fake_logits
+    return trainer.judge_both(real, fake, None)
 
 
 def _ema(average: nn.Module, network: nn.Module, decay: float) -> None:

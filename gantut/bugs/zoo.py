@@ -1,5 +1,7 @@
-"""The faulty versions. Each is written here from the description of a mistake that was really made,
-and fails one named check.
+"""The faulty versions.
+
+Each is written here from the description of a mistake that was really made, and fails one named
+check.
 
 ``BUGS`` maps a name to the subject, the faulty code, the story in a line, where the mistake was
 met, and the check that must reject it. Sources in words name a kind of place and no person; keys in
@@ -49,7 +51,7 @@ def sp(v: Tensor) -> Tensor:
     return F.softplus(v)
 
 
-# -- adversarial losses ----------------------------------------------------------------------------
+# -- adversarial losses
 
 
 @bug("minimax_generator", "the_value_is_the_formula", source="the article, claim 3")
@@ -291,7 +293,7 @@ def kl_conjugate_without_its_one(real, fake):
     return torch.exp(fake) - real
 
 
-# -- penalties -------------------------------------------------------------------------------------
+# -- penalties
 
 
 def _slope(D: Any, x: Tensor, **options: Any) -> Tensor:
@@ -456,7 +458,7 @@ def r1_of_the_mean_logit(gamma):
     return penalty
 
 
-# -- the VAE ---------------------------------------------------------------------------------------
+# -- the VAE
 
 
 @bug("rate", "the_rate_is_never_negative", source="several tutorials")
@@ -631,6 +633,7 @@ def learned_sigma_without_its_price(mean, x, sigma):
 @bug("negative_elbo", "the_loss_is_distortion_plus_rate", source="the article, claim 6")
 def the_bound_minimised(distortion, rate, beta):
     """−distortion − β · rate handed to a minimiser: it makes the reconstruction as bad as it can.
+
     Claim 9 of the article says so in words.
     """
     return -distortion - beta * rate
@@ -705,7 +708,6 @@ def divided_by_batch_and_data(pairs, dataset_size):
 )
 def beta_on_the_codebook_term(h, e, beta):
     """β on ‖sg(h) − e‖² instead of ‖h − sg(e)‖²: the codes crawl and the encoder is pinned.
-
     [oord2017]
     """
     return beta * (h.detach() - e).square().sum(1) + (h - e.detach()).square().sum(1)
@@ -741,7 +743,7 @@ def straight_through_the_wrong_way(h, e):
     return e + (h - e).detach()
 
 
-# -- training --------------------------------------------------------------------------------------
+# -- training
 
 
 def _descend(net: nn.Module, lr: float) -> None:
@@ -753,7 +755,7 @@ def _descend(net: nn.Module, lr: float) -> None:
 
 @bug("gan_step", "two_steps_are_those_by_hand", source="the article, claim 14")
 def the_wrong_gradients_cleared(G, D, real, z, lr):
-    """G.zero_grad() before D's step: D moves along its own gradient plus what G's step left there."""
+    """G.zero_grad() before D's step: D's own gradient is added to what G's step left there."""
     G.zero_grad()
     (sp(-D(real)) + sp(D(G(z).detach()))).mean().backward()
     _descend(D, lr)
@@ -764,7 +766,7 @@ def the_wrong_gradients_cleared(G, D, real, z, lr):
 
 @bug("gan_step", "two_steps_are_those_by_hand", source="the article, claim 15")
 def fakes_attached_and_one_optimizer(G, D, real, z, lr):
-    """G(z) not detached and one optimizer for both: D's step also moves G, to make D's task easier."""
+    """G(z) not detached and one optimizer for both: D's step moves G too, and helps D."""
     for loss in (lambda: sp(-D(real)) + sp(D(G(z))), lambda: sp(-D(G(z)))):
         G.zero_grad()
         D.zero_grad()
@@ -821,7 +823,7 @@ def a_ring_with_its_seam(count, radius):
     return radius * torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
-# -- conjugate directions and games ----------------------------------------------------------------
+# -- conjugate directions and games
 
 
 def _minimise(
@@ -882,7 +884,7 @@ def consensus_twice_too_strong(theta, psi, gamma):
     return -psi - 2 * gamma * theta, theta - 2 * gamma * psi
 
 
-# -- metrics ---------------------------------------------------------------------------------------
+# -- metrics
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

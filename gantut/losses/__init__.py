@@ -1,4 +1,7 @@
-"""Losses: one number per example, shape (N,), in nats, minimised. The trainer alone takes the mean."""
+"""Losses: one number per example, shape (N,), in nats, minimised.
+
+The trainer alone takes the mean.
+"""
 
 import lazy_loader
 

@@ -1,10 +1,12 @@
 """f-divergences as data: each is one row, and the variational game of a GAN follows from the row.
 
-A convex f with f(1) = 0 measures how far p is from q: D_f(p‖q) = E_q f(p/q). Every number T obeys f(u) ≥ T·u − f*(T), where f* is the
-conjugate of f, so that E_p T(x) − E_q f*(T(x)) never exceeds D_f, whatever the critic T. [nowozin2016]
+A convex f with f(1) = 0 measures how far p is from q: D_f(p‖q) = E_q f(p/q). Every number T obeys
+f(u) ≥ T·u − f*(T), where f* is the conjugate of f, so E_p T(x) − E_q f*(T(x)) never exceeds D_f,
+whatever the critic T. [nowozin2016]
 
-Here T is made from an unbounded logit v, so that it cannot leave the domain of f*: T = ``reward(v)`` and f*(T) = ``conjugate(v)``, both
-elementwise. The best logit depends on the log-ratio log p/q alone and is given too.
+Here T is made from an unbounded logit v, so that it cannot leave the domain of f*: T =
+``reward(v)`` and f*(T) = ``conjugate(v)``, both elementwise. The best logit depends on the
+log-ratio log p/q alone and is given too.
 """
 
 from __future__ import annotations
@@ -22,9 +24,20 @@ Elementwise = Callable[[Tensor], Tensor]
 
 
 class Divergence(NamedTuple):
-    """f, and its game on a logit v: ``reward`` t(v) for real examples, ``conjugate`` c(v) = f*(t(v)) for fake ones.
+    """f, and its game on a logit v.
 
-    ``best_logit`` maps log p/q to the v that attains sup_v p·t(v) − q·c(v) = q·f(p/q).
+    Args:
+        f: the convex function of the ratio u = p/q, elementwise.
+        reward: t(v), what D earns for a real example of logit v.
+        conjugate: c(v) = f*(t(v)), what D pays for a fake one.
+        best_logit: maps log p/q to the v that attains sup_v p·t(v) − q·c(v) = q·f(p/q).
+
+    Example:
+        >>> import torch
+        >>> DIVERGENCES["kl"].best_logit(torch.tensor(0.0)).item()
+        1.0
+
+    Source: [nowozin2016].
     """
 
     f: Elementwise
@@ -78,7 +91,8 @@ DIVERGENCES: dict[str, Divergence] = {
         softplus,
         lambda r: r,
     ),
-    # f* is finite on [−½, ½] only, and the best T is at its ends: the supremum is approached as v → ±∞ and attained nowhere.
+    # f* is finite on [−½, ½] only, and the best T is at its ends: the supremum is approached as
+    # v → ±∞ and attained nowhere.
     "total_variation": Divergence(
         lambda u: 0.5 * (u - 1).abs(),
         lambda v: 0.5 * v.tanh(),
@@ -91,8 +105,18 @@ DIVERGENCES: dict[str, Divergence] = {
 def divergence(name: str) -> Divergence:
     """Return the divergence called ``name``.
 
+    Args:
+        name: a name of ``DIVERGENCES``.
+
+    Returns:
+        Its row.
+
     Raises:
         ValueError: the name is unknown; the message lists the known ones.
+
+    Example:
+        >>> divergence("kl") is DIVERGENCES["kl"]
+        True
     """
     if name not in DIVERGENCES:
         raise ValueError(f"unknown divergence {name!r}; known: {', '.join(DIVERGENCES)}")
@@ -100,19 +124,33 @@ def divergence(name: str) -> Divergence:
 
 
 def f_divergence(name: str, p: Tensor, q: Tensor) -> float:
-    """Σ q f(p/q) of two discrete distributions (K,) with positive probabilities, in nats where f is made of logarithms.
+    """Σ q f(p/q) of two distributions on K points.
+
+    Args:
+        name: a name of ``DIVERGENCES``.
+        p: positive probabilities (K,), which sum to 1.
+        q: positive probabilities (K,), which sum to 1.
+
+    Returns:
+        The divergence of p from q, in nats where f is made of logarithms.
 
     Raises:
-        ValueError: the name is unknown, the shapes differ, or p or q is not a vector of positive numbers with sum 1.
+        ValueError: the name is unknown, the shapes differ, or p or q is not a vector of positive
+            numbers with sum 1.
+
+    Example:
+        >>> import torch
+        >>> fair, loaded = torch.tensor([0.5, 0.5]), torch.tensor([0.9, 0.1])
+        >>> round(f_divergence("kl", fair, loaded), 3)
+        0.511
+
+    Source: [nowozin2016].
     """
     for which, values in (("p", p), ("q", q)):
-        if (
-            values.shape != p.shape
-            or values.ndim != 1
-            or not (values > 0).all()
-            or abs(values.sum().item() - 1) > 1e-6
-        ):
+        fits = values.shape == p.shape and values.ndim == 1 and (values > 0).all()
+        if not fits or abs(values.sum().item() - 1) > 1e-6:
             raise ValueError(
-                f"{which} must hold positive probabilities of shape (K,) with sum 1, got {values.tolist()}"
+                f"{which} must hold positive probabilities of shape (K,) with sum 1, "
+                f"got {values.tolist()}"
             )
     return (q * divergence(name).f(p / q)).sum().item()

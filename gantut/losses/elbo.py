@@ -1,11 +1,12 @@
-"""The evidence lower bound, its two parts, and its variants, as functions of a VAE's output. All (N,), in nats, summed over dimensions.
+"""The evidence lower bound, its two parts, and what is made of them: functions of a VAE's output.
 
-log p(x) ≥ ELBO = E_{z∼q(z|x)} log p(x|z) − KL(q(z|x) ‖ p(z)). The first term is estimated with the one draw z of the output. [kingma2014]
+log p(x) ≥ ELBO = E_{z∼q(z|x)} log p(x|z) − KL(q(z|x) ‖ p(z)). The first term is estimated with the
+one draw z of the output. Everything is (N,), in nats, and summed over dimensions: a mean over
+pixels would weigh the two terms against each other by the size of the image. [kingma2014]
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from gantut.numerics import check_weight
-from gantut.processes import averaged, gathered
+from gantut.processes import gathered
 
 if TYPE_CHECKING:
     from gantut.models.vae import VAEOutput
@@ -22,17 +23,35 @@ if TYPE_CHECKING:
 def _check_one_draw(output: VAEOutput) -> None:
     if output.z.ndim != 2:
         raise ValueError(
-            f"expected an output with one draw per example, z of shape (N, latent_dim), got {tuple(output.z.shape)}; "
-            "for K draws use the importance-weighted bound"
+            "expected an output with one draw per example, z of shape (N, latent_dim), got "
+            f"{tuple(output.z.shape)}; for K draws use the importance-weighted bound"
         )
 
 
 def distortion(output: VAEOutput, x: Tensor) -> Tensor:
-    """−log p(x|z): how badly the draw z explains x, (N,), in nats.
+    """−log p(x|z): how badly the draw z explains x.
+
+    Args:
+        output: what a VAE gives for x.
+        x: the examples, (N, *shape).
+
+    Returns:
+        (N,), in nats, summed over the values of an example. For a density it can be negative.
 
     Raises:
-        ValueError: x does not have the shape the decoder gives, holds values the likelihood knows no probability for, or the output holds K
-            draws per example.
+        ValueError: x does not have the shape that the decoder gives or holds values that the
+            likelihood knows no probability for, or the output holds K draws per example.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.vae import VAE
+        >>> from gantut.networks import MLPDecoder, MLPEncoder
+        >>> vae = VAE(MLPEncoder((1, 4, 4), 2), MLPDecoder(2, (1, 4, 4)))
+        >>> x = torch.rand(3, 1, 4, 4)
+        >>> distortion(vae(x), x).shape
+        torch.Size([3])
+
+    Source: [kingma2014].
     """
     _check_one_draw(output)
     expected = output.likelihood.batch_shape + output.likelihood.event_shape
@@ -42,10 +61,31 @@ def distortion(output: VAEOutput, x: Tensor) -> Tensor:
 
 
 def rate(output: VAEOutput) -> Tensor:
-    """KL(q(z|x) ‖ p(z)): the nats that the code spends on x, (N,).
+    """KL(q(z|x) ‖ p(z)): the nats that the code spends on x.
 
-    For a diagonal Gaussian and a standard normal prior in closed form: ½ Σ (μ² + σ² − 1 − log σ²). For a mixture prior there is none, and
-    the draw z stands for the average: log q(z|x) − log p(z), unbiased and sometimes negative.
+    For a diagonal Gaussian and a standard normal prior it is ½ Σ (μ² + σ² − 1 − log σ²). For a
+    mixture prior there is no closed form, and the draw z stands for the average:
+    log q(z|x) − log p(z), unbiased and sometimes negative.
+
+    Args:
+        output: what a VAE gives for x.
+
+    Returns:
+        (N,), in nats, summed over the dimensions of the code.
+
+    Raises:
+        ValueError: the prior is a mixture, and the output holds K draws per example.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.priors import diagonal_normal
+        >>> from gantut.models.vae import VAEOutput
+        >>> mean, zero = torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2)
+        >>> q, p = diagonal_normal(mean, zero), diagonal_normal(zero, zero)
+        >>> rate(VAEOutput(q, p, mean, None)).tolist()
+        [12.5]
+
+    Source: [kingma2014].
     """
     try:
         return kl_divergence(output.posterior, output.prior)
@@ -55,10 +95,29 @@ def rate(output: VAEOutput) -> Tensor:
 
 
 def rate_per_dimension(output: VAEOutput) -> Tensor:
-    """The rate split over the dimensions of the code, (N, latent_dim), for a diagonal posterior and prior.
+    """The rate of each dimension of the code by itself, for a diagonal posterior and prior.
+
+    A dimension whose mean over the data is near 0 is not in use.
+
+    Args:
+        output: what a VAE gives for x.
+
+    Returns:
+        (N, latent_dim), in nats; the sum over the dimensions is the rate.
 
     Raises:
         ValueError: the prior is a mixture, whose rate does not split.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.priors import diagonal_normal
+        >>> from gantut.models.vae import VAEOutput
+        >>> mean, zero = torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2)
+        >>> q, p = diagonal_normal(mean, zero), diagonal_normal(zero, zero)
+        >>> rate_per_dimension(VAEOutput(q, p, mean, None)).tolist()
+        [[4.5, 8.0]]
+
+    Source: [kingma2014].
     """
     posterior, prior = output.posterior, output.prior
     if not (hasattr(posterior, "base_dist") and hasattr(prior, "base_dist")):
@@ -69,84 +128,95 @@ def rate_per_dimension(output: VAEOutput) -> Tensor:
 
 
 def elbo(output: VAEOutput, x: Tensor, beta: float = 1.0) -> Tensor:
-    """−distortion − β · rate, (N,), in nats: to be maximised. β = 1 is the bound on log p(x); another β is the β-VAE. [higgins2017]
+    """−distortion − β · rate: for β = 1 a lower bound on log p(x), on the average over draws.
+
+    Args:
+        output: what a VAE gives for x.
+        x: the examples, (N, *shape).
+        beta: β, the price of a nat of code; 1 is the bound.
+
+    Returns:
+        (N,), in nats, to be *maximised*; ``negative_elbo`` is the loss.
 
     Raises:
-        ValueError: β is negative or not finite.
+        ValueError: β is negative or not finite, or x does not fit (see ``distortion``).
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.vae import VAE
+        >>> from gantut.networks import MLPDecoder, MLPEncoder
+        >>> vae = VAE(MLPEncoder((1, 4, 4), 2), MLPDecoder(2, (1, 4, 4)))
+        >>> x = torch.rand(3, 1, 4, 4)
+        >>> elbo(vae(x), x).shape
+        torch.Size([3])
+
+    Source: [kingma2014, higgins2017].
     """
     return -negative_elbo(output, x, beta)
 
 
 def negative_elbo(output: VAEOutput, x: Tensor, beta: float = 1.0) -> Tensor:
-    """distortion + β · rate, (N,), in nats: the VAE's loss, to be minimised.
+    """distortion + β · rate: the VAE's loss; with another β than 1 the β-VAE's.
+
+    Args:
+        output: what a VAE gives for x.
+        x: the examples, (N, *shape).
+        beta: β, the price of a nat of code: above 1 for simpler codes, below 1 for sharper images.
+
+    Returns:
+        (N,), in nats.
 
     Raises:
-        ValueError: β is negative or not finite.
+        ValueError: β is negative or not finite, or x does not fit (see ``distortion``).
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.vae import VAE
+        >>> from gantut.networks import MLPDecoder, MLPEncoder
+        >>> vae = VAE(MLPEncoder((1, 4, 4), 2), MLPDecoder(2, (1, 4, 4)))
+        >>> x = torch.rand(3, 1, 4, 4)
+        >>> output = vae(x)
+        >>> bool((negative_elbo(output, x, 4.0) >= negative_elbo(output, x)).all())
+        True
+
+    Source: [kingma2014, higgins2017].
     """
     return torch.add(distortion(output, x), rate(output), alpha=check_weight("beta", beta))
 
 
 def free_bits(output: VAEOutput, x: Tensor, nats: float = 0.1) -> Tensor:
-    """distortion + Σ_j max(λ, KL_j): each dimension's first λ = ``nats`` cost nothing, so it has no reason to switch off. [kingma2016]
+    """distortion + Σ_j max(λ, KL_j): the first λ nats of each dimension are free.
 
-    KL_j is averaged over the *batch* before the comparison, as in the paper, and so each value depends on all of it: a dimension below λ
-    enters as the constant λ, one above as its own KL. The mean over the batch is exactly the formula.
+    So a dimension has no reason to switch off. KL_j is averaged over the *batch* before the
+    comparison (with several processes over all of it), as in the paper: a dimension below λ costs
+    every example the constant λ, one above costs each its own KL. The mean over the batch is
+    exactly the formula.
+
+    Args:
+        output: what a VAE gives for x.
+        x: the examples, (N, *shape).
+        nats: λ, for each dimension of the code.
+
+    Returns:
+        (N,), in nats. Each value depends on the whole batch.
 
     Raises:
-        ValueError: λ is negative or not finite, or the rate does not split over dimensions.
+        ValueError: λ is negative or not finite, the rate does not split over dimensions, or x does
+            not fit (see ``distortion``).
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.vae import VAE
+        >>> from gantut.networks import MLPDecoder, MLPEncoder
+        >>> vae = VAE(MLPEncoder((1, 4, 4), 2), MLPDecoder(2, (1, 4, 4)))
+        >>> x = torch.rand(3, 1, 4, 4)
+        >>> output = vae(x)
+        >>> torch.equal(free_bits(output, x, 1000.0), distortion(output, x) + 2 * 1000.0)
+        True
+
+    Source: [kingma2016].
     """
     threshold = check_weight("nats", nats)
     each = rate_per_dimension(output)
     charged = torch.where(gathered(each.detach()).mean(0) > threshold, each, threshold)
     return distortion(output, x) + charged.sum(1)
-
-
-def target_rate(output: VAEOutput, x: Tensor, nats: float, weight: float = 1.0) -> Tensor:
-    """distortion + w · |rate − C|: spend C = ``nats`` on each example, neither more nor less. [burgess2018]
-
-    Raises:
-        ValueError: C or w is negative or not finite.
-    """
-    excess = (rate(output) - check_weight("nats", nats)).abs()
-    return distortion(output, x) + check_weight("weight", weight) * excess
-
-
-class GECO(torch.nn.Module):
-    """The rate under a constraint: minimise it subject to distortion ≤ ``target``, with a multiplier λ that adapts itself. [rezende2018]
-
-    The value is rate + λ · (distortion − target), (N,). In training mode each call then multiplies λ by exp(``speed`` · c), where c is the
-    moving average of distortion − target per value of x (so that the speed fits images of any size): λ grows while the constraint is
-    violated. λ and c are buffers, so a trainer saves them. λ stays within [1e-4, 1e4].
-
-    Raises:
-        ValueError: the target or the speed is not finite, the speed not positive, or the decay outside [0, 1).
-    """
-
-    multiplier: Tensor
-    average: Tensor
-
-    def __init__(self, target: float, *, speed: float = 0.1, decay: float = 0.99) -> None:
-        super().__init__()
-        if (
-            not math.isfinite(target)
-            or not (math.isfinite(speed) and speed > 0)
-            or not 0 <= decay < 1
-        ):
-            raise ValueError(
-                f"GECO needs a finite target, a speed > 0 and a decay in [0, 1), got {target}, {speed}, {decay}"
-            )
-        self.target, self.speed, self.decay = target, speed, decay
-        self.register_buffer("multiplier", torch.ones(()))
-        self.register_buffer("average", torch.full((), math.nan))
-
-    def forward(self, output: VAEOutput, x: Tensor) -> Tensor:
-        violation = distortion(output, x) - self.target
-        loss = rate(output) + self.multiplier * violation
-        if self.training:
-            now = averaged(violation.detach().mean()) / x[0].numel()
-            # Out of place: the loss above still holds the old multiplier in its graph.
-            self.average = torch.where(
-                self.average.isnan(), now, self.decay * self.average + (1 - self.decay) * now
-            )
-            self.multiplier = (self.multiplier * (self.speed * self.average).exp()).clamp(1e-4, 1e4)
-        return loss

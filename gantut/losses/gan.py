@@ -1,15 +1,18 @@
 """The two players' losses, as pairs of functions on logits.
 
-Every function takes ``(real_logits, fake_logits)`` in that order, each of shape (N,), returns (N,), and is to be minimised. Logits are
-unbounded: D(x) = sigmoid(logit) where a loss reads them as probabilities. The softplus, log(1 + eᵛ), is the one building block:
-−log sigmoid(v) = softplus(−v) and −log(1 − sigmoid(v)) = softplus(v), and both stay exact where the sigmoid has long rounded to 0 or 1.
+Every function takes ``(real_logits, fake_logits)`` in that order, each of shape (N,), returns (N,)
+and is minimised. Logits are unbounded: D(x) = sigmoid(logit) where a loss reads them as
+probabilities. The one building block is the softplus, log(1 + eᵛ).
+
+``LOSSES`` holds every pair under its name. To write a loss of your own, make an
+``AdversarialLoss`` of two such functions: a trainer takes it in place of a name.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,76 +21,227 @@ from gantut.losses.divergences import DIVERGENCES, divergence
 from gantut.numerics import softplus
 from gantut.processes import gathered
 
-# The generator's loss may be called with None for the real logits, unless ``generator_needs_real`` says otherwise.
 LogitLoss = Callable[[Tensor, Tensor], Tensor]
 GeneratorLoss = Callable[[Tensor | None, Tensor], Tensor]
 
 
 class AdversarialLoss(NamedTuple):
-    """A discriminator's and a generator's loss, both ``(real_logits, fake_logits) -> (N,)``, both minimised."""
+    """A discriminator's and a generator's loss, to be minimised by one player each.
+
+    Args:
+        discriminator: ``(real_logits, fake_logits) -> (N,)``.
+        generator: ``(real_logits, fake_logits) -> (N,)``. The real logits may be None, unless
+            ``generator_needs_real`` is set.
+        generator_needs_real: whether the generator's loss compares its logits with the real ones,
+            so that the trainer has to compute those in the generator's step too.
+
+    Example:
+        >>> import torch
+        >>> squared = AdversarialLoss(
+        ...     discriminator=lambda real, fake: (real - 1).square() + fake.square(),
+        ...     generator=lambda real, fake: (fake - 1).square(),
+        ... )
+        >>> squared.generator(None, torch.tensor([0.0, 3.0])).tolist()
+        [1.0, 4.0]
+    """
 
     discriminator: LogitLoss
     generator: GeneratorLoss
     generator_needs_real: bool = False
 
 
-def check_pair(real: Tensor | None, fake: Tensor) -> Tensor:
-    """Return the real logits, checked for a loss that compares them with the fake ones one by one or on the average.
+def check_pair(real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    """Return the real logits, checked for a loss that reads both.
+
+    Args:
+        real_logits: (N,).
+        fake_logits: (N,).
+
+    Returns:
+        The real logits, (N,).
 
     Raises:
-        ValueError: they are missing, or of another length than the fake ones.
+        ValueError: the real logits are missing, or the two are not of one shape (N,).
+
+    Example:
+        >>> import torch
+        >>> check_pair(torch.zeros(3), torch.zeros(2))
+        Traceback (most recent call last):
+        ValueError: expected real and fake logits of one shape (N,), got (3,) and (2,)
     """
-    if real is None:
+    if real_logits is None:
         raise ValueError("this loss compares real with fake: it needs the real logits, got None")
-    if real.ndim != 1 or real.shape != fake.shape:
+    if real_logits.ndim != 1 or real_logits.shape != fake_logits.shape:
         raise ValueError(
-            f"expected real and fake logits of one shape (N,), got {tuple(real.shape)} and {tuple(fake.shape)}"
+            "expected real and fake logits of one shape (N,), "
+            f"got {tuple(real_logits.shape)} and {tuple(fake_logits.shape)}"
         )
-    return real
+    return real_logits
 
 
-def minimax_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """−log D(x) − log(1 − D(G(z))): cross-entropy with the label 1 for real and 0 for fake. [goodfellow2014]"""
-    return softplus(-check_pair(real, fake)) + softplus(fake)
+def minimax_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """−log D(x) − log(1 − D(G(z))): cross-entropy with the label 1 for real and 0 for fake.
+
+    Args:
+        real_logits: (N,).
+        fake_logits: (N,).
+
+    Returns:
+        (N,), in nats; 2 log 2 where D is undecided.
+
+    Raises:
+        ValueError: the two are not of one shape (N,).
+
+    Example:
+        >>> import torch
+        >>> round(minimax_discriminator(torch.zeros(1), torch.zeros(1)).item(), 4)
+        1.3863
+
+    Source: [goodfellow2014].
+    """
+    return softplus(-check_pair(real_logits, fake_logits)) + softplus(fake_logits)
 
 
-def minimax_generator(real: Tensor | None, fake: Tensor) -> Tensor:
+def minimax_generator(real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
     """log(1 − D(G(z))): the generator's side of the game as it is written.
 
-    Its slope in the logit is −sigmoid(fake), which vanishes where the discriminator is sure that a sample is fake: the loss saturates.
-    [goodfellow2014]
+    Its slope in the logit is −D(G(z)), which vanishes where the discriminator is sure that a sample
+    is fake: the loss saturates.
+
+    Args:
+        real_logits: not read; None will do.
+        fake_logits: (N,).
+
+    Returns:
+        (N,), in nats.
+
+    Example:
+        >>> import torch
+        >>> v = torch.tensor([-20.0], requires_grad=True)
+        >>> minimax_generator(None, v).sum().backward()
+        >>> f"{v.grad.item():.0e}"
+        '-2e-09'
+
+    Source: [goodfellow2014].
     """
-    return -softplus(fake)
+    return -softplus(fake_logits)
 
 
-def non_saturating_generator(real: Tensor | None, fake: Tensor) -> Tensor:
-    """−log D(G(z)): the same fixed point as the minimax loss, with a slope of −1 where that one has none. [goodfellow2014]"""
-    return softplus(-fake)
+def non_saturating_generator(real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    """−log D(G(z)): the minimax loss's fixed point, with a slope of −1 where that one has none.
+
+    Args:
+        real_logits: not read; None will do.
+        fake_logits: (N,).
+
+    Returns:
+        (N,), in nats.
+
+    Example:
+        >>> import torch
+        >>> v = torch.tensor([-20.0], requires_grad=True)
+        >>> non_saturating_generator(None, v).sum().backward()
+        >>> v.grad.item()
+        -1.0
+
+    Source: [goodfellow2014].
+    """
+    return softplus(-fake_logits)
 
 
-def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """max(0, 1 − D(x)) + max(0, 1 + D(G(z))): no reward for a margin beyond 1. [lim2017]"""
-    return F.relu(1 - check_pair(real, fake)) + F.relu(1 + fake)
+def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """max(0, 1 − D(x)) + max(0, 1 + D(G(z))): a margin beyond 1 earns nothing more.
+
+    Args:
+        real_logits: (N,).
+        fake_logits: (N,).
+
+    Returns:
+        (N,), without a unit; 0 where both sides keep the margin.
+
+    Raises:
+        ValueError: the two are not of one shape (N,).
+
+    Example:
+        >>> import torch
+        >>> hinge_discriminator(torch.tensor([2.0, 0.5]), torch.tensor([-2.0, 0.5])).tolist()
+        [0.0, 2.0]
+
+    Source: [lim2017].
+    """
+    return F.relu(1 - check_pair(real_logits, fake_logits)) + F.relu(1 + fake_logits)
 
 
-def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """D(G(z)) − D(x): minus the critic's estimate of the Wasserstein-1 distance, if the critic is 1-Lipschitz. [arjovsky2017]"""
-    return fake - check_pair(real, fake)
+def wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """D(G(z)) − D(x): minus the critic's estimate of the Wasserstein-1 distance.
+
+    It is one only if the critic is 1-Lipschitz, so give it a penalty or spectral norm.
+
+    Args:
+        real_logits: the critic's scores of real examples, (N,).
+        fake_logits: its scores of generated ones, (N,).
+
+    Returns:
+        (N,), in the units of the data.
+
+    Raises:
+        ValueError: the two are not of one shape (N,).
+
+    Example:
+        >>> import torch
+        >>> wasserstein_discriminator(torch.tensor([3.0]), torch.tensor([1.0])).item()
+        -2.0
+
+    Source: [arjovsky2017].
+    """
+    return fake_logits - check_pair(real_logits, fake_logits)
 
 
-def critic_generator(real: Tensor | None, fake: Tensor) -> Tensor:
-    """−D(G(z)): raise the critic's score. The Wasserstein and the hinge loss share it. [arjovsky2017, lim2017]"""
-    return -fake
+def critic_generator(real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+    """−D(G(z)): raise the critic's score. The Wasserstein and the hinge game share it.
+
+    Args:
+        real_logits: not read; None will do.
+        fake_logits: (N,).
+
+    Returns:
+        (N,), in the critic's units.
+
+    Example:
+        >>> import torch
+        >>> critic_generator(None, torch.tensor([1.5])).item()
+        -1.5
+
+    Source: [arjovsky2017, lim2017].
+    """
+    return -fake_logits
 
 
 def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> AdversarialLoss:
-    """½ (D(x) − b)² + ½ (D(G(z)) − a)² for D and ½ (D(G(z)) − c)² for G, on raw outputs: a marks fake, b real, c what G wants. [mao2017]
+    """½ (D(x) − b)² + ½ (D(G(z)) − a)² for D and ½ (D(G(z)) − c)² for G, on raw outputs.
 
-    The best D is (b·p + a·q) / (p + q). With b − c = 1 and b − a = 2, as for (−1, 1, 0), what is then left of both terms for G is
-    ½ ∫ (p − q)² / (p + q), half a Pearson χ² between 2q and p + q. The default (0, 1, 1) has the same aim without that identity.
+    The best D is (b·p + a·q) / (p + q). With b − c = 1 and b − a = 2, as for (−1, 1, 0), what is
+    then left of both terms for G is ½ ∫ (p − q)² / (p + q), half a Pearson χ² between 2q and
+    p + q. The default (0, 1, 1) has the same aim without that identity.
+
+    Args:
+        a: the output that D is to give a fake.
+        b: the output that D is to give a real example.
+        c: the output that G wants for its fakes.
+
+    Returns:
+        The pair of losses.
 
     Raises:
         ValueError: a target is not finite, or a = b, which would tell D nothing.
+
+    Example:
+        >>> import torch
+        >>> pair = least_squares()
+        >>> pair.discriminator(torch.tensor([1.0]), torch.tensor([2.0])).item()
+        2.0
+
+    Source: [mao2017].
     """
     if not all(map(math.isfinite, (a, b, c))) or a == b:
         raise ValueError(
@@ -104,13 +258,30 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Adversarial
 
 
 def label_smoothing(real_target: float = 0.9, fake_target: float = 0.0) -> AdversarialLoss:
-    """Cross-entropy with soft labels s for real and t for fake; the generator's loss is the non-saturating one. [salimans2016]
+    """Cross-entropy with soft labels: s instead of 1 for real, t instead of 0 for fake.
 
-    −s log D(x) − (1 − s) log(1 − D(x)) − t log D(G(z)) − (1 − t) log(1 − D(G(z))). The best D is (s·p + t·q) / (p + q): with s < 1 and
-    t = 0 (one-sided) it is s/2 where p = q, and below s everywhere; t > 0 (two-sided) lifts it to t even where there is no data at all.
+    −s log D(x) − (1 − s) log(1 − D(x)) − t log D(G(z)) − (1 − t) log(1 − D(G(z))). The best D is
+    (s·p + t·q) / (p + q). With s < 1 and t = 0 (one-sided) it is s/2 where p = q, and below s
+    everywhere; t > 0 (two-sided) lifts it to t even where there is no data at all. The generator's
+    loss is the non-saturating one.
+
+    Args:
+        real_target: s, the label of real examples.
+        fake_target: t, the label of generated ones; 0 smooths one side only, as is advised.
+
+    Returns:
+        The pair of losses.
 
     Raises:
         ValueError: not 0 ≤ t < s ≤ 1.
+
+    Example:
+        >>> import torch
+        >>> sure = torch.tensor([10.0])
+        >>> round(label_smoothing(0.9).discriminator(sure, -sure).item(), 3)
+        1.0
+
+    Source: [salimans2016].
     """
     s, t = real_target, fake_target
     if not 0 <= t < s <= 1:
@@ -119,17 +290,32 @@ def label_smoothing(real_target: float = 0.9, fake_target: float = 0.0) -> Adver
         )
 
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
-        # −s log D − (1 − s) log(1 − D) = softplus(−v) + (1 − s) v, and softplus(v) − t v for the fake.
+        # −s log D − (1 − s) log(1 − D) = softplus(−v) + (1 − s) v, and softplus(v) − t v for fake.
         return softplus(-check_pair(real, fake)) + (1 - s) * real + softplus(fake) - t * fake
 
     return AdversarialLoss(discriminator, non_saturating_generator)
 
 
 def relativistic(discriminator: LogitLoss) -> AdversarialLoss:
-    """A discriminator's loss on the average of both classes turned into one on pairs: φ(D(x) − D(G(z))). [jolicoeur2019]
+    """Compare each real example with one fake: φ(D(x) − D(G(z))) for D, φ(D(G(z)) − D(x)) for G.
 
-    φ(v) is what the given loss pays at a real logit v: ``discriminator(v, −∞)`` for the cross-entropy, softplus(−v). It is read off as the
-    half of discriminator(v, −v), which is the same for every loss that treats real and fake alike. G's loss is φ(D(G(z)) − D(x)).
+    φ(v) is what the given loss charges for a real logit v, softplus(−v) for the cross-entropy. It
+    is read off as half of ``discriminator(v, −v)``, which is the same for every loss that treats
+    real and fake alike.
+
+    Args:
+        discriminator: the loss to start from, ``(real_logits, fake_logits) -> (N,)``.
+
+    Returns:
+        The pair of losses; the generator's needs the real logits.
+
+    Example:
+        >>> import torch
+        >>> pair = relativistic(hinge_discriminator)
+        >>> pair.discriminator(torch.tensor([5.0]), torch.tensor([4.5])).item()
+        0.5
+
+    Source: [jolicoeur2019].
     """
 
     def paired(real: Tensor, fake: Tensor) -> Tensor:
@@ -143,10 +329,25 @@ def relativistic(discriminator: LogitLoss) -> AdversarialLoss:
 
 
 def relativistic_average(discriminator: LogitLoss) -> AdversarialLoss:
-    """Each logit is compared with the average of the other side: ℓ(D(x) − mean D(G(z)), D(G(z)) − mean D(x)). [jolicoeur2019]
+    """Compare each logit with the other side's average.
 
-    G's loss is the same with the roles swapped. The averages run over the batch, so each value depends on all of it, and they are part of
-    the graph.
+    D's loss is ℓ(D(x) − mean D(G(z)), D(G(z)) − mean D(x)), G's the same with the roles swapped.
+    The averages run over the batch (with several processes over all of it), so each value depends
+    on every example, and gradients pass through them.
+
+    Args:
+        discriminator: the loss ℓ to start from, ``(real_logits, fake_logits) -> (N,)``.
+
+    Returns:
+        The pair of losses; the generator's needs the real logits.
+
+    Example:
+        >>> import torch
+        >>> pair = relativistic_average(wasserstein_discriminator)
+        >>> pair.discriminator(torch.tensor([3.0, 1.0]), torch.tensor([0.0, 0.0])).tolist()
+        [-5.0, -3.0]
+
+    Source: [jolicoeur2019].
     """
 
     def averaged(real: Tensor, fake: Tensor) -> Tensor:
@@ -160,13 +361,27 @@ def relativistic_average(discriminator: LogitLoss) -> AdversarialLoss:
 
 
 def f_gan(name: str, *, saturating: bool = False) -> AdversarialLoss:
-    """The variational game of an f-divergence, from ``DIVERGENCES``: D maximises t(D(x)) − c(D(G(z))). [nowozin2016]
+    """The variational game of an f-divergence: D maximises t(D(x)) − c(D(G(z))).
 
-    With ``saturating`` the generator minimises −c(D(G(z))), its side of the game as written; without it −t(D(G(z))), the paper's
-    counterpart of the non-saturating loss, which keeps a slope where D is sure.
+    Args:
+        name: one of ``DIVERGENCES``, whose row holds the reward t and the conjugate c.
+        saturating: let the generator minimise −c(D(G(z))), its side of the game as it is written.
+            Without it the generator minimises −t(D(G(z))), which keeps a slope where D is sure, as
+            the non-saturating loss does.
+
+    Returns:
+        The pair of losses, in the divergence's own units.
 
     Raises:
         ValueError: the divergence is unknown; the message lists the known ones.
+
+    Example:
+        >>> import torch
+        >>> pair = f_gan("pearson")
+        >>> pair.discriminator(torch.tensor([1.0]), torch.tensor([2.0])).item()
+        2.0
+
+    Source: [nowozin2016].
     """
     chosen = divergence(name)
 
@@ -198,14 +413,28 @@ LOSSES: dict[str, AdversarialLoss] = {
 }
 
 
-def adversarial_loss(loss: str | AdversarialLoss) -> AdversarialLoss:
+def adversarial_loss(loss: str | tuple[Any, ...]) -> AdversarialLoss:
     """Return the pair called ``loss``, or ``loss`` itself when it is a pair already.
 
+    Args:
+        loss: a name of ``LOSSES``, or two functions ``(discriminator, generator)``.
+
+    Returns:
+        The pair of losses.
+
     Raises:
-        ValueError: the name is unknown; the message lists the known ones.
+        ValueError: neither a known name nor a pair of functions; the message lists the names.
+
+    Example:
+        >>> adversarial_loss("hinge") is LOSSES["hinge"]
+        True
     """
     if isinstance(loss, AdversarialLoss):
         return loss
-    if loss not in LOSSES:
-        raise ValueError(f"unknown loss {loss!r}; known: {', '.join(LOSSES)}")
+    if isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss)):
+        return AdversarialLoss(*loss)
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise ValueError(
+            f"unknown loss {loss!r}; known: {', '.join(LOSSES)}, or a pair of functions"
+        )
     return LOSSES[loss]

@@ -1,13 +1,14 @@
-"""The importance-weighted bound: K draws per example, weighted by how well they explain it. [burda2016]
+"""The importance-weighted bound: K draws per example, weighted by how well they explain it.
 
-log p(x) ≥ E log 1/K Σ_k w_k with w_k = p(x, z_k) / q(z_k|x). K = 1 is the ELBO; more draws tighten the bound. All functions take an output
-with K draws, ``vae(x, samples=K)``.
+log p(x) ≥ E log 1/K Σ_k w_k with w_k = p(x, z_k) / q(z_k|x). K = 1 is the ELBO; more draws tighten
+the bound. All functions take an output with K draws, ``vae(x, samples=K)``. [burda2016]
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from gantut.models.priors import diagonal_normal
@@ -18,10 +19,28 @@ if TYPE_CHECKING:
 
 
 def log_weights(output: VAEOutput, x: Tensor) -> Tensor:
-    """log w_k = log p(x|z_k) + log p(z_k) − log q(z_k|x), (K, N).
+    """log w_k = log p(x|z_k) + log p(z_k) − log q(z_k|x), one for each draw.
+
+    Args:
+        output: what a VAE gives for x with K draws per example.
+        x: the examples, (N, *shape).
+
+    Returns:
+        (K, N), in nats.
 
     Raises:
         ValueError: the output holds no dimension of draws, or x is of another shape.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.vae import VAE
+        >>> from gantut.networks import MLPDecoder, MLPEncoder
+        >>> vae = VAE(MLPEncoder((1, 4, 4), 2), MLPDecoder(2, (1, 4, 4)))
+        >>> x = torch.rand(3, 1, 4, 4)
+        >>> log_weights(vae(x, samples=5), x).shape
+        torch.Size([5, 3])
+
+    Source: [burda2016].
     """
     return _log_joint(output, x) - output.posterior.log_prob(output.z)
 
@@ -29,8 +48,8 @@ def log_weights(output: VAEOutput, x: Tensor) -> Tensor:
 def _log_joint(output: VAEOutput, x: Tensor) -> Tensor:
     if output.z.ndim != 3:
         raise ValueError(
-            f"expected K draws per example, z of shape (K, N, latent_dim), got {tuple(output.z.shape)}; "
-            "ask for them by vae(x, samples=K)"
+            "expected K draws per example, z of shape (K, N, latent_dim), got "
+            f"{tuple(output.z.shape)}; ask for them by vae(x, samples=K)"
         )
     expected = output.likelihood.batch_shape[1:] + output.likelihood.event_shape
     if x.shape != expected:
@@ -39,33 +58,99 @@ def _log_joint(output: VAEOutput, x: Tensor) -> Tensor:
 
 
 def iwae(output: VAEOutput, x: Tensor) -> Tensor:
-    """log 1/K Σ_k w_k, (N,), in nats: a lower bound on log p(x) on the average, to be maximised. [burda2016]"""
+    """log 1/K Σ_k w_k: on the average a lower bound on log p(x), the tighter the larger K.
+
+    Args:
+        output: what a VAE gives for x with K draws per example.
+        x: the examples, (N, *shape).
+
+    Returns:
+        (N,), in nats, to be *maximised*.
+
+    Raises:
+        ValueError: the output holds no dimension of draws, or x is of another shape.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.vae import VAE
+        >>> from gantut.networks import MLPDecoder, MLPEncoder
+        >>> vae = VAE(MLPEncoder((1, 4, 4), 2), MLPDecoder(2, (1, 4, 4)))
+        >>> x = torch.rand(3, 1, 4, 4)
+        >>> iwae(vae(x, samples=5), x).shape
+        torch.Size([3])
+
+    Source: [burda2016].
+    """
     return log_mean_exp(log_weights(output, x))
 
 
 def negative_iwae(output: VAEOutput, x: Tensor) -> Tensor:
-    """−log 1/K Σ_k w_k, (N,), in nats, to be minimised.
+    """−log 1/K Σ_k w_k: the bound as a loss.
 
-    Its gradient in the encoder is noise for large K: the signal falls like 1/√K faster than the noise. [rainforth2018]
+    Its gradient in the encoder is noise for large K: the signal falls faster than the noise, by a
+    factor of √K [rainforth2018]. ``negative_iwae_dreg`` has the same value without that fault.
+
+    Args:
+        output: what a VAE gives for x with K draws per example.
+        x: the examples, (N, *shape).
+
+    Returns:
+        (N,), in nats.
+
+    Raises:
+        ValueError: the output holds no dimension of draws, or x is of another shape.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.vae import VAE
+        >>> from gantut.networks import MLPDecoder, MLPEncoder
+        >>> vae = VAE(MLPEncoder((1, 4, 4), 2), MLPDecoder(2, (1, 4, 4)))
+        >>> x = torch.rand(3, 1, 4, 4)
+        >>> output = vae(x, samples=5)
+        >>> torch.equal(negative_iwae(output, x), -iwae(output, x))
+        True
+
+    Source: [burda2016].
     """
     return -iwae(output, x)
 
 
 def negative_iwae_dreg(output: VAEOutput, x: Tensor) -> Tensor:
-    """The same value, (N,), with the doubly reparameterised gradient in the encoder, whose noise does not win. [tucker2019]
+    """The same value, with the doubly reparameterised gradient in the encoder.
 
-    With normalised weights w̃_k = w_k / Σ w, the decoder receives Σ w̃_k ∇log w_k as before; the encoder receives
-    Σ w̃_k² (∂log w_k / ∂z_k) (∂z_k / ∂φ), where log q(z|x) is differentiated through z alone. Both have the same expectation as the
-    gradient of ``negative_iwae``. The value is the bound itself and not the surrogate that makes the gradient.
+    With normalised weights w̃_k = w_k / Σ w, the decoder receives Σ w̃_k ∇log w_k as before. The
+    encoder receives Σ w̃_k² (∂log w_k / ∂z_k) (∂z_k / ∂φ), where log q(z|x) is differentiated
+    through z alone. Both have the expectation that the gradient of ``negative_iwae`` has, and the
+    encoder's noise no longer wins as K grows. It costs one more pass backwards through the decoder.
 
-    It places a hook on ``output.z``, which scales every gradient that flows through the draws: use an output for one such loss only. The
-    posterior must be a diagonal normal.
+    Args:
+        output: what a VAE gives for x with K draws per example; the posterior is a diagonal normal.
+        x: the examples, (N, *shape).
+
+    Returns:
+        (N,), in nats: the bound itself, and not the surrogate that makes the gradient.
+
+    Raises:
+        ValueError: the output holds no dimension of draws, or x is of another shape.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models.vae import VAE
+        >>> from gantut.networks import MLPDecoder, MLPEncoder
+        >>> vae = VAE(MLPEncoder((1, 4, 4), 2), MLPDecoder(2, (1, 4, 4)))
+        >>> x = torch.rand(3, 1, 4, 4)
+        >>> output = vae(x, samples=5)
+        >>> torch.allclose(negative_iwae_dreg(output, x), negative_iwae(output, x), atol=1e-4)
+        True
+
+    Source: [tucker2019].
     """
     mean, sigma = output.posterior.mean.detach(), output.posterior.stddev.detach()
-    frozen = diagonal_normal(mean, 2 * sigma.log())
-    log_w = _log_joint(output, x) - frozen.log_prob(output.z)
+    log_w = _log_joint(output, x) - diagonal_normal(mean, 2 * sigma.log()).log_prob(output.z)
     weights = log_w.detach().softmax(0)
-    if output.z.requires_grad:
-        output.z.register_hook(lambda gradient: gradient * weights[..., None])
     surrogate = (weights * log_w).sum(0)
+    if surrogate.requires_grad and output.z.requires_grad:
+        # This much reaches the encoder through the surrogate; it should be w̃ times as large.
+        (slope,) = torch.autograd.grad(surrogate.sum(), output.z, retain_graph=True)
+        surrogate = surrogate + ((weights[..., None] - 1) * slope * output.z).sum((0, 2))
     return -(log_mean_exp(log_w).detach() + surrogate - surrogate.detach())

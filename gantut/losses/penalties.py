@@ -1,12 +1,14 @@
 """Penalties on the discriminator: ``penalty(D, real, fake) -> (N,)``, to be added to its loss.
 
-Each is made by a factory that holds the coefficient, so that a penalty is one thing to pass around. All but the last differentiate D with
-respect to its *input*, one example at a time: the norm runs over the pixels of an example, never over the batch.
+Each is made by a factory that holds the coefficient, so that a penalty is one thing to pass around.
+All differentiate D with respect to its *input*, one example at a time: the norm runs over all
+values of an example, and never over the batch. Nothing flows back into the generator.
+
+A penalty of your own is a function with the same signature.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -14,14 +16,27 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gantut.losses.augmentation import Augment, augmentation
-from gantut.processes import drawn, gathered
+from gantut.numerics import check_weight
 
 Discriminator = Callable[[Tensor], Tensor]
 
 
 class Penalty(Protocol):
-    """``penalty(D, real, fake, generator=None) -> (N,)``; ``generator`` is the source of randomness where one is used."""
+    """What a penalty has to be: ``penalty(D, real, fake, generator=None) -> (N,)``.
+
+    Args:
+        D: the discriminator as a function of the examples alone, (N, *shape) to (N,).
+        real: real examples, (N, *shape).
+        fake: generated examples, (N, *shape).
+        generator: the source of randomness, for penalties that draw; PyTorch's own without it.
+
+    Example:
+        >>> import torch
+        >>> def small_logits(D, real, fake, *, generator=None):
+        ...     return 0.001 * D(real).square()
+        >>> small_logits(lambda x: x.sum(1), torch.ones(1, 4), torch.zeros(1, 4)).shape
+        torch.Size([1])
+    """
 
     def __call__(
         self,
@@ -34,29 +49,62 @@ class Penalty(Protocol):
 
 
 def input_gradient(D: Discriminator, x: Tensor) -> Tensor:
-    """∇ₓD(x) for each example, flattened to (N, d), and differentiable itself.
+    """∇ₓD(x) for each example, flattened, and differentiable itself.
 
-    The logits are summed before the backward pass: example i's logit depends on example i alone, so the gradient of the sum holds the
-    gradient of each. (BatchNorm in D breaks that premise.)
+    The logits are summed before the backward pass: example i's logit depends on example i alone, so
+    the gradient of the sum holds the gradient of each. (BatchNorm in D breaks that premise.) A
+    discriminator that judges packs of m neighbours gives one logit for m examples; then the
+    gradient of a logit is that of all its m examples.
+
+    Args:
+        D: (N, *shape) to logits (N,), or (N/m,) for packs of m neighbours.
+        x: where to look, (N, *shape). Its own graph is left alone.
+
+    Returns:
+        (N, d), or (N/m, m·d), where d is the number of values of an example.
+
+    Raises:
+        ValueError: D does not give one logit per example, or per pack of equally many.
+
+    Example:
+        >>> import torch
+        >>> input_gradient(lambda x: x.square().sum(1), torch.tensor([[1.0, 2.0]])).tolist()
+        [[2.0, 4.0]]
     """
     x = x.detach().requires_grad_(True)
     logits = D(x)
-    if logits.shape != (len(x),):
+    if logits.ndim != 1 or not len(logits) or len(x) % len(logits):
         raise ValueError(
-            f"expected one logit per example, shape ({len(x)},), got {tuple(logits.shape)}"
+            f"expected one logit per example, shape ({len(x)},), or per pack of equally many, "
+            f"got {tuple(logits.shape)}"
         )
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-    return gradient.flatten(1)
-
-
-def _check_coefficient(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be a finite number ≥ 0, got {value}")
+    return gradient.reshape(len(logits), -1)
 
 
 def r1(gamma: float) -> Penalty:
-    """γ/2 · ‖∇D(x)‖² at real examples. The ½ is inside: γ is the paper's. [mescheder2018]"""
-    _check_coefficient("gamma", gamma)
+    """γ/2 · ‖∇D(x)‖² at real examples.
+
+    It damps the two players' rotation around the equilibrium, where D is to be flat on the data.
+
+    Args:
+        gamma: γ, the paper's; the ½ is inside. Try 0.1 to 10 and more for larger images.
+
+    Returns:
+        The penalty.
+
+    Raises:
+        ValueError: γ is negative or not finite.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(1, 2)
+        >>> r1(0.5)(lambda x: 2 * x[:, 0], x, x).tolist()
+        [1.0]
+
+    Source: [mescheder2018].
+    """
+    check_weight("gamma", gamma)
 
     def penalty(D, real, fake, *, generator=None):
         return 0.5 * gamma * input_gradient(D, real).square().sum(1)
@@ -65,8 +113,26 @@ def r1(gamma: float) -> Penalty:
 
 
 def r2(gamma: float) -> Penalty:
-    """γ/2 · ‖∇D(G(z))‖² at fake examples. [mescheder2018]"""
-    _check_coefficient("gamma", gamma)
+    """γ/2 · ‖∇D(G(z))‖² at generated examples.
+
+    Args:
+        gamma: γ, the paper's; the ½ is inside.
+
+    Returns:
+        The penalty.
+
+    Raises:
+        ValueError: γ is negative or not finite.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(1, 2)
+        >>> r2(0.5)(lambda x: 2 * x[:, 0], x, x).tolist()
+        [1.0]
+
+    Source: [mescheder2018].
+    """
+    check_weight("gamma", gamma)
 
     def penalty(D, real, fake, *, generator=None):
         return 0.5 * gamma * input_gradient(D, fake).square().sum(1)
@@ -75,88 +141,130 @@ def r2(gamma: float) -> Penalty:
 
 
 def r1_r2(gamma: float) -> Penalty:
-    """The sum of both, γ/2 · (‖∇D(x)‖² + ‖∇D(G(z))‖²), with one γ. [huang2024]"""
-    _check_coefficient("gamma", gamma)
+    """The sum of both, γ/2 · (‖∇D(x)‖² + ‖∇D(G(z))‖²), with one γ, as in R3GAN.
+
+    Args:
+        gamma: γ, with the ½ inside.
+
+    Returns:
+        The penalty.
+
+    Raises:
+        ValueError: γ is negative or not finite; when called: real and fake differ in shape.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(1, 2)
+        >>> r1_r2(0.5)(lambda x: 2 * x[:, 0], x, x).tolist()
+        [2.0]
+
+    Source: [huang2024].
+    """
+    check_weight("gamma", gamma)
 
     def penalty(D, real, fake, *, generator=None):
+        _check_shapes(real, fake)
         # One pass over both halves costs less than two passes.
-        squares = input_gradient(D, torch.cat([real, fake])).square().sum(1)
-        at_real, at_fake = squares.split([len(real), len(fake)])
+        at_real, at_fake = input_gradient(D, torch.cat([real, fake])).square().sum(1).chunk(2)
         return 0.5 * gamma * (at_real + at_fake)
 
     return penalty
 
 
-def gradient_penalty(weight: float = 10.0, *, one_sided: bool = False) -> Penalty:
-    """λ · (‖∇D(x̂)‖ − 1)² at x̂ = εx + (1 − ε)G(z), one ε ~ U(0, 1) per example. [gulrajani2017]
+def gradient_penalty(
+    weight: float = 10.0, *, target: float = 1.0, one_sided: bool = False
+) -> Penalty:
+    """λ · (‖∇D(x̂)‖ − t)² at x̂ = εx + (1 − ε)G(z), with one ε ~ U(0, 1) for each example.
 
-    With ``one_sided`` only slopes above 1 pay: λ · max(0, ‖∇D(x̂)‖ − 1)², which is what being 1-Lipschitz asks for.
+    With t = 1 it is WGAN-GP's: a Kantorovich potential has slope 1 between real and fake. With
+    t = 0 it is the zero-centred penalty, which asks D to be flat there and goes with any loss.
+
+    Args:
+        weight: λ.
+        target: t, the slope that costs nothing: 1, or 0 for the zero-centred penalty.
+        one_sided: charge for slopes above t only, which is what being t-Lipschitz asks for.
+
+    Returns:
+        The penalty.
+
+    Raises:
+        ValueError: λ or t is negative or not finite; when called: real and fake differ in shape.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(1, 2)
+        >>> gradient_penalty(10.0)(lambda x: 3 * x[:, 0], x, x).tolist()
+        [40.0]
+        >>> gradient_penalty(10.0, target=0.0)(lambda x: 3 * x[:, 0], x, x).tolist()
+        [90.0]
+
+    Source: [gulrajani2017]; t = 0: [thanhtung2019].
     """
-    _check_coefficient("weight", weight)
+    check_weight("weight", weight)
+    check_weight("target", target)
 
     def penalty(D, real, fake, *, generator=None):
-        if real.shape != fake.shape:
-            raise ValueError(
-                f"interpolation needs real and fake of one shape, got {tuple(real.shape)} and {tuple(fake.shape)}"
-            )
+        _check_shapes(real, fake)
         x = torch.lerp(fake, real, _uniform_per_example(real, generator))
-        return weight * _excess_slope(D, x, one_sided).square()
+        return weight * _excess_slope(D, x, target, one_sided).square()
 
     return penalty
 
 
 def dragan(weight: float = 10.0, *, spread: float = 0.5) -> Penalty:
-    """λ · (‖∇D(x̂)‖ − 1)² around the data: x̂ = x + c · s · δ, with δ ~ U(0, 1)ᵈ, c = ``spread``, s the batch's deviation. [kodali2017]
+    """λ · (‖∇D(x̂)‖ − 1)² around the data: x̂ = x + α · c · s · δ.
 
-    The penalty looks at real examples only, so it does not chase the generator. As in the authors' code, s is one number for the batch and
-    the noise is not centred.
+    δ ~ U(0, 1) for each value and α ~ U(0, 1) for each example; s is the standard deviation of the
+    batch, one number. The noise is not centred: so it is in the authors' code. The penalty looks at
+    real examples only, so it does not chase the generator.
+
+    Args:
+        weight: λ.
+        spread: c, how far from the data to look, in deviations.
+
+    Returns:
+        The penalty. With several processes each takes the deviation s of its own examples.
+
+    Raises:
+        ValueError: λ or c is negative or not finite.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(1, 2)
+        >>> dragan(10.0)(lambda x: 3 * x[:, 0], x, x).tolist()
+        [40.0]
+
+    Source: [kodali2017].
     """
-    _check_coefficient("weight", weight)
-    _check_coefficient("spread", spread)
+    check_weight("weight", weight)
+    check_weight("spread", spread)
 
     def penalty(D, real, fake, *, generator=None):
-        noise = drawn(
-            torch.rand, real.shape, generator=generator, device=real.device, dtype=real.dtype
+        noise = torch.rand(real.shape, generator=generator, device=real.device, dtype=real.dtype)
+        reach = spread * real.detach().std(correction=0) * _uniform_per_example(real, generator)
+        return weight * _excess_slope(D, real + reach * noise, 1.0).square()
+
+    return penalty
+
+
+def _check_shapes(real: Tensor, fake: Tensor) -> None:
+    if real.shape != fake.shape:
+        raise ValueError(
+            "this penalty needs real and fake examples of one shape, got "
+            f"{tuple(real.shape)} and {tuple(fake.shape)}"
         )
-        x = real + spread * gathered(real.detach()).std(correction=0) * noise
-        return weight * _excess_slope(D, x).square()
-
-    return penalty
-
-
-def consistency(
-    weight: float = 10.0, augment: Augment | None = None, *, fake_weight: float | None = None
-) -> Penalty:
-    """λ · (D(x) − D(T(x)))²: a change T that leaves an image what it is shall leave its logit what it is. [zhang2020]
-
-    ``augment`` is T, ``augmentation()`` unless given. With ``fake_weight`` the same is asked of fake examples and added, the balanced form
-    of [zhao2021]. Slopes play no part, so it costs two passes and no second derivative.
-    """
-    _check_coefficient("weight", weight)
-    if fake_weight is not None:
-        _check_coefficient("fake_weight", fake_weight)
-    augment = augment or augmentation("translate", "cutout")
-
-    def change(D, x, generator):
-        x = x.detach()
-        return (D(augment(x, generator=generator)) - D(x)).square()
-
-    def penalty(D, real, fake, *, generator=None):
-        value = weight * change(D, real, generator)
-        return value if fake_weight is None else value + fake_weight * change(D, fake, generator)
-
-    return penalty
 
 
 def _uniform_per_example(x: Tensor, generator: torch.Generator | None) -> Tensor:
     size = [len(x)] + [1] * (x.ndim - 1)
-    return drawn(torch.rand, size, generator=generator, device=x.device, dtype=x.dtype)
+    return torch.rand(size, generator=generator, device=x.device, dtype=x.dtype)
 
 
-def _excess_slope(D: Discriminator, x: Tensor, one_sided: bool = False) -> Tensor:
-    """‖∇D(x)‖ − 1 for each example, (N,); 0 instead of a negative value where ``one_sided``."""
-    # The norm has no slope at 0; vector_norm's subgradient there is 0, where sqrt(sum of squares) gives NaN.
-    excess = torch.linalg.vector_norm(input_gradient(D, x), dim=1) - 1
+def _excess_slope(D: Discriminator, x: Tensor, target: float, one_sided: bool = False) -> Tensor:
+    """‖∇D(x)‖ − t for each example, (N,); 0 instead of a negative value where ``one_sided``."""
+    # The norm has no slope at 0. There vector_norm's subgradient is 0, where the root of a sum of
+    # squares gives NaN.
+    excess = torch.linalg.vector_norm(input_gradient(D, x), dim=1) - target
     return excess.relu() if one_sided else excess
 
 
@@ -166,6 +274,6 @@ PENALTIES: dict[str, Callable[[float], Penalty]] = {
     "r1_r2": r1_r2,
     "gradient_penalty": gradient_penalty,
     "gradient_penalty_one_sided": partial(gradient_penalty, one_sided=True),
+    "gradient_penalty_zero_centred": partial(gradient_penalty, target=0.0),
     "dragan": dragan,
-    "consistency": consistency,
 }

@@ -10,6 +10,7 @@ from .loop import (
     interrupts as interrupts,
 )
 from .recipes import r3gan as r3gan
+from .schedules import Schedule as Schedule, warmup as warmup
 from .vae import VAETrainer as VAETrainer
 from .vaegan import VAEGANTrainer as VAEGANTrainer
 from .vqvae import CodePriorTrainer as CodePriorTrainer, VQVAETrainer as VQVAETrainer

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FORMAT, VERSIONS = "gantut checkpoint", (1, 2)
 # What torch.compile and DataParallel put before the names of a network that they wrap.
 PREFIXES = ("_orig_mod.", "module.")
+UNREADABLE = (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError)
 
 
 class CheckpointError(RuntimeError):
@@ -57,23 +58,26 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
         CheckpointError: there is no such file, it is truncated, was not written here, or holds
             something else than tensors and plain containers.
     """
+    content = _loaded(path)
+    if content.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is a PyTorch file, but none written by a trainer's save()")
+    if content.get("version") not in VERSIONS:
+        expected = " or ".join(map(str, VERSIONS))
+        raise CheckpointError(f"{path} has version {content.get('version')}; expected {expected}")
+    return content
+
+
+def _loaded(path: str | os.PathLike) -> dict[str, Any]:
     path, wanted = Path(path), "expected a file written by a trainer's save()"
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; {wanted}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError) as error:
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (*UNREADABLE, TypeError) as error:
         size = path.stat().st_size
         raise CheckpointError(
             f"{path} ({size} bytes) is truncated or no checkpoint of ours; {wanted}"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is a PyTorch file, but none written by a trainer's save()")
-    if content.get("version") not in VERSIONS:
-        raise CheckpointError(
-            f"{path} has version {content.get('version')}; expected {' or '.join(map(str, VERSIONS))}"
-        )
-    return content
 
 
 def weights(
@@ -102,32 +106,17 @@ def weights(
         >>> torch.nn.Linear(2, 1).load_state_dict(gantut.weights(path, "generator"))
         <All keys matched successfully>
     """
-    try:
-        content = read(path)
-    except CheckpointError:
-        plain = _plain(path)
-        if plain is None:
-            raise
-        return clean(plain)
+    content = _loaded(path)
+    if all(isinstance(value, Tensor) for value in content.values()):
+        return clean(content)
+    content = read(path)
     networks, average_of = content["networks"], content.get("averaged")
-    if network is None:
-        network = average_of or (next(iter(networks)) if len(networks) == 1 else None)
-    if network not in networks:
-        asked = "which network is not said" if network is None else f"no network {network!r}"
-        raise CheckpointError(f"{path}: {asked}; it holds {', '.join(networks)}")
-    if average and content["ema"] is not None and network == average_of:
+    name = network or average_of or next(iter(networks))
+    if name not in networks:
+        raise CheckpointError(f"{path}: no network {name!r}; it holds {', '.join(networks)}")
+    if average and content["ema"] is not None and name == average_of:
         return clean(content["ema"]["network"])
-    return clean(networks[network])
-
-
-def _plain(path: str | os.PathLike) -> dict[str, Tensor] | None:
-    """A state dict saved by torch.save, or None where it is none."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:
-        return None
-    tensors = isinstance(content, dict) and all(isinstance(v, Tensor) for v in content.values())
-    return content if content and tensors else None
+    return clean(networks[name])
 
 
 def clean(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -194,33 +183,12 @@ def _check(trainer: Trainer, path: str | os.PathLike, state: dict, optimizers: b
     if (state["ema"] is None) != (trainer.ema is None):
         said = "without" if state["ema"] is None else "with"
         raise CheckpointError(f"{path} was saved {said} an EMA, unlike here")
-    for name, network in trainer.networks.items():
-        found, expected = clean(state["networks"][name]), clean(network.state_dict())
-        for key in [*expected, *found]:
-            there, here = (
-                f"shape {tuple(held[key].shape)}" if key in held else "nothing"
-                for held in (found, expected)
-            )
-            if there != here:
-                raise CheckpointError(
-                    f"{path} is a checkpoint of another architecture: "
-                    f"{name}.{key} has {there} there, {here} expected"
-                )
     for name, optimizer in trainer.optimizers.items() if optimizers else ():
         kind = state.get("kinds", {}).get(name, "Adam")
         if kind != type(optimizer).__name__:
             raise CheckpointError(
                 f"{path}: the {name} was trained by {kind}, and here by {type(optimizer).__name__}; "
                 f"make the same, or take the weights alone with load(path, optimizers=False)"
-            )
-        theirs, ours = (
-            [len(group["params"]) for group in held["param_groups"]]
-            for held in (state["optimizers"][name], optimizer.state_dict())
-        )
-        if theirs != ours:
-            raise CheckpointError(
-                f"{path}: the {name}'s optimizer moved {theirs} tensors a group, and moves {ours} "
-                "here (are other parts frozen?); or load(path, optimizers=False)"
             )
 
 

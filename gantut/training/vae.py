@@ -11,9 +11,9 @@ from gantut.losses.elbo import distortion, rate
 from gantut.models.vae import VAE, VAEOutput
 from gantut.numerics import check_weight
 from gantut.training.loop import Batch, Options, Trainer
+from gantut.training.schedules import Schedule
 
 Objective = Callable[[VAEOutput, Tensor], Tensor]
-Schedule = Callable[[int], float]
 
 
 class VAETrainer(Trainer):
@@ -28,7 +28,7 @@ class VAETrainer(Trainer):
     Args:
         vae: a ``VAE``, or any model whose output ``losses.distortion`` and ``losses.rate`` read,
             such as a ``HierarchicalVAE``.
-        beta: β ≥ 0, or a function of the step number that gives it, such as a warm-up.
+        beta: β ≥ 0, or a function of the step number that gives it, such as ``warmup``.
         objective: another function ``(output, x) -> (N,)`` in the place of that sum, such as
             ``losses.free_bits``; a module with a state is saved with the networks.
         samples: K draws for each example, as the importance-weighted objectives need.

@@ -1,10 +1,10 @@
-"""Augmentation: differentiable, seeded, and each change what it says."""
+"""Augmentation: differentiable, seeded, and each change as random as it says."""
 
 import pytest
 import torch
 
-from gantut.losses import CHANGES, augmentation
-from gantut.losses.augmentation import cutout, translate
+from gantut.losses import AdaptiveAugment, augmentation
+from gantut.losses.augmentation import CHANGES, cutout, translate
 
 
 def images(n=6, c=3, side=16):
@@ -19,7 +19,7 @@ def seeded(seed=1):
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_the_adjoint(name):
-    """Each change is affine in the image, T(x) = Ax + b: its gradient is Aᵀw, so ⟨w, T(x) − T(0)⟩ = ⟨Aᵀw, x⟩."""
+    """Each change is affine in the image, T(x) = Ax + b, so ⟨w, T(x) − T(0)⟩ = ⟨Aᵀw, x⟩."""
     x, w = images(), torch.randn(6, 3, 16, 16, generator=seeded(2), dtype=torch.float64)
     change = augmentation(name)
     out = change(x.requires_grad_(), generator=seeded())
@@ -39,60 +39,154 @@ def test_chance_comes_from_the_generator(name):
     )
 
 
-def test_translate_moves_whole_pixels_both_ways_alike():
-    x = torch.zeros(4000, 1, 16, 16)
-    x[:, :, 8, 8] = 1
-    out = translate(x, seeded())
-    assert torch.equal(out.sum((1, 2, 3)), torch.ones(4000))
-    place = out.flatten(1).argmax(1)
-    for shift in (place // 16 - 8, place % 16 - 8):
-        counts = torch.bincount(shift + 2, minlength=5)
-        assert (
-            counts.sum() == 4000 and counts.min() > 700 and counts.max() < 900
-        )  # −2 … 2, a fifth each
-    whole = translate(torch.ones(50, 2, 16, 12), seeded())
-    assert set(whole.unique().tolist()) == {0.0, 1.0}  # what comes in from outside is 0
+# -- what chance decides differs between the images of one batch, and has the stated distribution
 
 
-def test_cutout_blanks_a_square_of_half_the_side():
-    x = torch.ones(500, 2, 16, 16)
-    out = cutout(x, seeded())
-    blanked = (out == 0).float().sum((2, 3))
-    assert torch.equal(blanked[:, 0], blanked[:, 1])
-    assert blanked.max() == 81 and blanked.min() >= 25  # 9 × 9 inside, 5 × 5 in a corner
-    assert set(out.unique().tolist()) == {0.0, 1.0}
+def shift(x, out):
+    return (out - x).flatten(1)
 
 
-def test_colours():
-    x = images()
-    shift = augmentation("brightness")(x, generator=seeded()) - x
-    assert shift.flatten(1).std(1).max() < 1e-12 and shift.abs().max() <= 0.5
-    contrast = augmentation("contrast")(x, generator=seeded())
-    assert torch.allclose(contrast.mean((1, 2, 3)), x.mean((1, 2, 3)))
-    factor = contrast.flatten(1).std(1) / x.flatten(1).std(1)
-    assert factor.min() >= 0.5 and factor.max() <= 1.5
-    assert torch.allclose(augmentation("saturation")(x, generator=seeded()).mean(1), x.mean(1))
-    grey = x[:, :1]
+def stretch(x, out):
+    mean = x.mean((1, 2, 3), keepdim=True)
+    return ((out - mean) / (x - mean)).flatten(1)
+
+
+def stretch_from_grey(x, out):
+    grey = x.mean(1, keepdim=True)
+    return ((out - grey) / (x - grey)).flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "low", "high"),
+    [
+        ("brightness", shift, -0.5, 0.5),
+        ("contrast", stretch, 0.5, 1.5),
+        ("saturation", stretch_from_grey, 0.0, 2.0),
+    ],
+)
+def test_a_colour_is_drawn_uniformly_and_once_for_each_image(name, read, low, high):
+    x = images(2000, 3, 2)
+    numbers = read(x, augmentation(name)(x, generator=seeded()))
+    one = numbers.median(1).values
+    assert torch.allclose(numbers, one[:, None].expand_as(numbers), atol=1e-6)
+    assert low <= one.min() and one.max() <= high
+    exact = torch.linspace(low, high, 2000, dtype=torch.float64)
+    assert (one.sort().values - exact).abs().max() < 0.04 * (high - low)  # Kolmogorov–Smirnov
+
+
+def test_a_grey_image_has_no_saturation():
+    grey = images()[:, :1]
     assert torch.allclose(augmentation("saturation")(grey, generator=seeded()), grey)
 
 
-def test_probability():
-    x = images(400, 1, 4)
-    assert torch.equal(augmentation(probability=0.0)(x, generator=seeded()), x)
-    changed = (
-        (augmentation("brightness", probability=0.5)(x, generator=seeded()) != x)
-        .flatten(1)
-        .any(1)
-        .sum()
-    )
-    assert 150 < changed < 250
-    assert augmentation()(x, generator=seeded()).shape == x.shape
+@pytest.mark.parametrize(("side", "reach"), [(4, 1), (16, 2), (28, 3), (32, 4)])
+def test_translate_moves_whole_pixels_every_way_alike(side, reach):
+    x = torch.zeros(8000, 1, side, side)
+    x[:, :, side // 2, side // 2] = 1
+    out = translate(x, seeded())
+    assert torch.equal(out.sum((1, 2, 3)), torch.ones(8000))
+    place = out.flatten(1).argmax(1)
+    down, right = place // side - side // 2, place % side - side // 2
+    for moved in (down, right):
+        share = torch.bincount(moved + reach, minlength=2 * reach + 1) / 8000
+        assert len(share) == 2 * reach + 1
+        assert (share - 1 / len(share)).abs().max() < 4 * (0.25 / 8000) ** 0.5
+    assert torch.corrcoef(torch.stack([down, right]).double())[0, 1].abs() < 0.05
+    whole = translate(torch.ones(50, 2, side, 12), seeded())
+    assert set(whole.unique().tolist()) == {0.0, 1.0}  # what comes in from outside is 0
 
 
-def test_bad_input():
-    with pytest.raises(ValueError, match="unknown augmentation 'flip'; known: brightness"):
-        augmentation("flip")
-    with pytest.raises(ValueError, match=r"probability must lie in \[0, 1\], got 2"):
-        augmentation(probability=2)
-    with pytest.raises(ValueError, match=r"needs images \(N, C, H, W\), got \(3, 2\)"):
-        augmentation()(torch.zeros(3, 2))
+@pytest.mark.parametrize(("side", "half"), [(8, 4), (16, 8), (32, 16), (28, 14), (6, 3), (7, 4)])
+def test_cutout_blanks_a_square_of_half_the_side(side, half):
+    """By area: inside half² pixels; the middle lies on side + 1 lines, or on side pixels."""
+    out = cutout(torch.ones(4000, 2, side, side), seeded())
+    assert set(out.unique().tolist()) == {0.0, 1.0}
+    blank = out == 0
+    assert torch.equal(blank[:, 0], blank[:, 1])
+    middles = torch.arange(side + 1 - half % 2)
+    starts, ends = middles - half // 2, middles - half // 2 + half
+    exact = (ends.clamp(max=side) - starts.clamp(min=0)).double()  # of the rows, for each middle
+    heights, widths = blank[:, 0].any(2).sum(1), blank[:, 0].any(1).sum(1)
+    for found in (heights, widths):
+        assert found.max() == half and found.min() == exact.min()
+        error = 4 * exact.std().item() / 4000**0.5
+        assert found.double().mean().item() == pytest.approx(exact.mean().item(), abs=error)
+    assert torch.equal(blank[:, 0].sum((1, 2)), heights * widths)
+    assert blank[:, 0].sum((1, 2)).max() == half**2
+    # Every pixel of the border is as likely to be hidden as that of the opposite border.
+    share = blank[:, 0].double().mean(0)
+    assert (share - share.flip(0)).abs().max() < 0.05 and (share - share.T).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_each_image_is_changed_with_the_given_probability(adaptive):
+    def made(p, *names):
+        if not adaptive:
+            return augmentation(*names, probability=p)
+        augment = AdaptiveAugment(*names)
+        augment.probability.fill_(p)
+        return augment
+
+    x = images(4000, 1, 4)
+    assert torch.equal(made(0.0)(x, generator=seeded()), x)
+    for p in (0.3, 1.0):
+        out = made(p, "brightness")(x, generator=seeded())
+        share = (out != x).flatten(1).any(1).double().mean().item()
+        assert share == pytest.approx(p, abs=4 * (0.25 / 4000) ** 0.5)
+    # Two changes are chosen apart: with p = ½ a quarter of the images stays as it is.
+    out = made(0.5, "brightness", "contrast")(x, generator=seeded())
+    assert (out == x).flatten(1).all(1).double().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert made(1.0)(x, generator=seeded()).shape == x.shape
+
+
+# -- adaptive augmentation
+
+
+def test_the_probability_follows_the_sign_of_the_logits():
+    """n images move p by n / 500,000: up while over 80 % are judged real, else down."""
+    augment = AdaptiveAugment("brightness")
+    sure, torn = torch.tensor([9.0, 0.1, 3.0, 2.0] * 25), torch.tensor([50.0, 50.0, -0.1, 0.2] * 25)
+    for _ in range(30):
+        augment.observe(sure)
+    assert augment.probability.item() == pytest.approx(30 * 100 / 500_000)
+    augment.observe(torn)  # the mean sign is ½, however large the logits are
+    assert augment.probability.item() == pytest.approx(29 * 100 / 500_000)
+    for _ in range(40):
+        augment.observe(-sure)
+    assert augment.probability.item() == 0.0
+
+
+@pytest.mark.parametrize(("target", "steps"), [(0.6, 1), (0.4, -1)])
+def test_the_target_decides(target, steps):
+    augment = AdaptiveAugment(target=target, images=100, most=1.0)
+    augment.probability.fill_(0.5)
+    augment.observe(torch.tensor([1.0] * 3 + [-1.0]))  # the mean sign is ½
+    assert augment.probability.item() == pytest.approx(0.5 - 0.04 * steps)
+
+
+def test_the_probability_is_capped_and_saved():
+    augment = AdaptiveAugment(images=10)
+    for _ in range(3):
+        augment.observe(torch.ones(5))
+    assert augment.probability.item() == pytest.approx(0.8)
+    again = AdaptiveAugment()
+    again.load_state_dict(augment.state_dict())
+    assert again.probability == augment.probability
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: augmentation("flip"), "unknown augmentation 'flip'; known: brightness"),
+        (lambda: AdaptiveAugment("flip"), "unknown augmentation 'flip'; known: brightness"),
+        (lambda: augmentation(probability=2), r"probability must lie in \[0, 1\], got 2"),
+        (lambda: AdaptiveAugment(target=1.0), "a target in .*, got 1.0, 500000 and 0.8"),
+        (lambda: AdaptiveAugment(images=0), "images ≥ 1 .*, got 0.6, 0 and"),
+        (lambda: AdaptiveAugment(most=1.5), r"most in \[0, 1\], got .* 1.5"),
+        (lambda: augmentation()(torch.zeros(3, 2)), r"images \(N, C, H, W\), got \(3, 2\)"),
+        (lambda: AdaptiveAugment()(torch.zeros(3, 2)), r"images \(N, C, H, W\), got \(3, 2\)"),
+    ],
+)
+def test_bad_input(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

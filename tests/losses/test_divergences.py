@@ -7,8 +7,8 @@ import scipy.spatial.distance
 import scipy.special
 import torch
 
-from gantut.losses import DIVERGENCES, LOSSES, divergence, f_divergence, f_gan
-from gantut.losses.divergences import exponential, softplus
+from gantut.losses import DIVERGENCES, LOSSES, f_divergence, f_gan
+from gantut.losses.divergences import divergence, exponential, softplus
 
 NAMES = list(DIVERGENCES)
 
@@ -63,7 +63,9 @@ def test_a_trained_discriminator_attains_the_divergence(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reward_is_the_slope_of_f_at_the_ratio(name):
-    """Duality: at the best logit T = f'(p/q), and c = u·f'(u) − f(u). f is convex, with f(1) = 0 but for the original game."""
+    """Duality: at the best logit T = f'(p/q), and c = u·f'(u) − f(u). f is convex, with f(1) = 0
+    but for the original game.
+    """
     u = torch.linspace(0.05, 6, 60, dtype=torch.float64, requires_grad=True)
     chosen = DIVERGENCES[name]
     value = chosen.f(u)

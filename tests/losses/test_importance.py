@@ -1,4 +1,6 @@
-"""The importance-weighted bound on the model whose likelihood is known: p(z) = N(0, 1), p(x|z) = N(z, 1), so p(x) = N(0, 2)."""
+"""The importance-weighted bound on the model whose likelihood is known: p(z) = N(0, 1), p(x|z) =
+N(z, 1), so p(x) = N(0, 2).
+"""
 
 import math
 
@@ -24,7 +26,9 @@ TRUTH = -0.5 * math.log(4 * math.pi) - 0.25  # log N(1; 0, 2)
 
 
 def output(mean, log_variance, draws, seed=0):
-    """K draws for each row of (N, 1) tensors, as a VAE with the identity for a decoder would give them."""
+    """K draws for each row of (N, 1) tensors, as a VAE with the identity for a decoder would give
+    them.
+    """
     noise = torch.randn(
         draws, *mean.shape, generator=torch.Generator().manual_seed(seed), dtype=mean.dtype
     )
@@ -43,7 +47,10 @@ def rows(n, value=0.0):
     [(1, -1.918939, 400_000), (5, -1.558, 80_000), (50, -1.519, 20_000), (500, -1.516, 2_000)],
 )
 def test_values_of_the_facts(draws, value, n):
-    """With the prior as proposal, x = 1. The tolerance is four standard errors of the Monte Carlo mean, plus the rounding of the table."""
+    """With the prior as proposal, x = 1.
+
+    The tolerance is four standard errors of the Monte Carlo mean, plus the rounding of the table.
+    """
     bound = iwae(output(rows(n), rows(n), draws), rows(n, 1.0))
     error = bound.std().item() / math.sqrt(n)
     assert error < 6e-3
@@ -52,7 +59,9 @@ def test_values_of_the_facts(draws, value, n):
 
 
 def test_the_bound_is_monotone_in_k_and_stays_below_the_truth():
-    """Averages over the same draws, grouped in larger and larger sets: by Jensen's inequality each is at least the one before, exactly."""
+    """Averages over the same draws, grouped in larger and larger sets: by Jensen's inequality each
+    is at least the one before, exactly.
+    """
     log_w = log_weights(output(rows(500), rows(500), 256), rows(500, 1.0))
     means = [
         log_mean_exp(log_w.unflatten(0, (k, -1))).mean().item() for k in (1, 2, 4, 16, 64, 256)
@@ -109,6 +118,35 @@ def test_dreg_has_the_same_mean_and_less_noise(draws):
         assert signal_to_noise(doubly) > 1.2 * signal_to_noise(plain)
 
 
+def test_dreg_leaves_its_output_as_it_was():
+    """What else is made of the same draws keeps its gradient, before and after and twice."""
+    mean = rows(6, 0.2).requires_grad_()
+    out, x = output(mean, rows(6, -0.2), 8), rows(6, 1.0)
+
+    def slopes(loss):
+        return torch.autograd.grad(loss(out, x).sum(), mean, retain_graph=True)[0]
+
+    plain, doubly = slopes(negative_iwae), slopes(negative_iwae_dreg)
+    assert not torch.allclose(plain, doubly)
+    assert torch.equal(slopes(negative_iwae), plain)
+    assert torch.equal(slopes(negative_iwae_dreg), doubly)
+    both = slopes(lambda out, x: negative_iwae(out, x) + negative_iwae_dreg(out, x))
+    assert torch.allclose(both, plain + doubly)
+    with torch.no_grad():
+        assert torch.allclose(negative_iwae_dreg(out, x), negative_iwae(out, x))
+
+
+def test_dreg_s_gradient_by_hand():
+    """Σ w̃² ∂log w/∂z: for N(0, 1) and N(z, 1) the slope is x − 2z + (z − μ)/σ²."""
+    mean, log_variance = rows(5, 0.2).requires_grad_(), rows(5, -0.4)
+    out, x = output(mean, log_variance, 7), rows(5, 1.0)
+    (found,) = torch.autograd.grad(negative_iwae_dreg(out, x).sum(), mean)
+    z = out.z.detach()
+    weights = log_weights(out, x).detach().softmax(0)[..., None]
+    slope = x - 2 * z + (z - mean.detach()) / log_variance.exp()
+    assert torch.allclose(found, -(weights.square() * slope).sum(0))
+
+
 def test_dreg_leaves_the_decoder_its_importance_weighted_gradient():
     decoder = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
     slopes = []
@@ -135,7 +173,9 @@ def test_the_gradient_of_the_bound_matches_finite_differences():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("draws", [1, 7])
 def test_against_pyro(draws):
-    """Pyro's Rényi bound at α = 0 is the importance-weighted one; the same draws must give the same number."""
+    """Pyro's Rényi bound at α = 0 is the importance-weighted one; the same draws must give the same
+    number.
+    """
     x = torch.tensor(1.0, dtype=torch.float64)
     loc, scale = torch.tensor(0.3, dtype=torch.float64), torch.tensor(0.8, dtype=torch.float64)
 

@@ -1,4 +1,6 @@
-"""The rate's three parts: they add up, and they are what they are called where that can be computed otherwise."""
+"""The rate's three parts: they add up, and they are what they are called where that can be computed
+otherwise.
+"""
 
 import itertools
 import math
@@ -30,7 +32,9 @@ def cloud(n=32, d=3, seed=1):
 
 @pytest.mark.parametrize("dataset_size", [32, 1000])
 def test_the_terms_sum_to_the_rate(dataset_size):
-    """At each draw to the sum log q(z|x) − log p(z), exactly; on the average over draws to the closed form, within four standard errors."""
+    """At each draw to the sum log q(z|x) − log p(z), exactly; on the average over draws to the
+    closed form, within four standard errors.
+    """
     mean, log_variance = cloud()
     out = output(mean, log_variance)
     parts = split_rate(out, dataset_size)
@@ -52,7 +56,9 @@ def test_a_code_that_ignores_the_example_has_no_mutual_information():
 
 
 def test_a_code_that_knows_the_example_knows_log_n():
-    """Ten posteriors far apart: I(x; z) = log 10, and a data set of 1,000 of which the batch shows ten others like it: log 1,000."""
+    """Ten posteriors far apart: I(x; z) = log 10, and a data set of 1,000 of which the batch shows
+    ten others like it: log 1,000.
+    """
     mean = 100 * torch.arange(10, dtype=torch.float64)[:, None]
     out = output(mean, torch.zeros_like(mean))
     assert split_rate(out, 10).mutual_information.tolist() == pytest.approx([math.log(10)] * 10)
@@ -69,7 +75,10 @@ def test_independent_dimensions_have_no_total_correlation():
 
 
 def test_parts_against_integration():
-    """Two copied dimensions. With the batch for the data, the averages over many draws are integrals that a grid gives too."""
+    """Two copied dimensions.
+
+    With the batch for the data, the averages over many draws are integrals that a grid gives too.
+    """
     mean = torch.tensor([-1.5, 0.0, 1.0], dtype=torch.float64)[:, None].expand(3, 2).clone()
     log_variance = torch.full_like(mean, math.log(0.25))
     normal = torch.distributions.Normal(mean[:, 0], 0.5)
@@ -89,7 +98,9 @@ def test_parts_against_integration():
 
 
 def test_the_estimate_of_the_average_posterior_is_unbiased():
-    """exp(log q(z)) over all batches of 3 that contain example 0 of 6, at one z of its own, averages to 1/6 Σ q(z|x_j)."""
+    """exp(log q(z)) over all batches of 3 that contain example 0 of 6, at one z of its own,
+    averages to 1/6 Σ q(z|x_j).
+    """
     mean, log_variance = cloud(6, 1)
     z = output(mean, log_variance).z[0]
     truth = diagonal_normal(mean, log_variance).log_prob(z).exp().mean()

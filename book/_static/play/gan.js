@@ -135,11 +135,11 @@ window.gantut.createGAN = function (tf) {
   const inputGradient = (D, x) => tf.grad((y) => tf.sum(D(y)))(x);
   const squaredSlope = (D, x) => tf.sum(tf.square(inputGradient(D, x)), 1);
   // The root has no slope at 0; below the small number this one has slope 0.
-  const excessSlope = (D, x) => tf.sub(tf.sqrt(tf.maximum(squaredSlope(D, x), 1e-30)), 1);
+  const excessSlope = (D, x, target = 1) => tf.sub(tf.sqrt(tf.maximum(squaredSlope(D, x), 1e-30)), target);
 
-  const gradientPenalty = (oneSided) => (weight) => (D, real, fake, noise) => {
+  const gradientPenalty = ({ target = 1, oneSided = false } = {}) => (weight) => (D, real, fake, noise) => {
     const x = tf.add(fake, tf.mul(noise, tf.sub(real, fake)));
-    const excess = excessSlope(D, x);
+    const excess = excessSlope(D, x, target);
     return tf.mul(weight, tf.square(oneSided ? tf.relu(excess) : excess));
   };
 
@@ -149,15 +149,18 @@ window.gantut.createGAN = function (tf) {
     r2: (gamma) => (D, real, fake) => tf.mul(0.5 * gamma, squaredSlope(D, fake)),
     r1_r2: (gamma) => (D, real, fake) =>
       tf.mul(0.5 * gamma, tf.add(squaredSlope(D, real), squaredSlope(D, fake))),
-    gradient_penalty: gradientPenalty(false),
-    gradient_penalty_one_sided: gradientPenalty(true),
+    gradient_penalty: gradientPenalty(),
+    gradient_penalty_one_sided: gradientPenalty({ oneSided: true }),
+    gradient_penalty_zero_centred: gradientPenalty({ target: 0 }),
     dragan: (weight) => (D, real, fake, noise) => {
       const spread = 0.5 * Math.sqrt(tf.mean(tf.square(tf.sub(real, tf.mean(real)))).dataSync()[0]);
-      return tf.mul(weight, tf.square(excessSlope(D, tf.add(real, tf.mul(spread, noise)))));
+      // Two numbers say in which direction to look from an example, the third how far.
+      const moved = tf.tensor2d(noise.arraySync().map(([a, b, reach]) => [reach * a, reach * b]));
+      return tf.mul(weight, tf.square(excessSlope(D, tf.add(real, tf.mul(spread, moved)))));
     },
   };
   // How many uniform numbers an example needs for its penalty.
-  const PENALTY_NOISE = { gradient_penalty: 1, gradient_penalty_one_sided: 1, dragan: 2 };
+  const PENALTY_NOISE = { gradient_penalty: 1, gradient_penalty_one_sided: 1, gradient_penalty_zero_centred: 1, dragan: 3 };
 
   // -- optimizers: lr -> step(values, slopes), which changes the values in place ----------------------------------------------------------
 
