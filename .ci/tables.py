@@ -108,7 +108,7 @@ def reference(family: str, name: str) -> str:
         return f"{networks.MLPDiscriminator.__module__}.MLPDiscriminator"
     rooms = (losses, training, priors, metrics, networks)
     found = [getattr(room, name).__module__ for room in rooms if hasattr(room, name)]
-    return f"{found[0]}.{name}"
+    return f"{(*found, 'gantut.networks')[0]}.{name}"
 
 
 def row(family: str, name: str, entry: dict[str, str]) -> str:
