@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from gantut import data, losses, metrics, networks, training
-from gantut.cli.settings import put
+from gantut.files import put
 from gantut.models.vae import VAE
 
 PLAY = Path(__file__).resolve().parent.parent / "book" / "_static" / "play"

@@ -15,13 +15,19 @@ from . import (
     speech as speech,
     training as training,
 )
-from .models import VAE as VAE, VQVAE as VQVAE
+from .models import (
+    VAE as VAE,
+    VQVAE as VQVAE,
+    Flow as Flow,
+    HierarchicalVAE as HierarchicalVAE,
+)
 from .training import (
     EMA as EMA,
     AAETrainer as AAETrainer,
     ACGANTrainer as ACGANTrainer,
     BiGANTrainer as BiGANTrainer,
     CodePriorTrainer as CodePriorTrainer,
+    FlowTrainer as FlowTrainer,
     GANTrainer as GANTrainer,
     VAEGANTrainer as VAEGANTrainer,
     VAETrainer as VAETrainer,

@@ -1,4 +1,4 @@
-"""What the chapters' checks share: find an optimum to high precision, assert a deviation, and print it."""
+"""What the chapters' checks share: find an optimum to high precision, assert a deviation."""
 
 from __future__ import annotations
 
@@ -8,18 +8,29 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# Below it a deviation is rounding, and its digits belong to the processor. (nbval compares a report's limit and not its digits.)
+# Below it a deviation is rounding, and its digits belong to the processor. (nbval compares a
+# report's limit and not its digits.)
 FLOOR = 1e-9
 
 
 def report(deviation: float | Tensor, allowed: float, what: str = "largest deviation") -> None:
-    """Assert |deviation| ≤ allowed, and print both; the book's page of checked statements collects these lines.
+    """Assert |deviation| ≤ allowed, and print both; a page of the book collects these lines.
 
-    A deviation is printed with one digit, rounded up, and as "below 1e-09" where only rounding is left.
+    The deviation is printed with one digit, rounded up, and as "below 1e-09" where only rounding
+    is left.
+
+    Args:
+        deviation: what two computations of the same thing differ by.
+        allowed: the most that it may be.
+        what: what it is a deviation of.
 
     Raises:
         AssertionError: the deviation is larger, or NaN.
-        ValueError: what is allowed is not a positive number.
+        ValueError: what is allowed is not a finite number > 0.
+
+    Example:
+        >>> report(0.0123, 0.05, "area")
+        area: 2e-02 (allowed 0.05)
     """
     if not (math.isfinite(allowed) and allowed > 0):
         raise ValueError(f"allowed must be a finite number > 0, got {allowed}")
@@ -36,14 +47,28 @@ def _one_digit(size: float) -> str:
 
 
 def minimise(loss: Callable[[], Tensor], *parameters: Tensor, steps: int = 500) -> float:
-    """Minimise a deterministic loss over the parameters, in place, to the precision of its numbers; return the smallest value.
+    """Minimise a deterministic loss to the precision of its numbers. [nocedal2006]
 
-    L-BFGS with a strong Wolfe line search. A check uses it to *find* what a statement claims to be best, instead of putting it in.
-    [nocedal2006]
+    L-BFGS with a strong Wolfe line search. A check uses it to *find* what a statement claims to be
+    best, instead of putting it in.
+
+    Args:
+        loss: computes a scalar from the parameters, the same each time.
+        parameters: tensors that are changed in place; those without a gradient stay as they are.
+        steps: the most iterations.
+
+    Returns:
+        The smallest value.
 
     Raises:
         ValueError: no parameter that requires a gradient.
         AssertionError: the loss is NaN or infinite where it ends.
+
+    Example:
+        >>> import torch
+        >>> x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+        >>> minimise(lambda: (x - 3).square().sum(), x) < 1e-20
+        True
     """
     parameters = tuple(p for p in parameters if p.requires_grad)
     if not parameters:

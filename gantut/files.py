@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: one way for checkpoints, pictures, caches and exports."""
+"""Files that are written whole or not at all: checkpoints, pictures, caches and exports."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""The book's pictures: one style, one colour for one thing, legible on a light and on a dark page."""
+"""The book's pictures: one style, one colour for one thing, legible on light and dark pages."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import html
 import io
 from collections.abc import Callable, Sequence
@@ -19,7 +18,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-# Okabe–Ito hues, the light ones darkened and the dark ones lightened until each stands out from white and from #121212 alike.
+from gantut.files import put
+
+# Okabe–Ito hues, the light ones darkened and the dark ones lightened until each stands out from
+# white and from #121212 alike.
 COLORS = {
     "data": "#3b87c8",
     "generator": "#d9641a",
@@ -29,67 +31,61 @@ COLORS = {
     "theory": "#808080",
 }
 INK = "#7f7f7f"
-CLASS_COLORS = (
-    "#3b87c8",
-    "#d9641a",
-    "#179c78",
-    "#b8659a",
-    "#a8831a",
-    "#2a9fb8",
-    "#c0504d",
-    "#7a6fc4",
-    "#7d9a2b",
-    "#808080",
-)
+CLASS_COLORS = (*list(COLORS.values())[:5], "#2a9fb8", "#c0504d", "#7a6fc4", "#7d9a2b", "#808080")
 
 
 def use_style() -> None:
-    """Set matplotlib to the book's style: transparent ground, grey ink, no box, letters that a phone can show."""
-    mpl.rcParams.update(
-        {
-            "figure.facecolor": "none",
-            "axes.facecolor": "none",
-            "savefig.facecolor": "none",
-            "figure.dpi": 110,
-            "figure.figsize": (7.0, 3.2),
-            "figure.constrained_layout.use": True,
-            "font.size": 12,
-            "axes.titlesize": 12,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.prop_cycle": cycler(color=CLASS_COLORS),
-            "lines.linewidth": 2.0,
-            "legend.frameon": False,
-            **{
-                key: INK
-                for key in (
-                    "text.color",
-                    "axes.edgecolor",
-                    "axes.labelcolor",
-                    "axes.titlecolor",
-                    "xtick.color",
-                    "ytick.color",
-                )
-            },
-        }
-    )
+    """Set matplotlib to the book's style; every chapter begins with it.
 
-
-def _checked(images: Tensor) -> Tensor:
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
-        raise ValueError(f"expected images (N, 1 or 3, H, W) with N ≥ 1, got {tuple(images.shape)}")
-    images = images.detach().cpu().float()
-    if not (torch.isfinite(images).all() and float(images.min()) >= 0 and float(images.max()) <= 1):
-        raise ValueError(
-            f"expected finite images in [0, 1], got values from {float(images.min()):g} to {float(images.max()):g}"
-        )
-    return images
+    Transparent ground, grey ink, no box, letters that a phone can show. In a notebook, figures are
+    cut to what they hold.
+    """
+    mpl.rc("figure", facecolor="none", dpi=110, figsize=(7.0, 3.2))
+    mpl.rc("figure.constrained_layout", use=True)
+    mpl.rc("axes", facecolor="none", titlesize=12, prop_cycle=cycler(color=CLASS_COLORS))
+    mpl.rc("axes", edgecolor=INK, labelcolor=INK, titlecolor=INK)
+    mpl.rc("axes.spines", top=False, right=False)
+    for kind in ("text", "xtick", "ytick"):
+        mpl.rc(kind, color=INK)
+    mpl.rc("savefig", facecolor="none")
+    mpl.rc("font", size=12)
+    mpl.rc("lines", linewidth=2.0)
+    mpl.rc("legend", frameon=False)
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return
+    if (shell := get_ipython()) is not None and shell.has_trait("kernel"):
+        options = {"bbox_inches": "tight", "facecolor": "none"}
+        shell.run_line_magic("config", f"InlineBackend.print_figure_kwargs = {options}")
 
 
 def tile(images: Tensor, columns: int | None = None, gap: int = 1) -> np.ndarray:
-    """Images (N, C, H, W) as one picture (rows, columns, 3) in [0, 1], row by row, with grey gaps between them."""
-    images = _checked(images)
-    n, channels, height, width = images.shape
+    """Images as one picture, row by row, with grey gaps between them.
+
+    Args:
+        images: (N, 1 or 3, H, W) in [0, 1].
+        columns: how many in a row; about √N unless given.
+        gap: pixels between two of them.
+
+    Returns:
+        The picture (rows, columns, 3) in [0, 1].
+
+    Raises:
+        ValueError: images of another shape, none, not finite, or outside [0, 1].
+
+    Example:
+        >>> import torch
+        >>> tile(torch.zeros(6, 1, 8, 8), columns=3).shape
+        (17, 26, 3)
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"expected images (N, 1 or 3, H, W) with N ≥ 1, got {tuple(images.shape)}")
+    images = images.detach().cpu().float()
+    low, high = float(images.min()), float(images.max())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"expected finite images in [0, 1], got values from {low:g} to {high:g}")
+    n, _, height, width = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
     canvas = torch.full((3, rows * (height + gap) - gap, columns * (width + gap) - gap), 0.5)
@@ -99,35 +95,35 @@ def tile(images: Tensor, columns: int | None = None, gap: int = 1) -> np.ndarray
     return canvas.permute(1, 2, 0).numpy()
 
 
-def _bare(ax: Axes) -> None:
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[:].set_visible(False)
-
-
 def image_grid(
     images: Tensor, *, columns: int | None = None, title: str | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Show images (N, C, H, W) in [0, 1] as a grid."""
+    """Show images (N, C, H, W) in [0, 1] as a grid, ``columns`` in a row. Raises as ``tile``."""
     picture = tile(images, columns)
-    if ax is None:
-        height, width = picture.shape[:2]
-        _, ax = plt.subplots(figsize=(6.0, min(8.0, 6.0 * height / width) + (0.3 if title else 0)))
+    height, width = picture.shape[:2]
+    ax = _axes(ax, 6.0, min(8.0, 6.0 * height / width) + (0.3 if title else 0))
     ax.imshow(picture, interpolation="nearest")
     ax.set_title(title or "")
-    _bare(ax)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
     return ax
 
 
 def comparison(rows: dict[str, Tensor]) -> Figure:
-    """Show rows of images under one another, each with its name; all rows have the same number of images."""
+    """Show rows of images under one another, each with its name above it.
+
+    Args:
+        rows: images (N, C, H, W) in [0, 1] by name, the same N in each.
+
+    Raises:
+        ValueError: no rows, rows of different lengths, or what ``tile`` refuses.
+    """
     counts = {name: len(images) for name, images in rows.items()}
     if len(set(counts.values())) != 1:
         raise ValueError(f"expected rows of one length, got {counts}")
     n = next(iter(counts.values()))
-    figure, axes = plt.subplots(
-        len(rows), 1, figsize=(7, 0.4 + len(rows) * (7 / n + 0.25)), squeeze=False
-    )
+    size = (7, 0.4 + len(rows) * (7 / n + 0.25))
+    figure, axes = plt.subplots(len(rows), 1, figsize=size, squeeze=False)
     for ax, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
         image_grid(images, columns=n, ax=ax)
         ax.set_title(name, loc="left", pad=3)
@@ -135,7 +131,12 @@ def comparison(rows: dict[str, Tensor]) -> Figure:
 
 
 def smooth(values: Sequence[float], window: int) -> np.ndarray:
-    """The running mean over ``window`` values, as long as the input (the window is shorter at the beginning)."""
+    """The running mean over the last ``window`` values, or over all there are at the beginning.
+
+    Example:
+        >>> smooth([1, 2, 3, 4], 2).tolist()
+        [1.0, 1.5, 2.5, 3.5]
+    """
     sums = np.concatenate([[0.0], np.cumsum(np.asarray(values, dtype=float))])
     end = np.arange(1, len(sums))
     start = np.maximum(0, end - window)
@@ -150,7 +151,14 @@ def curves(
     ylabel: str = "nats",
     ax: Axes | None = None,
 ) -> Axes:
-    """Training curves against the step: the trace faint, its running mean on top, the name at the line's end.
+    """Training curves: the trace faint, its running mean on top, the name at the line's end.
+
+    Args:
+        history: what ``trainer.fit`` returns: the values of each term, step by step.
+        keys: the terms to show; all unless given.
+        window: steps in the running mean.
+        ylabel: what the values are.
+        ax: where to draw; a new figure unless given.
 
     Raises:
         ValueError: a key that the history does not have.
@@ -158,43 +166,29 @@ def curves(
     keys = list(history) if keys is None else keys
     if missing := [key for key in keys if key not in history]:
         raise ValueError(f"no {', '.join(missing)} in the history; it has {', '.join(history)}")
-    if ax is None:
-        _, ax = plt.subplots()
+    ax = _axes(ax)
     steps = max(len(history[key]) for key in keys)
     for i, key in enumerate(keys):
         color = COLORS.get(key, CLASS_COLORS[i % len(CLASS_COLORS)])
-        values = history[key]
+        values, mean = history[key], smooth(history[key], window)
         # A term that is logged every few steps spreads over the same axis.
         x = np.linspace(steps / len(values), steps, len(values))
         ax.plot(x, values, color=color, alpha=0.2, linewidth=0.8)
-        ax.plot(x, smooth(values, window), color=color)
-        ax.annotate(
-            key.replace("_", " "),
-            (x[-1], smooth(values, window)[-1]),
-            xytext=(5, 0),
-            textcoords="offset points",
-            color=color,
-            va="center",
-        )
-    ax.set_xlabel("step")
-    ax.set_ylabel(ylabel)
+        ax.plot(x, mean, color=color)
+        place: dict[str, Any] = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
+        ax.annotate(key.replace("_", " "), (x[-1], mean[-1]), color=color, **place)
+    ax.set(xlabel="step", ylabel=ylabel)
     return ax
 
 
 def scatter2d(real: Tensor | None, fake: Tensor | None = None, *, ax: Axes | None = None) -> Axes:
-    """Points (N, 2): data and samples in their colours, on equal axes."""
-    if ax is None:
-        _, ax = plt.subplots(figsize=(4, 4))
+    """Points (N, 2) of the data and of a generator, in their colours, on equal axes."""
+    ax = _axes(ax, 4, 4)
+    look: dict[str, Any] = {"markersize": 2.5, "alpha": 0.6}
     for points, kind in ((real, "data"), (fake, "generator")):
         if points is not None:
-            ax.plot(
-                *points.detach().cpu().numpy().T,
-                ".",
-                color=COLORS[kind],
-                markersize=2.5,
-                alpha=0.6,
-                label=kind,
-            )
+            x, y = points.detach().cpu().numpy().T
+            ax.plot(x, y, ".", color=COLORS[kind], label=kind, **look)
     ax.set_aspect("equal")
     return ax
 
@@ -206,15 +200,21 @@ def field(
     resolution: int = 120,
     ax: Axes | None = None,
 ) -> Axes:
-    """A scalar function of the plane, such as a discriminator's logit, as filled contours around 0."""
-    if ax is None:
-        _, ax = plt.subplots(figsize=(4, 4))
+    """A function of the plane, such as a discriminator's logit, as filled contours around 0.
+
+    Args:
+        function: takes points (N, 2) and gives numbers (N,).
+        limits: least and most of both coordinates.
+        resolution: points a side at which it is evaluated.
+        ax: where to draw; a new figure unless given.
+    """
+    ax = _axes(ax, 4, 4)
     line = torch.linspace(*limits, resolution)
-    points = torch.cartesian_prod(line, line)
     with torch.no_grad():
-        values = function(points).view(resolution, resolution).T.cpu().numpy()
-    reach = float(np.abs(values).max()) or 1.0
-    ax.contourf(line, line, values, levels=np.linspace(-reach, reach, 22), cmap="PuOr_r", alpha=0.7)
+        values = function(torch.cartesian_prod(line, line)).view(resolution, resolution)
+    reach = float(values.abs().max()) or 1.0
+    levels = np.linspace(-reach, reach, 22)
+    ax.contourf(line, line, values.T.cpu(), levels=levels, cmap="PuOr_r", alpha=0.7)
     ax.set_aspect("equal")
     return ax
 
@@ -226,67 +226,66 @@ def phase_portrait(
     points: int = 15,
     ax: Axes | None = None,
 ) -> Axes:
-    """The directions of a field of two numbers, such as ``Game.field``, as arrows of one length; the stronger, the darker."""
-    from gantut.games.dynamics import portrait
+    """The directions of a field of two numbers as arrows of one length; the stronger, the darker.
 
-    places, arrows = portrait(field, limits, points)
-    strength = arrows.norm(dim=-1)
-    unit = arrows / strength.clamp(min=1e-12)[..., None]
-    if ax is None:
-        _, ax = plt.subplots(figsize=(4, 4))
+    Args:
+        field: takes a place (2,) and gives a direction (2,), such as ``Game.field``.
+        limits: least and most of both coordinates.
+        points: arrows a side.
+        ax: where to draw; a new figure unless given.
+    """
+    line = torch.linspace(*limits, points, dtype=torch.float64)
+    places = torch.cartesian_prod(line, line).flip(1)
+    arrows = torch.stack([field(place).detach() for place in places])
+    strength = arrows.norm(dim=1)
+    unit = arrows / strength.clamp(min=1e-12)[:, None]
     opacity = (0.25 + 0.6 * strength / strength.max().clamp(min=1e-12)).numpy()
-    ax.quiver(
-        *places.unbind(-1),
-        *unit.unbind(-1),
-        color=COLORS["theory"],
-        alpha=opacity,
-        pivot="mid",
-        scale=1.4 * points,
-        width=0.006,
-    )
-    ax.set_aspect("equal")
-    ax.set_xlim(limits)
-    ax.set_ylim(limits)
+    look: dict[str, Any] = {"pivot": "mid", "scale": 1.4 * points, "width": 0.006}
+    ax = _axes(ax, 4, 4)
+    ax.quiver(*places.T, *unit.T, color=COLORS["theory"], alpha=opacity, **look)
+    ax.set(aspect="equal", xlim=limits, ylim=limits)
     return ax
 
 
 def latent_map(codes: Tensor, labels: Tensor, *, ax: Axes | None = None) -> Axes:
-    """Two-dimensional codes (N, 2), each point drawn as its label's digit, so that colour is never the only sign."""
+    """Codes in the plane, each drawn as its label's digit, so that colour is never the only sign.
+
+    Args:
+        codes: (N, 2).
+        labels: whole numbers (N,).
+        ax: where to draw; a new figure unless given.
+
+    Raises:
+        ValueError: codes that are not (N, 2), or another number of labels.
+    """
     if codes.ndim != 2 or codes.shape[1] != 2 or len(codes) != len(labels):
         raise ValueError(
-            f"expected codes (N, 2) and N labels, got {tuple(codes.shape)} and {tuple(labels.shape)}"
+            f"expected codes (N, 2) and N labels, got {tuple(codes.shape)} and "
+            f"{tuple(labels.shape)}"
         )
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5, 5))
+    ax = _axes(ax, 5, 5)
+    look: dict[str, Any] = {"s": 28, "linewidths": 0.3, "alpha": 0.8}
     points = codes.detach().cpu().numpy()
     for kind in labels.unique().tolist():
         x, y = points[(labels == kind).cpu().numpy()].T
-        ax.scatter(
-            x,
-            y,
-            marker=f"${kind}$",
-            s=28,
-            linewidths=0.3,
-            color=CLASS_COLORS[kind % len(CLASS_COLORS)],
-            alpha=0.8,
-        )
-    ax.set_xlabel("$z_1$")
-    ax.set_ylabel("$z_2$")
+        ax.scatter(x, y, marker=f"${kind}$", color=CLASS_COLORS[kind % len(CLASS_COLORS)], **look)
+    ax.set(xlabel="$z_1$", ylabel="$z_2$")
     return ax
 
 
 class Animation:
-    """A looping picture that a notebook shows; ``save`` writes it to a file."""
+    """A looping GIF that a notebook shows; ``save`` writes it to a file."""
 
     def __init__(self, data: bytes, alt: str, frames: int) -> None:
         self.data, self.alt, self.frames = data, alt, frames
 
     def _repr_html_(self) -> str:
-        code = base64.b64encode(self.data).decode()
-        return f'<img src="data:image/gif;base64,{code}" alt="{html.escape(self.alt, quote=True)}" style="max-width:100%">'
+        code, alt = base64.b64encode(self.data).decode(), html.escape(self.alt, quote=True)
+        return f'<img src="data:image/gif;base64,{code}" alt="{alt}" style="max-width:100%">'
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_bytes(self.data)
+        """Write the GIF, whole or not at all."""
+        put(path, self.data)
 
 
 def animate(
@@ -297,10 +296,17 @@ def animate(
     columns: int | None = None,
     zoom: int = 2,
 ) -> Animation:
-    """Make a looping GIF from image batches (each drawn as a grid) or from figures; the last frame stays for a second and a half.
+    """A looping GIF whose last frame stays for a second and a half.
+
+    Args:
+        frames: batches of images, each drawn as a grid, or figures.
+        alt: what is to be seen, for those who cannot see it.
+        fps: frames a second.
+        columns: images in a row of a grid.
+        zoom: the side of an image's pixel, in pixels of the screen.
 
     Raises:
-        ValueError: no frames, or no alt text.
+        ValueError: no frames, no alt text, or images that ``tile`` refuses.
     """
     from PIL import Image
 
@@ -312,9 +318,8 @@ def animate(
     for frame in frames:
         if isinstance(frame, Tensor):
             picture = Image.fromarray((255 * tile(frame, columns)).round().astype(np.uint8))
-            picture = picture.resize(
-                (picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST
-            )
+            size = (picture.width * zoom, picture.height * zoom)
+            picture = picture.resize(size, Image.Resampling.NEAREST)
         else:
             buffer = io.BytesIO()
             # A GIF has no soft transparency, so figures get a light ground.
@@ -322,22 +327,15 @@ def animate(
             plt.close(frame)
             picture = Image.open(buffer).convert("RGB")
         pictures.append(picture.quantize(64))
-    durations = [round(1000 / fps)] * (len(pictures) - 1) + [1500]
-    out = io.BytesIO()
-    pictures[0].save(
-        out,
-        format="GIF",
-        save_all=True,
-        append_images=pictures[1:],
-        duration=durations,
-        loop=0,
-        optimize=True,
-    )
-    return Animation(out.getvalue(), alt, len(pictures))
+    out, first = io.BytesIO(), pictures.pop(0)
+    durations = [round(1000 / fps)] * len(pictures) + [1500]
+    looping: dict[str, Any] = {"save_all": True, "loop": 0, "optimize": True}
+    first.save(out, format="GIF", append_images=pictures, duration=durations, **looping)
+    return Animation(out.getvalue(), alt, len(frames))
 
 
 def show_source(*things: Any) -> Any:
-    """The source of functions or classes of the library, as a Markdown block that a notebook and the book colour in their own way."""
+    """The source of functions or classes, as a Markdown block that a notebook colours."""
     import inspect
     import textwrap
 
@@ -347,12 +345,6 @@ def show_source(*things: Any) -> Any:
     return Markdown("```python\n" + "\n\n".join(sources) + "\n```")
 
 
-with contextlib.suppress(ImportError):
-    # In a notebook figures are cut to what they hold.
-    from IPython.core.getipython import get_ipython
-
-    if (shell := get_ipython()) is not None and shell.has_trait("kernel"):
-        shell.run_line_magic(
-            "config",
-            "InlineBackend.print_figure_kwargs = {'bbox_inches': 'tight', 'facecolor': 'none'}",
-        )
+def _axes(ax: Axes | None, *size: float) -> Axes:
+    """The axes given, or those of a new figure of that size in inches."""
+    return plt.subplots(figsize=size or None)[1] if ax is None else ax

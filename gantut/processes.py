@@ -160,13 +160,23 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
     torch._foreach_copy_(slopes, [p.view(s.shape) for p, s in zip(pieces, slopes, strict=True)])
 
 
+class _Gather(torch.autograd.Function):
+    """All slices; what a process did to the others' slices comes back to them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        slices = [torch.empty_like(x) for _ in range(world())]
+        _call(dist.all_gather, slices, x)
+        return torch.cat(slices)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:  # type: ignore[override]
+        return own(summed(slope))
+
+
 def gathered(x: Tensor) -> Tensor:
     """The joint batch (W·N, …) from every process's slice (N, …), with its graph."""
-    if world() == 1:
-        return x
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(_call(all_gather, x.contiguous()))
+    return x if world() == 1 else _Gather.apply(x.contiguous())
 
 
 def once(action: Callable[[], Result]) -> Result | None:
@@ -202,7 +212,3 @@ def same_start(network: nn.Module) -> nn.Module:
             _call(dist.broadcast, first, 0)
             tensor.copy_(first)
     return network
-
-
-def drawn(draw, size, *, generator, rows=0, **options):  # goes when losses and models are merged
-    return draw(size, generator=generator, **options)

@@ -1,6 +1,7 @@
 """The same experiment with several seeds, side by side on the machine's cores.
 
-One run of a method says nothing about the method. Five runs take five times as long, and do not need each other: each core can take one.
+One run of a method says nothing about the method. Five runs take five times as long, and do not
+need each other: each core can take one.
 """
 
 from __future__ import annotations
@@ -21,28 +22,25 @@ MOST = 4  # processes; each holds a PyTorch of its own, about 400 MB
 
 
 def workers() -> int:
-    """How many runs go on at a time: ``GANTUT_WORKERS`` where it is set, else the cores that this process may use, at most 4.
+    """How many runs go on at a time.
+
+    ``GANTUT_WORKERS`` where it is set, else the cores that this process may use, at most 4.
 
     Raises:
         ValueError: the setting is not a whole number of at least 1.
     """
-    chosen = os.environ.get("GANTUT_WORKERS", "")
-    if not chosen:
-        return min(cpu_count(), MOST)
+    chosen = os.environ.get("GANTUT_WORKERS") or str(min(cpu_count(), MOST))
     if not (chosen.isdecimal() and int(chosen) >= 1):
         raise ValueError(f"GANTUT_WORKERS must be a whole number of at least 1, got {chosen!r}")
     return int(chosen)
 
 
 def repeat(function: Callable[..., Result], seeds: Iterable[Any], **options: Any) -> list[Result]:
-    """``[function(seed, **options) for seed in seeds]``, in this order, with a progress bar.
+    """``[function(seed, **options) for seed in seeds]``, several at a time: see ``compare``.
 
-    Each run has one thread; with two cores or more they go on in processes of their own. So a run has to *return* what it found: what it
-    writes into a variable outside is lost, and what it returns has to be picklable (tensors, numbers and samples are; a trainer of
-    networks with spectral normalisation is not). The results do not depend on the number of processes. An error in a run is raised here.
-
-    Raises:
-        TypeError: a result, or something the function needs, cannot be sent between processes.
+    Example:
+        >>> repeat(lambda seed, times: times * seed, (1, 2, 3), times=10)
+        [10, 20, 30]
     """
     return compare(function, seeds, {"": options})[""]
 
@@ -50,67 +48,61 @@ def repeat(function: Callable[..., Result], seeds: Iterable[Any], **options: Any
 def compare(
     function: Callable[..., Result], seeds: Iterable[Any], cases: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[Result]]:
-    """``{name: [function(seed, **options) for seed in seeds]}`` for each name and its options in ``cases``: ``repeat`` for several at once.
+    """Run ``function(seed, **options)`` for every seed and every case, with a progress bar.
+
+    Each run has one thread and its own global random state; with two cores or more the runs go on
+    in processes of their own. So a run has to *return* what it found: what it writes into a
+    variable outside is lost, and what it returns has to be picklable (tensors, numbers and samples
+    are; a trainer of networks with spectral normalisation is not). The results do not depend on the
+    number of processes. An error in a run is raised here as it is.
+
+    Args:
+        function: takes a seed first, and then a case's options by name.
+        seeds: what to repeat every case with.
+        cases: the options of each case, by the case's name.
+
+    Returns:
+        The results by the case's name, in the order of the seeds.
 
     Raises:
-        TypeError: as in ``repeat``.
+        TypeError: a result, or something the function needs, cannot be sent between processes.
+        ValueError: the setting ``GANTUT_WORKERS`` is not a whole number of at least 1.
+
+    Example:
+        >>> cases = {"a": {"times": 1}, "b": {"times": 5}}
+        >>> compare(lambda seed, times: times * seed, (1, 2), cases)
+        {'a': [1, 2], 'b': [5, 10]}
     """
     seeds = list(seeds)
     runs = [(seed, dict(options)) for options in cases.values() for seed in seeds]
-    at_once = min(workers(), len(runs))
-    results = _side_by_side(function, runs, at_once) if at_once > 1 else _one_by_one(function, runs)
-    return {name: results[k * len(seeds) : (k + 1) * len(seeds)] for k, name in enumerate(cases)}
-
-
-def _one_by_one(function: Callable[..., Any], runs: list[tuple[Any, dict[str, Any]]]) -> list[Any]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in a worker, so that sums are rounded alike
-    try:
-        return [function(seed, **options) for seed, options in bar(runs)]
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _side_by_side(
-    function: Callable[..., Any], runs: list[tuple[Any, dict[str, Any]]], at_once: int
-) -> list[Any]:
-    with (
-        parallel_config("loky", n_jobs=at_once, inner_max_num_threads=1),
-        warnings.catch_warnings(),
-    ):
+    at_once, dtype = max(1, min(workers(), len(runs))), torch.get_default_dtype()
+    tasks = (delayed(_alone)(function, *run, k, dtype) for k, run in enumerate(runs))
+    with parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
         # joblib says that a worker was replaced where its memory grew; nothing is lost by that.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
-        tasks = Parallel(return_as="generator")(
-            delayed(_alone)(function, seed, options, torch.get_default_dtype())
-            for seed, options in runs
-        )
         try:
-            return list(bar(tasks, total=len(runs)))
-        except (pickle.PicklingError, TypeError, AttributeError, RuntimeError) as error:
-            if not _about_pickling(error):
+            found = list(bar(Parallel(at_once, return_as="generator")(tasks), total=len(runs)))
+        except Exception as error:
+            words = " ".join(str(error).split()).rstrip(".")
+            unsent = any(word in words.lower() for word in ("pickl", "serializ"))
+            if at_once == 1 or not (unsent or isinstance(error, pickle.PicklingError)):
                 raise
-            name, why = (
-                getattr(function, "__name__", function),
-                " ".join(str(error).split()).rstrip("."),
-            )
             raise TypeError(
-                f"{name} runs in processes of its own, and something it needs or returns cannot be sent there: {why}. "
-                "Return tensors and numbers, or set GANTUT_WORKERS=1"
+                f"{getattr(function, '__name__', function)} runs in processes of its own, and "
+                f"something it needs or returns cannot be sent there: {words}. Return tensors and "
+                "numbers, or set GANTUT_WORKERS=1"
             ) from error
+    return {name: found[k * len(seeds) : (k + 1) * len(seeds)] for k, name in enumerate(cases)}
 
 
-def _alone(
-    function: Callable[..., Any], seed: Any, options: dict[str, Any], dtype: torch.dtype
-) -> Any:
-    """One run in a worker: one thread, no bar of its own, and the caller's default type."""
-    os.environ["TQDM_DISABLE"] = "1"
-    torch.set_num_threads(1)
+def _alone(function: Any, seed: Any, options: Any, number: int, dtype: torch.dtype) -> Any:
+    """One run, the same in the caller's process as in a worker: see ``compare``."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so that sums are rounded alike
     torch.set_default_dtype(dtype)
-    return function(seed, **options)
-
-
-def _about_pickling(error: BaseException) -> bool:
-    """Whether an error came from sending values between processes, and not from the run itself."""
-    return isinstance(error, pickle.PicklingError) or any(
-        word in str(error).lower() for word in ("pickl", "serializ")
-    )
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(number)
+            return function(seed, **options)
+    finally:
+        torch.set_num_threads(threads)

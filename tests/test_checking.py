@@ -59,9 +59,7 @@ def test_minimise_reports_a_loss_without_a_bottom():
 
 
 def test_nbval_compares_the_limit_of_a_report_and_not_its_digit():
-    """The cell itself asserts the deviation; its one digit may differ between processors, its limit
-    may not.
-    """
+    """The cell asserts the deviation; its digit may differ between processors, its limit not."""
     settings = configparser.ConfigParser()
     settings.read(Path(__file__).parent / "nbval.cfg", encoding="utf-8")
 

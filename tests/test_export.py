@@ -1,22 +1,21 @@
-"""ONNX files: the outputs of the network to 1e-5, any batch size, small weights within their bound, and no trace of the machine."""
+"""Exported files: the network's outputs for any batch size, and no trace of the machine."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
-from gantut import export, networks
-from gantut.__main__ import main
-from gantut.cli import runs
-from gantut.cli.settings import SettingsError
+from gantut import export, models, networks
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPE = (1, 16, 16)
 
 
 def lively(network):
-    """A network with large weights, whose BatchNorm has seen data: what a file forgets or rounds shows in its outputs."""
+    """Large weights, and BatchNorm that has seen data: what a file forgets shows in its outputs."""
     network.train()
     for p in network.parameters():
         p.data *= 4
@@ -101,49 +100,66 @@ def test_rounding_is_within_half_a_step():
     assert not q.any() and torch.isfinite(s).all()
 
 
-@pytest.mark.slow
-def test_the_command_line_exports_a_conditional_run(tmp_path, capsys):
-    folder = tmp_path / "run"
-    small = [
-        "--data",
-        "digits",
-        "--latent-dim",
-        "6",
-        "--width",
-        "16",
-        "--device",
-        "cpu",
-        "--picture-every",
-        "0",
-    ]
-    assert (
-        main(["train", "vae", "--out", str(folder), "--steps", "5", "--conditional", *small]) == 0
-    )
-    assert main(["export", str(folder), "--format", "onnx"]) == 0
-    assert "model.onnx: largest deviation" in capsys.readouterr().out
-    _, trainer, _ = runs.opened(folder)
-    labels = torch.arange(7)
+class StopHereError(Exception):
+    """Raised in the place of the exporter."""
+
+
+@pytest.mark.parametrize("write", [export.write_onnx, export.write_program])
+def test_the_network_is_exported_in_evaluation_mode_and_left_as_it_is(write, tmp_path, monkeypatch):
+    """A part that was frozen in evaluation mode stays in it, and the others in training mode."""
+    model, seen = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Dropout()), []
+    model[1].eval()
+
+    def exporter(network, *_, **__):
+        seen.extend(part.training for part in network.modules())
+        raise StopHereError
+
+    monkeypatch.setattr(torch.export, "export", exporter)
+    with pytest.raises(StopHereError):
+        write(model, [codes(4)], tmp_path / "m")
+    assert seen == [False] * 4
+    assert [part.training for part in model.modules()] == [True, True, False, True]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_exported_is_a_copy():
+    vae = models.VAE(
+        networks.MLPEncoder(SHAPE, 3), networks.MLPDecoder(3, (2, 16, 16)), "gaussian_per_pixel"
+    ).double()
+    alone, z = export.Decoding(vae), torch.randn(4, 3)
+    assert {p.dtype for p in alone.parameters()} == {torch.float32}
+    assert {p.dtype for p in vae.parameters()} == {torch.float64} and vae.training
     with torch.no_grad():
-        ours = runs.Decoding(trainer).eval()(codes(7), labels)
-    assert (export.run_onnx(folder / "model.onnx", codes(7), labels) - ours).abs().max() < 1e-5
-    assert main(["export", str(folder), "--weights", "int8"]) == 2
-    assert "weights int8 are for --format onnx" in capsys.readouterr().err
+        expected = vae.decode(z.double()).mean
+    assert (alone(z) - expected).abs().max() < 1e-5 and expected.std() > 1e-3
+
+
+def test_a_program_is_whole_or_not_there(tmp_path, monkeypatch):
+    model, path = networks.MLPDecoder(6, (1, 4, 4), hidden=(4,)), tmp_path / "new" / "m.pt2"
+    assert export.write_program(model, [codes(4)], path) < 1e-5
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"cannot write .*m\.pt2: No space left"):
+        export.write_program(model, [codes(4)], path)
+    assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == ["m.pt2"]
 
 
 def test_what_does_not_fit_is_named(tmp_path, monkeypatch):
     model, path = networks.MLPDecoder(6, (1, 4, 4), hidden=(4,)), tmp_path / "m.onnx"
-    with pytest.raises(
-        SettingsError, match="unknown weights 'int4'; known: float32, float16, int8"
-    ):
+    with pytest.raises(ValueError, match="unknown weights 'int4'; known: float32, float16, int8"):
         export.write_onnx(model, [codes(2)], path, weights="int4")
-    with pytest.raises(SettingsError, match=r"expected a network in float32, got torch\.float64"):
+    with pytest.raises(ValueError, match=r"expected a network in float32, got torch\.float64"):
         export.write_onnx(model.double(), [codes(2)], path)
     found = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
     )
     with pytest.raises(
-        SettingsError, match=r'needs the packages onnxscript: pip install "gantut\[onnx\]"'
+        ImportError, match=r'needs the packages onnxscript: pip install "gantut\[onnx\]"'
     ):
         export.write_onnx(model.float(), [codes(2)], path)
     assert not path.exists()

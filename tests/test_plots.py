@@ -1,6 +1,9 @@
 """Pictures: the pixels they place, the colours they use, what they refuse."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,6 +45,40 @@ def test_one_thing_one_colour():
 def test_the_style_draws_on_no_ground():
     plots.use_style()
     assert plt.rcParams["figure.facecolor"] == "none" and plt.rcParams["text.color"] == plots.INK
+
+
+SHELL = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Any
+
+class Shell(InteractiveShell):
+    kernel = Any()
+    def run_line_magic(self, name, line): print(name, line)
+
+shell = Shell.instance()
+import matplotlib
+before = dict(matplotlib.rcParams)
+from gantut import plots
+plots.tile
+print("imported", "gantut.games" in sys.modules, dict(matplotlib.rcParams) == before)
+plots.use_style()
+"""
+
+
+def test_importing_changes_nothing_and_the_style_cuts_a_notebooks_figures():
+    done = subprocess.run([sys.executable, "-c", SHELL], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    imported, magic = done.stdout.strip().splitlines()
+    assert imported == "imported False True"
+    assert magic.startswith("config InlineBackend.print_figure_kwargs") and "'tight'" in magic
+
+
+def test_every_notebook_begins_with_the_style():
+    notebooks = sorted((Path(__file__).parents[1] / "notebooks").rglob("*.ipynb"))
+    assert len(notebooks) > 15
+    for notebook in notebooks:
+        assert "plots.use_style()" in notebook.read_text(encoding="utf-8"), notebook.name
 
 
 def test_tiles_lie_where_they_should():
@@ -165,14 +202,9 @@ def test_sources_are_shown_as_markdown():
 
 
 def test_a_phase_portrait_has_arrows_of_one_length_in_the_field_s_direction():
-    from gantut.games.dynamics import bilinear
-
-    ax = plots.phase_portrait(bilinear().field, limits=(-1, 1), points=5)
+    ax = plots.phase_portrait(lambda z: torch.stack([z[1], -2 * z[0]]), limits=(-1, 1), points=5)
     (arrows,) = (c for c in ax.collections if hasattr(c, "U"))
-    assert arrows.N == 25
-    places = arrows.XY
-    length = np.hypot(arrows.U, arrows.V)
-    assert np.allclose(length[np.hypot(*places.T) > 0], 1.0)
-    assert np.allclose(
-        arrows.U * places[:, 0] + arrows.V * places[:, 1], 0.0, atol=1e-9
-    )  # a rotation
+    x, y = arrows.XY.T
+    assert sorted(set(x)) == sorted(set(y)) == [-1, -0.5, 0, 0.5, 1] and arrows.N == 25
+    length = np.hypot(y, -2 * x)
+    assert np.allclose(length * arrows.U, y) and np.allclose(length * arrows.V, -2 * x)

@@ -1,4 +1,8 @@
-"""Runs side by side: the same results in the same order, errors that arrive, and what cannot travel between processes."""
+"""Runs side by side: the same results in the same order, errors, and what cannot travel.
+
+Functions that run in workers are made inside a test: a worker takes those by value, and cannot
+import a test module, whose name depends on how pytest was started.
+"""
 
 import os
 
@@ -6,6 +10,7 @@ import pytest
 import torch
 
 from gantut.networks import MLPDiscriminator, MLPGenerator
+from gantut.progress import quiet
 from gantut.seeds import compare, repeat, workers
 
 
@@ -15,12 +20,16 @@ def at_once(request, monkeypatch):
     return int(request.param)
 
 
-def drawn(seed, *, width=4):
-    network = MLPGenerator(2, (3,), hidden=(width,), seed=seed)
-    return network(torch.ones(1, 2)).detach(), os.getpid(), torch.get_num_threads()
+@pytest.fixture
+def drawn():
+    def drawn(seed, *, width=4):
+        network = MLPGenerator(2, (3,), hidden=(width,), seed=seed)
+        return network(torch.ones(1, 2)).detach(), os.getpid(), torch.get_num_threads()
+
+    return drawn
 
 
-def test_cases_and_seeds_keep_their_order_and_their_numbers(at_once):
+def test_cases_and_seeds_keep_their_order_and_their_numbers(at_once, drawn):
     found = compare(drawn, (3, 1, 2), {"narrow": {}, "wide": {"width": 16}})
     assert list(found) == ["narrow", "wide"]
     for name, width in (("narrow", 4), ("wide", 16)):
@@ -31,7 +40,17 @@ def test_cases_and_seeds_keep_their_order_and_their_numbers(at_once):
     assert {threads for _, _, threads in runs} == {1}
 
 
-def test_one_seed_or_none_needs_no_process(at_once):
+def test_unseeded_draws_do_not_depend_on_the_number_of_processes(monkeypatch):
+    found = []
+    for count in ("1", "2"):
+        monkeypatch.setenv("GANTUT_WORKERS", count)
+        before = torch.get_rng_state()
+        found.append(repeat(lambda seed: torch.rand(3).tolist(), range(4)))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert found[0] == found[1] and len({tuple(numbers) for numbers in found[0]}) == 4
+
+
+def test_one_seed_or_none_needs_no_process(at_once, drawn):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -49,6 +68,12 @@ def test_the_callers_type_holds_in_every_run(at_once):
         assert repeat(lambda seed: torch.ones(1).dtype, range(2)) == [torch.float64] * 2
     finally:
         torch.set_default_dtype(before)
+
+
+def test_workers_show_no_bars_of_their_own(monkeypatch):
+    monkeypatch.setenv("GANTUT_WORKERS", "2")
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    assert quiet() is None and repeat(lambda seed: quiet(), range(2)) == [True, True]
 
 
 def test_an_error_of_a_run_arrives_as_it_is(at_once):

@@ -1,19 +1,22 @@
-"""From probabilities to real bits and back: an entropy coder that is a stack, and a codec of an encoder, rounding, and a decoder.
+"""From probabilities to real bits and back: an entropy coder, and a codec made of two networks.
 
-A symbol of probability p costs −log₂ p bits with any coder that fits it, up to a constant for the whole message [shannon1948]. The coder
-here is asymmetric numeral systems [duda2013], from the package constriction [bamler2022]. It is a stack: what went in last comes out first.
+A symbol of probability p costs −log₂ p bits with any coder that fits it, up to a constant for the
+whole message [shannon1948]. The coder here is asymmetric numeral systems [duda2013], from the
+package constriction [bamler2022]. It is a stack: what went in last comes out first.
 """
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.special import log_ndtr, ndtr
 
-HEADER = struct.Struct("<I")  # how many images a code holds
+HEADER = 4  # bytes at the front of a code, for the number of images
 
 
 def _constriction() -> Any:
@@ -21,23 +24,18 @@ def _constriction() -> Any:
         import constriction
     except ImportError as error:
         raise ImportError(
-            "gantut.applications.compression codes with the package constriction, which is not installed: pip install constriction"
+            "gantut.applications.compression codes with the package constriction, "
+            "which is not installed: pip install constriction"
         ) from error
     return constriction.stream
 
 
 def _tables(probabilities: Tensor) -> np.ndarray:
     """One row (K,) or rows (M, K) of probabilities, as float64."""
-    table = probabilities.detach().double().cpu()
-    if table.ndim not in (1, 2) or table.shape[-1] < 2:
-        raise ValueError(
-            f"expected probabilities (K,) or (M, K) with K ≥ 2, got {tuple(probabilities.shape)}"
-        )
-    if not (
-        bool(torch.isfinite(table).all())
-        and bool((table >= 0).all())
-        and bool((table.sum(-1) > 0).all())
-    ):
+    table, shape = probabilities.detach().double().cpu(), tuple(probabilities.shape)
+    if len(shape) not in (1, 2) or shape[-1] < 2:
+        raise ValueError(f"expected probabilities (K,) or (M, K) with K ≥ 2, got {shape}")
+    if not (table.isfinite().all() and (table >= 0).all() and (table.sum(-1) > 0).all()):
         raise ValueError("expected probabilities that are finite, not negative and not all zero")
     return np.ascontiguousarray(table.numpy())
 
@@ -45,22 +43,32 @@ def _tables(probabilities: Tensor) -> np.ndarray:
 def _symbols(symbols: Tensor, probabilities: Tensor) -> np.ndarray:
     if symbols.ndim != 1 or symbols.is_floating_point() or symbols.dtype == torch.bool:
         raise ValueError(f"expected whole symbols (M,), got {symbols.dtype} {tuple(symbols.shape)}")
-    size = probabilities.shape[-1]
-    if probabilities.ndim == 2 and len(probabilities) != len(symbols):
-        raise ValueError(
-            f"expected a row of probabilities for each of {len(symbols)} symbols, got {len(probabilities)}"
-        )
-    if len(symbols) and not (int(symbols.min()) >= 0 and int(symbols.max()) < size):
-        raise ValueError(
-            f"symbols must lie in 0 … {size - 1}, got {int(symbols.min())} … {int(symbols.max())}"
-        )
+    count, rows, size = len(symbols), len(probabilities), probabilities.shape[-1]
+    if probabilities.ndim == 2 and rows != count:
+        raise ValueError(f"expected probabilities for each of {count} symbols, got {rows} rows")
+    least, most = map(int, symbols.aminmax()) if count else (0, 0)
+    if least < 0 or most >= size:
+        raise ValueError(f"symbols must lie in 0 … {size - 1}, got {least} … {most}")
     return symbols.cpu().numpy().astype(np.int32)
 
 
 def code_length(symbols: Tensor, probabilities: Tensor) -> Tensor:
-    """−log₂ p of each symbol (M,), in bits: what it must cost, on the average, whatever the coder. [shannon1948]
+    """−log₂ p of each symbol: what it must cost on average, whatever the coder. [shannon1948]
 
-    ``probabilities`` is (M, K), or (K,) for all symbols alike; rows are divided by their sums.
+    Args:
+        symbols: Whole numbers from 0 to K − 1, (M,).
+        probabilities: (M, K), or (K,) if they are the same for all; rows are divided by their sums.
+
+    Returns:
+        Bits, (M,), in float64.
+
+    Raises:
+        ValueError: symbols or probabilities that do not fit.
+
+    Example:
+        >>> import torch
+        >>> code_length(torch.tensor([0, 1, 2]), torch.tensor([0.5, 0.25, 0.25])).tolist()
+        [1.0, 2.0, 2.0]
     """
     numbers = torch.from_numpy(_symbols(symbols, probabilities)).long()
     table = torch.from_numpy(_tables(probabilities))
@@ -69,14 +77,26 @@ def code_length(symbols: Tensor, probabilities: Tensor) -> Tensor:
 
 
 class Stack:
-    """A pile of bits that symbols are pushed onto and popped from, each at its probability. [duda2013]
+    """A pile of bits that symbols are pushed onto and popped from, each at its probability.
 
-    Popping with probabilities p gives back what was pushed with p. Popped from *random* bits it gives a draw from p, and pushing that draw
-    again gives the bits back: so the stack turns bits into samples and samples into bits. ``content`` is what another stack left.
+    Popping with probabilities p gives back what was pushed with p. Popped from *random* bits it
+    gives a draw from p, and pushing that draw gives the bits back. So the stack turns bits into
+    samples and samples into bits. [duda2013]
+
+    Args:
+        content: What another stack left, or any bits.
 
     Raises:
         ImportError: the package constriction is not installed.
-        ValueError: content that is no whole number of 32-bit words or ends in a zero word; symbols or probabilities that do not fit.
+        ValueError: content that is no whole number of 32-bit words or ends in a zero word; symbols
+            or probabilities that do not fit.
+
+    Example:
+        >>> import torch
+        >>> stack, p = Stack(), torch.tensor([0.7, 0.2, 0.1])
+        >>> stack.push(torch.tensor([0, 2, 1]), p)
+        >>> stack.pop(p, 3).tolist(), stack.bits
+        ([0, 2, 1], 0)
     """
 
     def __init__(self, content: bytes = b"") -> None:
@@ -98,60 +118,85 @@ class Stack:
         return self._coder.get_compressed().astype("<u4").tobytes()
 
     def _model(self, table: np.ndarray) -> tuple:
-        """What constriction wants: one model for all symbols, or a family of models and a row of its parameters for each symbol."""
-        if table.ndim == 1:
-            return (self._categorical(table, perfect=False),)
-        return self._categorical(perfect=False), table
-
-    def push(self, symbols: Tensor, probabilities: Tensor) -> None:
-        """Put symbols (M,) on the stack, the last one first, so that ``pop`` gives them in their order."""
-        self._coder.encode_reverse(
-            _symbols(symbols, probabilities), *self._model(_tables(probabilities))
+        """What constriction wants: one model for all, or a family of them and its parameters."""
+        family = self._categorical
+        return (
+            (family(table, perfect=False),) if table.ndim == 1 else (family(perfect=False), table)
         )
 
+    def push(self, symbols: Tensor, probabilities: Tensor) -> None:
+        """Put symbols (M,) on, the last one first, so that ``pop`` gives them in their order."""
+        numbers = _symbols(symbols, probabilities)
+        self._coder.encode_reverse(numbers, *self._model(_tables(probabilities)))
+
     def pop(self, probabilities: Tensor, count: int | None = None) -> Tensor:
-        """Take M symbols off: one for each row of ``probabilities`` (M, K), or ``count`` at the probabilities (K,)."""
+        """Take symbols off: one for each row of (M, K), or ``count`` at the probabilities (K,)."""
         table = _tables(probabilities)
         if (table.ndim == 1) != (count is not None):
-            raise ValueError(
-                f"a count belongs to one row of probabilities, got {count} and {tuple(table.shape)}"
-            )
+            found = f"{count} and {table.shape}"
+            raise ValueError(f"a count belongs to one row of probabilities, got {found}")
         model = self._model(table)
         taken = self._coder.decode(*model) if count is None else self._coder.decode(*model, count)
         return torch.from_numpy(taken).long()
 
 
 def encode(symbols: Tensor, probabilities: Tensor) -> bytes:
-    """Symbols (M,) as bytes, Σ −log₂ p bits long up to a constant; ``probabilities`` is (M, K), or (K,) for all alike."""
+    """Symbols as bytes, Σ −log₂ p bits long up to a constant.
+
+    Args:
+        symbols: Whole numbers from 0 to K − 1, (M,).
+        probabilities: (M, K), or (K,) if they are the same for all.
+
+    Raises:
+        ValueError: symbols or probabilities that do not fit.
+
+    Example:
+        >>> import torch
+        >>> p = torch.tensor([0.98, 0.01, 0.01])
+        >>> code = encode(torch.tensor([0] * 700 + [1]), p)
+        >>> round(code_length(torch.tensor([0] * 700 + [1]), p).sum().item()), 8 * len(code)
+        (27, 64)
+        >>> decode(code, p, 701).sum().item()
+        1
+    """
     stack = Stack()
     stack.push(symbols, probabilities)
     return stack.content
 
 
 def decode(code: bytes, probabilities: Tensor, count: int | None = None) -> Tensor:
-    """The symbols (M,) that ``encode`` wrote, given the same probabilities (M, K), or (K,) and their count.
+    """The symbols that ``encode`` wrote, given the same probabilities.
+
+    Args:
+        code: What ``encode`` returned.
+        probabilities: (M, K), or (K,) with a count.
+        count: How many symbols to read at the probabilities (K,).
+
+    Returns:
+        The symbols, (M,).
 
     Raises:
-        ValueError: the code was not used up exactly: it is damaged, or was written with other probabilities.
+        ValueError: the code was not used up exactly: it is damaged, or was written with others.
     """
     stack = Stack(code)
     symbols = stack.pop(probabilities, count)
     if stack.content:
-        raise ValueError(
-            "the code does not fit these probabilities: it is damaged, or was written with others"
-        )
+        raise ValueError("the code is damaged, or was written with other probabilities")
     return symbols
 
 
-def normal_masses(mean: Tensor, std: Tensor, reach: int) -> Tensor:
-    """The mass of N(mean, std²) in the unit interval around each whole number −reach … reach, (*, 2·reach + 1).
-
-    Φ((k + ½ − mean)/std) − Φ((k − ½ − mean)/std); the tails go to the two ends, so that a row adds up to 1. Float64.
-    """
-    edges = torch.arange(-reach, reach, dtype=torch.float64) + 0.5
-    below = torch.special.ndtr((edges - mean.double()[..., None]) / std.double()[..., None])
-    none, whole = torch.zeros_like(below[..., :1]), torch.ones_like(below[..., :1])
-    return torch.cat([none, below, whole], dim=-1).diff(dim=-1)
+@contextmanager
+def _evaluating(*networks: nn.Module) -> Iterator[None]:
+    """Without gradients and in evaluation mode; each module's mode is restored afterwards."""
+    modes = [(module, module.training) for network in networks for module in network.modules()]
+    try:
+        with torch.no_grad():
+            for network in networks:
+                network.eval()
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 class CodecOutput(NamedTuple):
@@ -162,67 +207,101 @@ class CodecOutput(NamedTuple):
 
 
 class Codec(nn.Module):
-    """Images to bytes: an encoder's means are rounded to whole numbers, coded with a learned normal prior, and decoded. [balle2017]
+    """Images to bytes: an encoder's means are rounded, coded with a learned normal prior, decoded.
 
-    Rounding has no slope. So the pass for training adds noise from U(−½, ½) instead, and that is a VAE: the noise is its posterior, and
-    because a uniform density of width 1 is 1, its rate is −log₂ p̃(y + u), with p̃ the prior convolved with that density.
+    Rounding has no slope. So the pass for training adds noise u from U(−½, ½) instead, and that is
+    a VAE: the noise is its posterior. A uniform density of width 1 is 1, so the rate is −log₂ of
+    the prior's mass in the unit interval around the noisy code y + u,
+
+        Σ_j −log₂ ( Φ((y_j + u_j + ½ − m_j) / s_j) − Φ((y_j + u_j − ½ − m_j) / s_j) ).
+
+    The means m and the deviations s are learned with the networks. [balle2017]
+
+    Args:
+        encoder: Images (N, *shape) to means and log-variances, (N, latent_dim) each; only the means
+            are used.
+        decoder: Codes (N, latent_dim) to logits (N, *shape).
+        latent_dim: How many numbers a code has; needed where neither network says it.
+        reach: Codes are clamped to −reach … reach. 127 is far out for a prior of deviation 1.
 
     Raises:
-        ValueError: encoder and decoder disagree on latent_dim or shape, are conditional, or reach is below 1.
+        ValueError: the networks disagree on latent_dim or shape, or do not say latent_dim; reach
+            is below 1.
+
+    Example:
+        >>> import torch
+        >>> from gantut import networks
+        >>> encoder = networks.MLPEncoder((1, 4, 4), 3, hidden=(8,))
+        >>> codec = Codec(encoder, networks.MLPDecoder(3, (1, 4, 4), hidden=(8,)))
+        >>> images = torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+        >>> output = codec(images)
+        >>> output.images.shape, output.bits.shape
+        (torch.Size([20, 1, 4, 4]), torch.Size([20]))
+        >>> codec.decompress(codec.compress(images)).shape
+        torch.Size([20, 1, 4, 4])
     """
 
-    def __init__(self, encoder: Any, decoder: Any, *, reach: int = 127) -> None:
+    def __init__(
+        self, encoder: Any, decoder: Any, *, latent_dim: int | None = None, reach: int = 127
+    ) -> None:
         super().__init__()
-        for attribute in ("latent_dim", "shape"):
-            ours, theirs = getattr(encoder, attribute), getattr(decoder, attribute)
-            if ours != theirs:
-                raise ValueError(
-                    f"encoder and decoder disagree on {attribute}: {ours} and {theirs}"
-                )
-        if encoder.classes or decoder.classes or reach < 1:
-            raise ValueError(
-                f"a codec needs networks without classes and a reach of at least 1, got {reach}"
-            )
+        for name in ("shape", "latent_dim"):
+            ours, theirs = (getattr(one, name, None) for one in (encoder, decoder))
+            if None not in (ours, theirs) and ours != theirs:
+                raise ValueError(f"encoder and decoder disagree on {name}: {ours} and {theirs}")
+        latent_dim = latent_dim or ours or theirs
+        if not latent_dim:
+            raise ValueError("neither network says its latent_dim: pass it, as latent_dim=…")
+        if reach < 1:
+            raise ValueError(f"reach must be at least 1, got {reach}")
         self.encoder, self.decoder, self.reach = encoder, decoder, reach
-        self.latent_dim: int = encoder.latent_dim
-        self.shape: tuple[int, ...] = encoder.shape
-        self.mean = nn.Parameter(torch.zeros(self.latent_dim))
-        self.log_std = nn.Parameter(torch.zeros(self.latent_dim))
+        self.mean = nn.Parameter(torch.zeros(latent_dim))
+        self.log_std = nn.Parameter(torch.zeros(latent_dim))
 
     def forward(self, x: Tensor, *, generator: torch.Generator | None = None) -> CodecOutput:
         """The pass for training: noise stands for rounding."""
         y = self.encoder(x)[0]
         y = y + torch.rand(y.shape, generator=generator, device=y.device, dtype=y.dtype) - 0.5
-        # By symmetry both edges can lie in the lower tail, where the difference of two Φ keeps its digits.
-        away, std = (y - self.mean).abs(), self.log_std.exp()
-        mass = torch.special.ndtr((0.5 - away) / std) - torch.special.ndtr((-0.5 - away) / std)
-        # Beyond float32's smallest mass the slope would be 0/0; from there on a normal's quadratic tail goes on.
-        bits = -mass.clamp(min=1e-12).log2() + (away / std - 6).clamp(min=0).square()
-        return CodecOutput(self.draw(y), bits.sum(1))
+        # By symmetry both edges can lie in the lower tail, where log Φ keeps its digits however far
+        # out it is. The mass is then log(Φ(upper) − Φ(lower)). Its slope far out needs float64,
+        # which MPS does not have.
+        wide = torch.float32 if y.device.type == "mps" else torch.float64
+        away, std = (y - self.mean).abs().to(wide), self.log_std.to(wide).exp()
+        upper, lower = log_ndtr((0.5 - away) / std), log_ndtr((-0.5 - away) / std)
+        nats = -upper - (-(lower - upper).expm1()).log()
+        return CodecOutput(self.draw(y), (nats.sum(1) / np.log(2)).to(y))
 
     def draw(self, y: Tensor) -> Tensor:
         """Codes (N, latent_dim) to images in [0, 1]."""
         return torch.sigmoid(self.decoder(y))
 
     def prior(self) -> Tensor:
-        """The probabilities of the whole numbers −reach … reach in each dimension, (latent_dim, 2·reach + 1), float64."""
-        return normal_masses(
-            self.mean.detach().cpu(), self.log_std.detach().double().exp().cpu(), self.reach
-        )
+        """The probabilities of the whole numbers −reach … reach in each dimension.
 
-    @torch.no_grad()
+        The mass of N(m, s²) in the unit interval around each; the tails go to the two ends, so that
+        a row adds up to 1.
+
+        Returns:
+            (latent_dim, 2·reach + 1), float64.
+        """
+        mean, std = self.mean.detach().cpu(), self.log_std.detach().cpu().double().exp()
+        edges = torch.arange(-self.reach, self.reach, dtype=torch.float64) + 0.5
+        below = ndtr((edges - mean.double()[:, None]) / std[:, None])
+        none, whole = torch.zeros_like(below[:, :1]), torch.ones_like(below[:, :1])
+        return torch.cat([none, below, whole], dim=1).diff(dim=1)
+
     def quantise(self, x: Tensor) -> Tensor:
         """The rounded codes of images (N, *shape): whole numbers (N, latent_dim)."""
-        return self.encoder(x)[0].round().clamp(-self.reach, self.reach).long().cpu()
+        with _evaluating(self):
+            return self.encoder(x)[0].round().clamp(-self.reach, self.reach).long().cpu()
 
     def compress(self, x: Tensor) -> bytes:
         """Images (N, *shape) in [0, 1] as one string of bytes: their number, and the code."""
         stack, symbols = Stack(), self.quantise(x) + self.reach
         for column, masses in reversed(list(zip(symbols.unbind(1), self.prior(), strict=True))):
             stack.push(column, masses)
-        return HEADER.pack(len(x)) + stack.content
+        return len(x).to_bytes(HEADER, "little") + stack.content
 
-    @torch.no_grad()
     def decompress(self, code: bytes) -> Tensor:
         """What ``compress`` wrote, as images (N, *shape) in [0, 1].
 
@@ -230,17 +309,15 @@ class Codec(nn.Module):
             ValueError: the bytes are cut off or damaged, or another codec wrote them.
         """
         prior = self.prior()
-        n = HEADER.unpack_from(code)[0] if len(code) >= HEADER.size else -1
-        # A damaged count must not ask for all memory: n images cost at least n times the most probable one.
+        n = int.from_bytes(code[:HEADER], "little") if len(code) >= HEADER else -1
+        # A damaged count must not ask for all memory: n images cost at least n times the most
+        # probable one.
         if n < 0 or n * -prior.amax(1).log2().sum() > 8 * len(code) + 64:
-            raise ValueError(
-                f"{len(code)} bytes hold no {n} images of this codec: they are cut off or damaged"
-            )
-        stack = Stack(code[HEADER.size :])
+            found = f"{len(code)} bytes hold no {n} images of this codec"
+            raise ValueError(f"{found}: they are cut off or damaged")
+        stack = Stack(code[HEADER:])
         columns = [stack.pop(masses, n) for masses in prior]
         if stack.content:
-            raise ValueError(
-                "the code does not fit this codec: it is damaged, or another codec wrote it"
-            )
-        like = next(self.decoder.parameters())
-        return self.draw((torch.stack(columns, 1) - self.reach).to(like.device, like.dtype))
+            raise ValueError("the code is damaged, or another codec wrote it")
+        with _evaluating(self):
+            return self.draw((torch.stack(columns, 1) - self.reach).to(self.mean))

@@ -1,4 +1,8 @@
-"""Restoring images with a generative model: find the code whose image explains what was observed. [bora2017]"""
+"""Restoring images with a generative model: find the code that explains what was seen. [bora2017]
+
+The prior over codes is N(0, I) throughout, as a GAN's generator and a plain VAE have it. For a VAE
+with a learned prior the energy here would be the wrong one: its −log p(z) must replace ½‖z‖².
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from torch import Tensor
 
 
 class Restored(NamedTuple):
-    """The best code for each image (N, latent_dim), its image (N, *shape), and its energy (N,), in nats."""
+    """The best code for each image (N, latent_dim), its image (N, *shape), its energy (N,)."""
 
     z: Tensor
     images: Tensor
@@ -21,9 +25,25 @@ class Restored(NamedTuple):
 def energy(
     decoded: Tensor, observed: Tensor, z: Tensor, *, sigma: float, mask: Tensor | None = None
 ) -> Tensor:
-    """‖m ⊙ (G(z) − y)‖² / (2σ²) + ½‖z‖², (N,), in nats: −log p(z | y) without its constants, for noise N(0, σ²) and z ~ N(0, I).
+    """−log p(z | y) without its constants, for noise N(0, σ²) on the pixels and z ~ N(0, I).
 
-    ``mask`` is 1 where a pixel was observed and 0 where not; without one all were.
+        ‖m ⊙ (G(z) − y)‖² / (2σ²) + ½‖z‖²
+
+    Args:
+        decoded: G(z), the images of the codes, (N, *shape).
+        observed: y, what was seen, (N, *shape).
+        z: The codes, (N, latent_dim).
+        sigma: The noise's deviation σ, in the unit of the pixels.
+        mask: m, 1 where a pixel was seen and 0 where not; without it all were.
+
+    Returns:
+        Nats, (N,).
+
+    Example:
+        >>> import torch
+        >>> seen, z = torch.zeros(1, 4), torch.ones(1, 2)
+        >>> energy(torch.full((1, 4), 0.5), seen, z, sigma=0.5).item()  # 1 / 0.5 + 1
+        3.0
     """
     off = decoded - observed if mask is None else mask * (decoded - observed)
     return off.square().flatten(1).sum(1) / (2 * sigma**2) + z.square().sum(1) / 2
@@ -42,47 +62,71 @@ def search(
     lr: float = 0.1,
     seed: int = 0,
 ) -> Restored:
-    """The code of least ``energy`` for each observed image (N, *shape), by Adam from several places; the best of them is kept.
+    """The code of least ``energy`` for each image, by Adam from several places. [bora2017]
 
-    ``decode`` maps codes (N, latent_dim) to images: a GAN's generator or the mean of a VAE's decoder. The places are ``start``
-    (N, latent_dim), where it is given, and draws from N(0, I) for the rest of the ``restarts``. The learning rate falls to zero. This is
-    the most probable code, and its energy has many valleys: hence the restarts. [bora2017]
+    It is the most probable code given what was seen. The energy has many valleys, hence the
+    restarts; the best of them is kept. The learning rate falls to zero on a cosine.
+
+    Args:
+        decode: Codes (N, latent_dim) to images: a GAN's generator, or the mean of a VAE's decoder,
+            ``lambda z: vae.decode(z).mean``.
+        observed: What was seen, (N, *shape).
+        latent_dim: How many numbers a code has.
+        sigma: The noise's deviation σ. If it is too small, the search fits the noise with long,
+            improbable codes.
+        mask: 1 where a pixel was seen and 0 where not, broadcast to ``observed``; without it all
+            were.
+        start: The first place, (N, latent_dim), such as an encoder's answer. The others, or all of
+            them, are draws from N(0, I).
+        restarts: How many places.
+        steps: Adam's steps from each.
+        lr: Adam's first learning rate.
+        seed: For the draws.
 
     Raises:
-        ValueError: σ is not positive, a count is below 1, or ``decode`` gives another shape than that of the observed images.
+        ValueError: σ is not positive, a count is below 1, or ``decode`` gives another shape than
+            that of the observed images.
+        TypeError: ``decode`` gives no tensor.
+
+    Example:
+        >>> import torch
+        >>> found = search(lambda z: 2 * z, torch.tensor([[3.0]]), latent_dim=1, sigma=1.0)
+        >>> round(found.z.item(), 3)  # 2·3 / (2² + σ²)
+        1.2
     """
     if not (math.isfinite(sigma) and sigma > 0) or restarts < 1 or steps < 1:
-        raise ValueError(
-            f"expected sigma > 0, restarts ≥ 1 and steps ≥ 1, got {sigma}, {restarts} and {steps}"
-        )
-    n = len(observed)
+        found = f"{sigma}, {restarts} and {steps}"
+        raise ValueError(f"expected sigma > 0, restarts ≥ 1 and steps ≥ 1, got {found}")
+    n, copies = len(observed), (restarts, *[1] * (observed.ndim - 1))
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(restarts, n, latent_dim, generator=generator).to(observed)
     if start is not None:
         z[0] = start
     z = z.flatten(0, 1).requires_grad_(True)
-    y = observed.repeat(restarts, *[1] * (observed.ndim - 1))
-    m = (
-        None
-        if mask is None
-        else mask.expand_as(observed).repeat(restarts, *[1] * (observed.ndim - 1))
-    )
+    y = observed.repeat(copies)
+    m = None if mask is None else mask.expand_as(observed).repeat(copies)
+
+    def images() -> Tensor:
+        decoded = decode(z)
+        if not isinstance(decoded, Tensor):
+            found = type(decoded).__name__
+            raise TypeError(f"decode must give images, a tensor, got {found}; a VAE's have a .mean")
+        if decoded.shape != y.shape:
+            shapes = f"{tuple(decoded.shape)} for observed images {tuple(y.shape)}"
+            raise ValueError(f"decode gives {shapes}")
+        return decoded
+
     optimizer = torch.optim.Adam([z], lr=lr)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
-        decoded = decode(z)
-        if decoded.shape != y.shape:
-            raise ValueError(
-                f"decode gives {tuple(decoded.shape)} for observed images {tuple(y.shape)}"
-            )
+        value = energy(images(), y, z, sigma=sigma, mask=m).sum()
         # Only the codes move: the model's own weights get no gradient.
-        (z.grad,) = torch.autograd.grad(energy(decoded, y, z, sigma=sigma, mask=m).sum(), [z])
+        (z.grad,) = torch.autograd.grad(value, [z])
         optimizer.step()
         decay.step()
     with torch.no_grad():
-        decoded = decode(z)
-        value = energy(decoded, y, z, sigma=sigma, mask=m).view(restarts, n)
-    best = value.argmin(0)
-    place = torch.arange(n, device=best.device)
-    found = z.detach().view(restarts, n, latent_dim)[best, place]
-    return Restored(found, decoded.view(restarts, *observed.shape)[best, place], value[best, place])
+        decoded = images()
+        final = energy(decoded, y, z, sigma=sigma, mask=m).view(restarts, n)
+    best = final.argmin(0), torch.arange(n, device=final.device)
+    codes = z.detach().view(restarts, n, latent_dim)
+    return Restored(codes[best], decoded.view(restarts, *observed.shape)[best], final[best])

@@ -1,1 +1,1 @@
-"""Training without a notebook: ``python -m gantut``, its settings and its run folders."""
+"""The command ``gantut``: training without a notebook, its settings and its run folders."""

@@ -1,161 +1,246 @@
-"""Train, sample, evaluate and export without a notebook: the same trainers, driven by ``Settings``, in a folder a run.
+"""What the commands do: a run and its folder, trained by the book's own trainers.
 
-The folder holds config.toml, checkpoint.pt, log.csv (or TensorBoard's events) and pictures of samples.
+The folder holds config.toml, checkpoint.pt, log.csv (or TensorBoard's events) and pictures.
 """
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import dataclasses
 import inspect
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
-from gantut import data as datasets, losses, metrics, networks, processes, training
+import gantut
+from gantut import data as datasets, models, networks, plots, processes, training
 from gantut.cli import settings
-from gantut.cli.settings import Settings, SettingsError
-from gantut.export import write_onnx
-from gantut.models.vae import VAE
-from gantut.plots import tile
+from gantut.cli.settings import CONFIG, LEVELLED, Settings, SettingsError, read
+from gantut.files import put
 from gantut.progress import quiet
-from gantut.training.checkpoint import CheckpointError
+from gantut.training import checkpoint
+from gantut.training.loop import pick_device
 
-CONFIG, CHECKPOINT, LOG = "config.toml", "checkpoint.pt", "log.csv"
+CHECKPOINT, LOG, LOCK = "checkpoint.pt", "log.csv", ".lock"
+# What the makers of data sets call these settings.
+DATA_OPTIONS = {
+    "path": ("path", "root"),
+    "download": ("download",),
+    "examples": ("n",),
+    "size": ("size",),
+    "channels": ("channels",),
+    "unreadable": ("unreadable", "faulty"),
+}
+Log = Callable[[int, dict[str, float]], None]
 
 
-def load_data(s: Settings, split: str = "train") -> Any:
-    """The data set that the settings name.
+def load_data(s: Settings) -> Any:
+    """The training data that the settings name.
+
+    Args:
+        s: the settings; ``data`` and those that belong to it are read.
+
+    Returns:
+        What ``gantut.data`` made or read.
 
     Raises:
-        SettingsError: its name is unknown, or an option is set that this set does not know.
+        SettingsError: the name is unknown, the set does not know an option that is set, or needs
+            one that is not.
+        FileNotFoundError: there is nothing at ``path``.
     """
-    if s.data not in datasets.DATASETS or s.data in datasets.DENSITIES:
-        known = sorted(set(datasets.DATASETS) - set(datasets.DENSITIES))
+    known = sorted(set(datasets.DATASETS) - set(datasets.DENSITIES))
+    if s.data not in known:
         raise SettingsError(f"unknown data {s.data!r}; known: {', '.join(known)}")
+    if s.path and not s.download and not Path(s.path).exists():
+        raise FileNotFoundError(f"there is no folder {s.path}, to read the data {s.data!r} from")
     make = datasets.DATASETS[s.data]
     accepted = inspect.signature(make).parameters
-    given = {
-        "path": s.path or None,
-        "root": s.path or None,
-        "n": s.examples,
-        "size": s.size,
-        "channels": s.channels,
-    }
-    options = {
-        name: value for name, value in given.items() if value is not None and name in accepted
-    }
-    if s.download and "download" in accepted:
-        options["download"] = True
-    names = {
-        "path": ("path", "root"),
-        "download": ("download",),
-        "examples": ("n",),
-        "size": ("size",),
-        "channels": ("channels",),
-    }
-    for setting, parameters in names.items():
-        if getattr(s, setting) and not any(p in accepted for p in parameters):
-            raise SettingsError(f"the data {s.data!r} has no option {setting}")
-    missing = [
-        p
-        for p, v in accepted.items()
-        if v.default is v.empty and v.kind is not v.VAR_KEYWORD and p not in options
-    ]
-    if missing:
-        raise SettingsError(f"the data {s.data!r} needs --{missing[0].replace('root', 'path')}")
-    if "split" in accepted:
-        options["split"] = split
+    options = {}
+    for setting, names in DATA_OPTIONS.items():
+        name = next((name for name in names if name in accepted), None)
+        if setting in s.changed():
+            if name is None:
+                raise SettingsError(f"the data {s.data!r} has no option {setting}")
+            options[name] = getattr(s, setting)
+        elif name and accepted[name].default is inspect.Parameter.empty:
+            raise SettingsError(f"the data {s.data!r} needs --{setting}")
     return make(**options)
 
 
-def build(s: Settings, shape: tuple[int, ...], classes: int) -> training.Trainer:
-    """The trainer that the settings describe, for examples of ``shape`` in ``classes`` classes.
+def build(s: Settings, shape: tuple[int, ...], classes: int) -> Any:
+    """The trainer that the settings describe, as one would make it by hand.
+
+    Args:
+        s: the settings.
+        shape: of one example, (C, H, W) for images or (1, T) for waves.
+        classes: how many the data have; 0 for data without labels.
+
+    Returns:
+        A trainer of ``gantut.training``.
 
     Raises:
-        SettingsError: a conditional model of data without classes, or a model that the chosen networks do not have.
-        ValueError: what the networks, losses and trainers refuse.
+        SettingsError: a conditional model of data without classes, or a model that does not fit
+            the kind of data.
+        ValueError: what networks, losses and trainers refuse.
     """
     if s.conditional and classes == 0:
+        raise SettingsError(f"the data {s.data!r} has no classes, so no model can be conditional")
+    waves = len(shape) == 2
+    if waves and s.model not in ("gan", "bigan"):
         raise SettingsError(
-            f"the data {s.data!r} has no classes, so the model cannot be conditional"
+            f"the data {s.data!r} holds waves in [-1, 1], and the likelihoods of a {s.model} are "
+            "for images in [0, 1]; expected gan or bigan"
         )
-    kind = s.network if s.network != "auto" else ("conv" if max(shape[1:]) >= 16 else "mlp")
-    if kind == "residual" and s.model != "gan":
-        raise SettingsError(
-            f"the residual networks are a GAN's; expected network mlp or conv for {s.model}"
-        )
-    classes = classes if s.conditional else 0
-    sized: dict[str, Any] = {"classes": classes}
+    kind = s.network
+    if kind == "auto":
+        kind = "conv" if waves or max(shape) >= 16 or s.model == "vqvae" else "mlp"
+    family = {"mlp": "MLP", "conv": "Conv1d" if waves else "Conv", "residual": "Residual"}[kind]
+    sized: dict[str, Any] = {"classes": classes if s.conditional else 0}
     if s.width is not None:
         sized |= {"hidden": (s.width, s.width)} if kind == "mlp" else {"width": s.width}
-    shared: dict[str, Any] = {
-        "seed": s.seed,
-        "device": s.device,
-        "precision": s.precision,
-        "compile": s.compile,
-    }
-    shared |= {name: getattr(s, name) for name in ("lr", "ema") if getattr(s, name) is not None}
+
+    def network(part: str, *sizes: Any, shift: int, family: str = family, **options: Any) -> Any:
+        return getattr(networks, family + part)(*sizes, seed=s.seed + shift, **sized, **options)
+
+    def given(*names: str) -> dict[str, Any]:
+        return {name: getattr(s, name) for name in names if getattr(s, name) is not None}
+
+    shared = given("lr", "ema", "seed", "device", "precision", "compile")
     judged: dict[str, Any] = {"loss": s.loss or "hinge"}
-    if s.r1 and s.model != "bigan":
-        judged |= {"penalty": losses.r1(s.r1), "penalty_every": s.penalty_every}
-
-    def network(part: str, *arguments: Any, shift: int, **options: Any) -> Any:
-        kinds = {"mlp": "MLP", "conv": "Conv", "residual": "Residual"}
-        made = getattr(networks, kinds[kind] + part.title())
-        return made(*arguments, seed=s.seed + shift, **sized, **options)
-
-    def judge() -> Any:
-        return network("discriminator", shape, shift=2, spectral_norm=s.spectral_norm)
-
-    def autoencoder() -> VAE:
-        encoder, decoder = (
-            network("encoder", shape, s.latent_dim, shift=0),
-            network("decoder", s.latent_dim, shape, shift=1),
+    if s.r1:
+        judged |= {"penalty": gantut.losses.r1(s.r1), "penalty_every": s.penalty_every}
+    if s.model in ("gan", "vaegan", "bigan"):
+        D = network("Discriminator", shape, shift=2, spectral_norm=s.spectral_norm)
+    if s.model in ("gan", "bigan"):
+        G = network("Generator", s.latent_dim, shape, shift=1)
+        if s.model == "gan":
+            return training.GANTrainer(G, D, **judged, **shared)
+        D = networks.PairDiscriminator(
+            D, s.latent_dim, spectral_norm=s.spectral_norm, seed=s.seed + 3
         )
-        return VAE(encoder, decoder, s.likelihood)
+        E = network("Encoder", shape, s.latent_dim, shift=0)
+        return training.BiGANTrainer(G, E, D, **judged, **shared)
 
-    if s.model == "gan":
-        return training.GANTrainer(
-            network("generator", s.latent_dim, shape, shift=1), judge(), **judged, **shared
-        )
+    if s.likelihood not in models.LIKELIHOODS:
+        known = ", ".join(models.LIKELIHOODS)
+        raise SettingsError(f"unknown likelihood {s.likelihood!r}; known: {known}")
+    likelihood = models.LIKELIHOODS[s.likelihood](*given("levels").values())
+    family = "Grid" if s.model == "vqvae" else family
+    wanted = models.decoder_shape(likelihood, shape)
+    encoder = network("Encoder", shape, s.latent_dim, shift=0, family=family)
+    decoder = network("Decoder", s.latent_dim, wanted, shift=1, family=family)
+    if s.model == "vqvae":
+        codes = models.VectorQuantiser(s.codes, s.latent_dim, decay=0.99, seed=s.seed + 3)
+        vqvae = models.VQVAE(encoder, codes, decoder, likelihood)
+        return training.VQVAETrainer(vqvae, **given("beta"), **shared)
+    vae = models.VAE(encoder, decoder, likelihood)
     if s.model == "vae":
-        return training.VAETrainer(autoencoder(), beta=s.beta, **shared)
+        return training.VAETrainer(vae, **given("beta"), **shared)
     if s.model == "vaegan":
-        weight: dict[str, Any] = {} if s.gamma is None else {"gamma": s.gamma}
-        return training.VAEGANTrainer(autoencoder(), judge(), **weight, **judged, **shared)
-    if s.model == "aae":
-        codes = networks.MLPDiscriminator((s.latent_dim,), classes=classes, seed=s.seed + 2)
-        return training.AAETrainer(autoencoder(), codes, **judged, **shared)
-    pairs = networks.PairDiscriminator(
-        judge(), s.latent_dim, spectral_norm=s.spectral_norm, seed=s.seed + 3
-    )
-    generator = network("generator", s.latent_dim, shape, shift=1)
-    encoder = network("encoder", shape, s.latent_dim, shift=0)
-    return training.BiGANTrainer(generator, encoder, pairs, **judged, **shared)
+        return training.VAEGANTrainer(vae, D, **given("gamma"), **judged, **shared)
+    D = networks.MLPDiscriminator((s.latent_dim,), classes=sized["classes"], seed=s.seed + 2)
+    return training.AAETrainer(vae, D, **judged, **shared)
 
 
-def save_grid(images: Tensor, path: str | Path) -> None:
-    """Write images as one PNG, whole or not at all."""
-    out = io.BytesIO()
-    picture = Image.fromarray((255 * tile(images)).round().astype("uint8"))
-    picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST).save(
-        out, format="PNG"
-    )
-    settings.put(path, out.getvalue())
+def train(command: settings.Train) -> int:
+    """Train until ``steps`` steps are done.
+
+    Args:
+        command: the settings, and the folder.
+
+    Returns:
+        The exit code: 0, or 130 where Ctrl-C or SIGTERM ended the run, after it was saved.
+
+    Raises:
+        SettingsError: the settings do not fit together or to the data, another process writes this
+            folder, or it holds a run that was not to be resumed.
+        CheckpointError: the run to resume has no usable checkpoint, or one cannot be written.
+        NonFiniteError: a loss became NaN or infinite; the last checkpoint is still there.
+        ProcessError: the processes cannot meet, or one of them has died or stands still.
+        OSError: the data are not there, or the disk is full; the message names the file.
+    """
+    s, folder, world = command.settings(), command.out, processes.expected()
+    if s.batch % world:
+        many = f"{world} processes cannot share a batch of {s.batch} equally"
+        raise SettingsError(f"{many}; use a multiple of {world}")
+    if command.resume:
+        s.goes_on_from(read(folder / CONFIG))
+    elif (folder / CHECKPOINT).exists():
+        hint = "go on with --resume, or choose another --out"
+        raise SettingsError(f"{folder} holds a run already; {hint}")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(processes.started(s.device, s.timeout))
+        if s.download:  # one fetches, and the others find the files
+            processes.once(lambda: load_data(s))
+        data = load_data(s)
+        known: dict[str, Any] = {"path": os.path.abspath(s.path)} if s.path else {}
+        if s.likelihood in LEVELLED and s.levels is None:
+            known["levels"] = getattr(data, "maximum", 255) + 1
+        s = dataclasses.replace(s, **known)
+        trainer = build(s, tuple(data.shape), data.classes)
+        processes.once(lambda: stack.enter_context(_locked(folder)))
+        if command.resume:
+            trainer.load(folder / CHECKPOINT)
+        processes.once(lambda: s.write(folder / CONFIG))
+        log = stack.enter_context(_logger(s, folder, trainer.steps))
+        _loop(s, folder, trainer, data, log)
+        if processes.rank() == 0:
+            how = "interrupted" if trainer.interrupted else "done"
+            print(f"{how} at step {trainer.steps}; the run is in {folder}")
+    return 130 if trainer.interrupted else 0
 
 
-@contextmanager
-def logger(s: Settings, folder: Path, start: int) -> Iterator[Any]:
-    """A function ``log(step, terms)``, which writes in process 0. A resumed file forgets the steps that are done again.
+def _loop(s: Settings, folder: Path, trainer: Any, data: Any, log: Log) -> None:
+    share = (processes.rank(), processes.world())
+    batches = data.batches(s.batch // share[1], seed=s.seed, labels=s.conditional, process=share)
+    pictures, left = len(data.shape) == 3, max(0, s.steps - trainer.steps)
+    bar = tqdm(total=s.steps, initial=trainer.steps, disable=share[0] > 0 or quiet(), delay=1)
+    # SIGTERM is what Slurm and Kubernetes send before they kill.
+    with bar, training.interrupts(signal.SIGINT, signal.SIGTERM) as stop:
+        for terms in trainer.run(batches, left, stop=stop):
+            log(trainer.steps, terms)
+            if bar.update():
+                bar.set_postfix({k: f"{v:.3g}" for k, v in terms.items()}, refresh=False)
+            if trainer.steps % s.save_every == 0:
+                trainer.save(folder / CHECKPOINT)
+            if pictures and s.picture_every and trainer.steps % s.picture_every == 0:
+                _draw(trainer, folder / f"samples-{trainer.steps:06d}.png")
+        trainer.save(folder / CHECKPOINT)
+        if pictures:
+            _draw(trainer, folder / "samples.png")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in this folder; a process that dies leaves it open."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+") as file:
+        file.seek(0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            who = file.read() or "?"
+            raise SettingsError(f"process {who} is training in {folder}; wait for it") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def _logger(s: Settings, folder: Path, start: int) -> Iterator[Log]:
+    """A function that writes a step's terms, in process 0; steps that are done again are forgotten.
 
     Raises:
         SettingsError: TensorBoard is asked for and not installed.
@@ -167,214 +252,159 @@ def logger(s: Settings, folder: Path, start: int) -> Iterator[Any]:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise SettingsError(
-                "log tensorboard needs the package tensorboard: pip install tensorboard"
-            ) from error
+            raise SettingsError("log tensorboard needs it: pip install tensorboard") from error
         with SummaryWriter(str(folder), purge_step=start) as writer:
-            yield lambda step, terms: [
-                writer.add_scalar(name, value, step) for name, value in terms.items()
-            ]
+
+            def record(step: int, terms: dict[str, float]) -> None:
+                for name, value in terms.items():
+                    writer.add_scalar(name, value, step)
+
+            yield record
         return
-    path = folder / LOG
-    kept = []
+    path, kept = folder / LOG, ["step,term,value\n"]
     if start and path.is_file():
-        with path.open(newline="", encoding="utf-8") as file:
-            kept = [
-                row
-                for row in csv.DictReader(file)
-                if row["step"].isdigit() and int(row["step"]) <= start
-            ]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("step", "term", "value"))
-        rows.writerows((row["step"], row["term"], row["value"]) for row in kept)
+        rows = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+        kept += [row for row in rows if int(row.split(",")[0]) <= start]
+    put(path, "".join(kept).encode())
+    with path.open("ab", buffering=0) as file:
 
         def log(step: int, terms: dict[str, float]) -> None:
-            with settings.naming(path):
-                rows.writerows((step, name, f"{value:.7g}") for name, value in terms.items())
-                file.flush()
+            rows = "".join(f"{step},{name},{value:.7g}\n" for name, value in terms.items())
+            try:
+                file.write(rows.encode())
+            except OSError as error:
+                raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
 
         yield log
 
 
-def train(s: Settings, folder: str | Path, *, resume: bool = False) -> training.Trainer:
-    """Train in ``folder`` until ``s.steps`` steps are done; Ctrl-C saves and stops, and ``resume`` goes on.
+def _draw(trainer: Any, path: Path, n: int = 100, seed: int = 0) -> None:
+    """Samples of one noise, so that pictures of a run compare; process 0 writes them."""
 
-    Under ``torchrun`` all its processes share every batch, and process 0 writes the files. A run may go on with another number of them.
+    def draw() -> None:
+        out, x = io.BytesIO(), trainer.sample(n, seed=seed)
+        if path.suffix == ".pt":
+            torch.save(x, out)
+        else:
+            picture = Image.fromarray((255 * plots.tile(x.clamp(0, 1))).round().astype("uint8"))
+            twice = (2 * picture.width, 2 * picture.height)
+            picture.resize(twice, Image.Resampling.NEAREST).save(out, format="PNG")
+        put(path, out.getvalue())
+
+    processes.once(draw)
+
+
+def opened(folder: Path) -> tuple[Settings, Any]:
+    """The settings and the trainer of a run, from its folder alone: no data, and from anywhere.
+
+    Args:
+        folder: where ``train`` wrote a config and a checkpoint.
+
+    Returns:
+        The settings and the trainer; on the CPU where the device of the run is not there.
 
     Raises:
-        SettingsError: the settings do not fit together, or the folder holds a run that was not to be resumed.
-        CheckpointError: the run to resume has no usable checkpoint, or one cannot be written.
-        NonFiniteError: a loss became NaN or infinite; the last checkpoint is still there.
-        ProcessError: the processes cannot meet, or one of them has died or stands still; the last checkpoint is still there.
+        CheckpointError: the folder holds no run, or one that cannot be read.
     """
-    world = processes.expected()
-    if s.batch % world:
-        raise SettingsError(
-            f"{world} processes cannot share a batch of {s.batch} equally; use a multiple of {world}"
-        )
-    with processes.started(s.device, s.timeout):
-        return _train(s, Path(folder), resume)
+    if not (folder / CONFIG).is_file():
+        expected = f"expected a folder with {CONFIG}, written by `gantut train`"
+        raise training.CheckpointError(f"no run in {folder}; {expected}")
+    s = dataclasses.replace(read(folder / CONFIG), compile=False)
+    try:
+        pick_device(s.device)
+    except ValueError:
+        s = dataclasses.replace(s, device="cpu")
+    state = checkpoint.read(folder / CHECKPOINT)
+    trainer = build(s, tuple(state["shape"]), state["classes"])
+    trainer.load(folder / CHECKPOINT)
+    return s, trainer
 
 
-def _train(s: Settings, folder: Path, resume: bool) -> training.Trainer:
-    if not resume and (folder / CHECKPOINT).exists():
-        raise SettingsError(
-            f"{folder} holds a run already; go on with --resume, or choose another --out"
-        )
-    world, rank = processes.world(), processes.rank()
-    if s.download:  # one fetches, and the others find the files
-        processes.once(lambda: load_data(s))
-    data = load_data(s)
-    trainer = build(s, data.shape, data.classes)
-    if resume:
-        trainer.load(folder / CHECKPOINT)
+def sample(command: settings.Sample) -> None:
+    """Draw samples of a run, and write them as a picture or as a tensor.
 
-    def open_folder() -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        s.write(folder / CONFIG)
-
-    processes.once(open_folder)
-    batches = data.batches(
-        s.batch // world, seed=s.seed, labels=s.conditional, process=(rank, world)
-    )
-    left = max(0, s.steps - trainer.steps)
-    with (
-        logger(s, folder, trainer.steps) as log,
-        tqdm(
-            total=s.steps,
-            initial=trainer.steps,
-            disable=True if rank else quiet(),
-            delay=1,
-            unit="step",
-        ) as bar,
-    ):
-        for terms in trainer.run(batches, left):
-            log(trainer.steps, terms)
-            if bar.update():
-                bar.set_postfix({k: f"{v:.3g}" for k, v in terms.items()}, refresh=False)
-            if trainer.steps % s.save_every == 0:
-                trainer.save(folder / CHECKPOINT)
-            if s.picture_every and trainer.steps % s.picture_every == 0:
-                picture(trainer, folder / f"samples-{trainer.steps:06d}.png")
-    trainer.save(folder / CHECKPOINT)
-    picture(trainer, folder / "samples.png")
-    return trainer
-
-
-def picture(trainer: Any, path: Path, n: int = 100, seed: int = 0) -> None:
-    """A grid of samples of one noise, so that pictures of a run can be compared; drawn by process 0."""
-    processes.once(lambda: save_grid(trainer.sample(n, seed=seed).clamp(0, 1), path))
-
-
-def opened(folder: str | Path) -> tuple[Settings, Any, Any]:
-    """The settings, the trainer and the data of a run.
+    Args:
+        command: the run's folder, how many samples, of which seed, and where to.
 
     Raises:
+        SettingsError: another kind of file, or a picture of waves.
         CheckpointError: the folder holds no run.
     """
-    folder = Path(folder)
-    if not (folder / CONFIG).is_file():
-        raise CheckpointError(
-            f"no run in {folder}; expected a folder with {CONFIG}, written by `python -m gantut train`"
-        )
-    s = Settings(**settings.read(folder / CONFIG))
-    data = load_data(s)
-    trainer = build(dataclasses.replace(s, compile=False), data.shape, data.classes)
-    trainer.load(folder / CHECKPOINT)
-    return s, trainer, data
+    _, trainer = opened(command.folder)
+    kinds = (".png", ".pt") if len(trainer.model.shape) == 3 else (".pt",)
+    path = command.to or command.folder / f"samples{kinds[0]}"
+    if path.suffix not in kinds:
+        raise SettingsError(f"expected a file that ends in {' or '.join(kinds)}, got {path}")
+    _draw(trainer, path, command.n, command.seed)
+    print(path)
 
 
-def evaluate(folder: str | Path, *, n: int = 2000, seed: int = 1) -> dict[str, float]:
-    """Distances of ``n`` samples to the training data, written to evaluation.json as well. The feature network is the data's own.
+def evaluate(command: settings.Evaluate) -> None:
+    """Distances of samples from the training data, printed, and written to evaluation.json.
+
+    Args:
+        command: the run's folder, how many samples, and of which seed.
 
     Raises:
-        SettingsError: the data has no labels, from which a feature network could learn.
+        SettingsError: the data are waves or have no classes, from which to learn features.
+        OSError: the data are not there.
+        CheckpointError: the folder holds no run.
     """
-    s, trainer, data = opened(folder)
-    if data.labels is None or data.classes < 2:
-        raise SettingsError(
-            f"the data {s.data!r} has no classes, so there is no feature network to look through"
-        )
-    eye = metrics.feature_network(data)
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
-    real, fake = (
-        eye.extract(data.floats(order)),
-        eye.extract(trainer.sample(n, seed=seed).clamp(0, 1)),
-    )
-    near = metrics.neighbourhood(real.features, fake.features)
+    n, metrics = command.n, gantut.metrics
+    s, trainer = opened(command.folder)
+    try:
+        data = load_data(s)
+    except (OSError, ValueError) as error:
+        raise OSError(f"evaluate needs the data that the run was trained with: {error}") from error
+    if data.labels is None or data.classes < 2 or len(data.shape) != 3:
+        raise SettingsError(f"evaluate needs images with classes, and the data {s.data!r} has none")
+    eye, g = metrics.feature_network(data), torch.Generator().manual_seed(command.seed)
+    real = eye.extract(data.floats(torch.randperm(len(data), generator=g)[:n]))
+    fake = eye.extract(trainer.sample(n, seed=command.seed).clamp(0, 1))
     result = {
         "steps": trainer.steps,
         "samples": n,
         "fid": metrics.fid(real.features, fake.features),
         "kid": metrics.kid(real.features, fake.features),
-        **near._asdict(),
+        **metrics.neighbourhood(real.features, fake.features)._asdict(),
         "classes_covered": metrics.label_coverage(fake.logits).covered,
     }
     if s.conditional:
-        result["class_accuracy"] = metrics.class_accuracy(
-            fake.logits, torch.arange(n) % data.classes
-        )
-    settings.put(Path(folder) / "evaluation.json", (json.dumps(result, indent=2) + "\n").encode())
-    return result
+        asked = torch.arange(n) % data.classes
+        result["class_accuracy"] = metrics.class_accuracy(fake.logits, asked)
+    put(command.folder / "evaluation.json", (json.dumps(result, indent=2) + "\n").encode())
+    for name, value in result.items():
+        print(f"{name:16s} {value:.4g}")
 
 
-class Decoding(nn.Module):
-    """From codes z (N, latent_dim), and labels where there are classes, to images in [0, 1], (N, *shape): a model without its trainer."""
+def export(command: settings.Export) -> None:
+    """Write the network that a run samples from as one file that needs no gantut.
 
-    def __init__(self, trainer: Any) -> None:
-        super().__init__()
-        self.mean: nn.Module
-        if isinstance(trainer, training.GANTrainer):
-            self.network, self.mean = (
-                trainer.G if trainer.ema is None else trainer.ema.network,
-                nn.Identity(),
-            )
-        elif isinstance(trainer, training.BiGANTrainer):
-            self.network, self.mean = trainer.model[0], nn.Identity()
-        else:
-            self.network, likelihood = trainer.model.decoder, trainer.model.likelihood
-            self.mean = _Mean(likelihood)
+    Args:
+        command: the run's folder, where to, and how the file is made.
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.mean(self.network(z) if labels is None else self.network(z, labels))
-
-
-class _Mean(nn.Module):
-    def __init__(self, likelihood: nn.Module) -> None:
-        super().__init__()
-        self.likelihood = likelihood
-
-    def forward(self, parameters: Tensor) -> Tensor:
-        return self.likelihood(parameters, 1).mean
-
-
-def export(
-    folder: str | Path, path: str | Path, form: str = "torch", weights: str = "float32"
-) -> float:
-    """Write the decoder or generator as a file that needs PyTorch and no gantut; return its largest deviation from the original.
-
-    The file is a ``torch.export`` program of a function of z, or of z and labels, to be opened by ``torch.export.load(path).module()``;
-    its batch size is free. Of form ``"onnx"`` it is an ONNX file instead, see ``export.write_onnx``.
+    Raises:
+        SettingsError: the file's name, its format and its weights do not fit together.
+        ImportError: a package that ONNX needs is not installed.
+        CheckpointError: the folder holds no run.
     """
-    s, trainer, data = opened(folder)
-    model = Decoding(trainer).eval().cpu().float()
-    inputs = [torch.randn(4, s.latent_dim, generator=torch.Generator().manual_seed(0))]
+    suffix = command.to.suffix if command.to else ""
+    form = command.format or ("onnx" if suffix == ".onnx" else "torch")
+    if suffix == {"torch": ".onnx", "onnx": ".pt2"}[form]:
+        raise SettingsError(f"{command.to} is no name for a file of format {form}")
+    if command.weights != "float32" and form != "onnx":
+        raise SettingsError(f"weights {command.weights} are for --format onnx")
+    path = command.to or command.folder / ("model.onnx" if form == "onnx" else "model.pt2")
+    s, trainer = opened(command.folder)
+    g = torch.Generator().manual_seed(0)
+    inputs: list[Tensor] = [torch.randn(4, s.latent_dim, generator=g)]
+    if s.model == "vqvae":
+        inputs = [torch.randint(s.codes, (4, *trainer.model.grid), generator=g)]
     if s.conditional:
-        inputs.append(torch.arange(4) % data.classes)
+        inputs.append(torch.arange(4) % trainer.model.classes)
+    model = gantut.export.Decoding(trainer.model)
     if form == "onnx":
-        return write_onnx(model, inputs, path, weights=weights)
-    rows = torch.export.Dim("rows")
-    with torch.no_grad():
-        program = torch.export.export(
-            model, tuple(inputs), dynamic_shapes=tuple({0: rows} for _ in inputs)
-        )
-        path = Path(path)
-        temporary = path.with_name(f".new-{path.name}")
-        torch.export.save(program, temporary)
-        fewer = [values[:3] for values in inputs]
-        deviation = (
-            (torch.export.load(temporary).module()(*fewer) - model(*fewer)).abs().max().item()
-        )
-    temporary.replace(path)
-    return deviation
+        off = gantut.export.write_onnx(model, inputs, path, weights=command.weights)
+    else:
+        off = gantut.export.write_program(model, inputs, path)
+    print(f"{path}: largest deviation {off:.0e}")

@@ -1,79 +1,92 @@
 """Shuffled batches as a function of the step number.
 
-``batches.batch(k)`` depends on the seed, the process and k alone. So a resumed run needs no other memory than its step count, several
-processes never see the same example twice in an epoch, and nothing has to be saved.
+``batches.batch(k)`` depends on the seed, the process and k alone. So a resumed run needs no other
+memory than its step count, several processes never see the same example twice in an epoch, and
+nothing has to be saved.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from gantut.data.datasets import TensorData
 
 
 def generator(*entropy: int) -> torch.Generator:
-    """A generator that depends on all the integers given, however close they lie to one another."""
+    """A source of random numbers for the integers given, however close they lie to one another.
+
+    Seeds such as 0, 1, 2 are mixed first, so that their streams have nothing in common.
+
+    Example:
+        >>> import torch
+        >>> a, b = (torch.randn(3, generator=generator(0, k)) for k in (1, 2))
+        >>> torch.equal(a, b)
+        False
+    """
     word = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
     return torch.Generator().manual_seed(word >> 1)
 
 
-class InMemory(Protocol):
-    """What can be batched: a length, floats at given indices, labels, a name."""
-
-    @property
-    def labels(self) -> Tensor | None: ...
-    @property
-    def name(self) -> str: ...
-    def __len__(self) -> int: ...
-    def floats(self, index: Any = None) -> Tensor: ...
-
-
 class Batches:
-    """The endless shuffled sequence of batches of a data set.
+    """The endless shuffled sequence of batches of a data set; ``data.batches(…)`` makes one.
 
-    A batch is a float tensor (batch_size, …), or a pair with the labels where ``labels`` is set. Every epoch holds each example at most
-    once, in a new order; the examples that do not fill a batch are left out of that epoch unless ``drop_last`` is False. ``process`` is
-    (rank, number of processes): the joint batch of all processes is cut into equal parts.
+    Every epoch holds each example at most once, in a new order; the last examples, which do not
+    fill a batch, are left out of it. ``for batch in batches`` never ends; ``batch(k)`` is the k-th.
+
+    Args:
+        data: the examples.
+        batch_size: the number of examples in a batch (of each process).
+        seed: decides the order; another seed is another order.
+        labels: whether a batch is a pair (x, labels) instead of x alone.
+        process: (rank, number of processes); the joint batch of all is cut into equal parts.
 
     Raises:
-        ValueError: empty data, a batch size below 1 or above the data's size, labels asked for that are not there.
+        ValueError: empty data, a batch size below 1 or above the data's size, a rank outside its
+            range, or labels asked for that are not there.
+
+    Example:
+        >>> from gantut import data
+        >>> batches = data.digits().batches(64, labels=True)
+        >>> x, labels = batches.batch(1000)
+        >>> tuple(x.shape), tuple(labels.shape)
+        ((64, 1, 8, 8), (64,))
     """
 
     def __init__(
         self,
-        data: InMemory,
+        data: TensorData,
         batch_size: int,
         *,
         seed: int = 0,
-        epochs: int | None = None,
         labels: bool = False,
-        device: str | torch.device | None = None,
         process: tuple[int, int] = (0, 1),
-        drop_last: bool = True,
     ) -> None:
         rank, world = process
         if len(data) == 0:
-            raise ValueError(f"the data set {data.name!r} is empty")
+            raise ValueError(f"the data set {data.name!r} is empty: expected at least one example")
         if not 1 <= batch_size * world <= len(data):
             each = f" in each of {world} processes" if world > 1 else ""
             raise ValueError(
-                f"batch_size must lie in 1 … {len(data) // world} for {len(data)} examples{each}, got {batch_size}"
+                f"batch_size must lie in 1 … {len(data) // world} for {len(data)} examples{each}, "
+                f"got {batch_size}"
             )
         if not 0 <= rank < world:
             raise ValueError(f"the rank must lie in 0 … {world - 1}, got {rank}")
         if labels and data.labels is None:
             raise ValueError(f"the data set {data.name!r} has no labels")
-        self.data, self.batch_size, self.seed, self.epochs = data, batch_size, seed, epochs
-        self.with_labels, self.device, self.rank, self.world = labels, device, rank, world
-        joint = batch_size * world
-        self.per_epoch = len(data) // joint if drop_last else -(-len(data) // joint)
+        self.data, self.batch_size, self.seed, self.labels = data, batch_size, seed, labels
+        self.rank, self.world = rank, world
+        self.per_epoch = len(data) // (batch_size * world)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def batch(self, k: int) -> Any:
-        """The k-th batch, k = 0, 1, 2, …"""
+        """The k-th batch, k = 0, 1, …: x (batch_size, …), or (x, labels) with ``labels=True``."""
         epoch, place = divmod(k, self.per_epoch)
         if epoch != self._epoch:
             self._order = torch.randperm(len(self.data), generator=generator(self.seed, epoch))
@@ -81,22 +94,7 @@ class Batches:
         joint = self.batch_size * self.world
         index = self._order[place * joint : (place + 1) * joint].tensor_split(self.world)[self.rank]
         x = self.data.floats(index)
-        if self.device is not None:
-            x = x.to(self.device, non_blocking=True)
-        if not self.with_labels or self.data.labels is None:
-            return x
-        labels = self.data.labels[index]
-        return x, labels if self.device is None else labels.to(self.device, non_blocking=True)
+        return (x, self.data.labels[index]) if self.labels and self.data.labels is not None else x
 
     def __iter__(self) -> Iterator[Any]:
-        k = 0
-        while self.epochs is None or k < self.epochs * self.per_epoch:
-            yield self.batch(k)
-            k += 1
-
-    def __len__(self) -> int:
-        if self.epochs is None:
-            raise TypeError(
-                "these batches are endless; give epochs=… for a length, or use per_epoch"
-            )
-        return self.epochs * self.per_epoch
+        return map(self.batch, itertools.count())

@@ -4,48 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from gantut.files import whole
+
 
 def cache_folder() -> Path:
-    """Where cached tensors lie: ``GANTUT_CACHE`` if it is set, else the platform's place for caches."""
-    if chosen := os.environ.get("GANTUT_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "gantut"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gantut"
+    """Where cached tensors lie: in ``GANTUT_CACHE``, or else the user's place for caches."""
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("GANTUT_CACHE") or user / "gantut")
 
 
-def cached(key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What ``make`` gives, from the cache when it lies there under ``key``.
+def cached(key: str, make: Callable[..., dict[str, Tensor]], **options: Any) -> dict[str, Tensor]:
+    """What ``make(**options)`` gives, from the cache where it lies there already.
 
-    A damaged file is made anew; where the folder cannot be written, nothing is kept. The file is put in place whole or not at all.
+    The file's name holds the key and every option, so that nothing ``make`` is told can be
+    forgotten in it. A damaged file is made anew; where the folder cannot be written, nothing is
+    kept. The file is put in place whole or not at all.
+
+    Args:
+        key: says what is made, and in which version.
+        make: gives tensors by name; it depends on its options and on nothing else.
+        options: short values (numbers, words) that ``make`` takes.
     """
-    path = cache_folder() / f"{key}.pt"
+    name = "-".join([key, *(f"{option}={value}" for option, value in options.items())])
+    path = cache_folder() / f"{name}.pt"
     # Whatever is wrong with a cached file, making it anew is right.
     with contextlib.suppress(Exception):
         content = torch.load(path, weights_only=True)
-        if isinstance(content, dict) and all(
-            isinstance(value, Tensor) for value in content.values()
-        ):
+        if all(isinstance(value, Tensor) for value in content.values()):
             return content
-    content = make()
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{key}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            torch.save(content, file)
-        os.replace(temporary, path)
-    except OSError:
-        pass  # an unwritable cache is no reason to stop
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    content = make(**options)
+    # An unwritable cache is no reason to stop.
+    with contextlib.suppress(OSError), whole(path) as beside:
+        torch.save(content, beside)
     return dict(content)

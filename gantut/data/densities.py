@@ -1,11 +1,13 @@
 """Two-dimensional densities whose log-density is known exactly.
 
-Each is a mixture of equal round Gaussians, p(x) = 1/K Σₖ N(x; cₖ, σ²I). For the ring and the grid the centres are the modes. For curves
-(moons, spirals, pinwheel) the centres are strung densely along the curve, and this mixture *is* the definition, so nothing is approximated.
+Each is a mixture of equal round Gaussians, p(x) = 1/K Σₖ N(x; cₖ, σ²I). For the ring and the grid
+the centres are the modes. For curves (moons, spirals, pinwheel) the centres are strung densely
+along the curve, and this mixture *is* the definition, so nothing is approximated.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,9 +20,21 @@ from gantut.data.batches import generator as seeded_generator
 
 @dataclass(frozen=True)
 class Density:
-    """A mixture of K equal Gaussians with the given centres (K, 2) and standard deviation ``std``.
+    """A mixture of K equal round Gaussians in the plane, p(x) = 1/K Σₖ N(x; cₖ, σ²I).
 
-    ``modes`` holds the centres where each is a mode, and is empty, (0, 2), for curves.
+    Args:
+        name: what messages call it.
+        centres: the means cₖ (K, 2).
+        std: the standard deviation σ of each.
+        modes: the centres where each is a mode of its own; empty, (0, 2), for curves.
+
+    Raises:
+        ValueError: ``std`` is not a finite number > 0.
+
+    Example:
+        >>> import torch
+        >>> ring(std=0.1).log_prob(torch.tensor([[2.0, 0.0]])).round(decimals=3)
+        tensor([0.6880])
     """
 
     name: str
@@ -33,7 +47,7 @@ class Density:
             raise ValueError(f"std must be a finite number > 0, got {self.std}")
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """``n`` independent draws, (n, 2) float32."""
+        """``n`` independent draws, (n, 2) float32, from ``generator`` or the global one."""
         which = torch.randint(len(self.centres), (n,), generator=generator)
         return self.centres[which] + self.std * torch.randn(n, 2, generator=generator)
 
@@ -50,30 +64,29 @@ class Density:
         return torch.logsumexp(-squares / (2 * self.std**2), dim=1) - constant
 
     def batches(self, batch_size: int, *, seed: int = 0) -> FreshBatches:
-        """An endless sequence of fresh draws, each a function of (seed, k)."""
+        """Endless batches of fresh draws (batch_size, 2), each a function of ``seed`` and k.
+
+        Raises:
+            ValueError: a batch size below 1.
+        """
+        _at_least("batch_size", batch_size, 1)
         return FreshBatches(self, batch_size, seed)
 
 
+@dataclass(frozen=True)
 class FreshBatches:
-    """Batches drawn anew from a density; ``batch(k)`` depends on (seed, k) alone.
+    """Batches drawn anew from a density; ``batch(k)`` depends on the seed and k alone."""
 
-    Raises:
-        ValueError: a batch size below 1.
-    """
-
-    def __init__(self, density: Density, batch_size: int, seed: int = 0) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        self.density, self.batch_size, self.seed = density, batch_size, seed
+    density: Density
+    batch_size: int
+    seed: int
 
     def batch(self, k: int) -> Tensor:
+        """The k-th batch, (batch_size, 2)."""
         return self.density.sample(self.batch_size, seeded_generator(self.seed, k))
 
     def __iter__(self) -> Iterator[Tensor]:
-        k = 0
-        while True:
-            yield self.batch(k)
-            k += 1
+        return map(self.batch, itertools.count())
 
 
 def _polar(radius: Tensor, angle: Tensor) -> Tensor:
@@ -86,9 +99,23 @@ def _at_least(what: str, value: int, least: int) -> None:
 
 
 def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02) -> Density:
-    """``modes`` Gaussians at equal distances on a circle, at the angles 2πk/modes, k = 0 … modes − 1. [srivastava2017]
+    """Gaussians at equal distances on a circle, at the angles 2πk/modes. [srivastava2017]
 
-    The end of the circle is its beginning, so the angles stop one short of 2π: ``linspace(0, 2π, 8)`` would give 7 distinct modes.
+    The end of the circle is its beginning, so k stops at modes − 1: ``linspace(0, 2π, 8)`` would
+    give 7 distinct modes.
+
+    Args:
+        modes: how many.
+        radius: of the circle.
+        std: of each Gaussian, the same in both directions.
+
+    Raises:
+        ValueError: fewer than 1 mode, or ``std`` is not a finite number > 0.
+
+    Example:
+        >>> clouds = ring(8, radius=2.0)
+        >>> clouds.modes.shape, clouds.modes.norm(dim=1).max()
+        (torch.Size([8, 2]), tensor(2.))
     """
     _at_least("modes", modes, 1)
     angle = 2 * math.pi * torch.arange(modes, dtype=torch.float64) / modes
@@ -97,7 +124,20 @@ def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02) -> Density:
 
 
 def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Density:
-    """side × side Gaussians on a square grid around the origin. [srivastava2017]"""
+    """side × side Gaussians on a square grid around the origin. [srivastava2017]
+
+    Args:
+        side: how many in a row.
+        spacing: the distance between neighbours.
+        std: of each Gaussian.
+
+    Raises:
+        ValueError: a side below 1, or ``std`` is not a finite number > 0.
+
+    Example:
+        >>> len(grid(5).modes)
+        25
+    """
     _at_least("side", side, 1)
     line = spacing * (torch.arange(side, dtype=torch.float32) - (side - 1) / 2)
     centres = torch.cartesian_prod(line, line)
@@ -105,7 +145,19 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Density:
 
 
 def two_moons(std: float = 0.1, points: int = 200) -> Density:
-    """Two half circles of radius 1 that reach into one another."""
+    """Two half circles of radius 1 that reach into one another.
+
+    Args:
+        std: how far points lie off the curve.
+        points: Gaussians on each half circle.
+
+    Raises:
+        ValueError: fewer than 2 points, or ``std`` is not a finite number > 0.
+
+    Example:
+        >>> two_moons().centres.shape
+        torch.Size([400, 2])
+    """
     _at_least("points", points, 2)
     angle = torch.linspace(0, math.pi, points, dtype=torch.float64)
     upper = _polar(torch.ones_like(angle), angle) - torch.tensor([0.5, 0.25])
@@ -113,39 +165,58 @@ def two_moons(std: float = 0.1, points: int = 200) -> Density:
 
 
 def spirals(arms: int = 2, turns: float = 1.25, std: float = 0.08, points: int = 200) -> Density:
-    """Archimedean spirals that start at radius 0.3 and end at radius 2, evenly along their length."""
+    """Archimedean spirals from radius 0.3 to radius 2, even along their length.
+
+    Args:
+        arms: how many spirals, each turned against the one before.
+        turns: how often each goes round.
+        std: how far points lie off the curve.
+        points: Gaussians on each arm.
+
+    Raises:
+        ValueError: fewer than 1 arm, or ``std`` is not a finite number > 0.
+
+    Example:
+        >>> spirals(arms=3).centres.shape
+        torch.Size([600, 2])
+    """
     _at_least("arms", arms, 1)
     fine = torch.linspace(0, 1, 20 * points, dtype=torch.float64)
     curve = _polar(0.3 + 1.7 * fine, 2 * math.pi * turns * fine)
     length = (curve[1:] - curve[:-1]).norm(dim=1).cumsum(0)
     even = torch.searchsorted(length, torch.linspace(0, float(length[-1]) * 0.9999, points))
-    arm = curve[even]
-    return Density(
-        "spirals", torch.cat([arm @ _rotation(2 * math.pi * k / arms) for k in range(arms)]), std
-    )
+    return Density("spirals", _turned(curve[even], arms), std)
 
 
 def pinwheel(blades: int = 5, std: float = 0.07, points: int = 100) -> Density:
-    """Straight blades from radius 0.3 to 2 whose angle is bent by the radius."""
+    """Blades from radius 0.3 to 2, bent: the angle grows with the radius.
+
+    Args:
+        blades: how many.
+        std: how far points lie off a blade's line.
+        points: Gaussians on each blade.
+
+    Raises:
+        ValueError: fewer than 1 blade, or ``std`` is not a finite number > 0.
+
+    Example:
+        >>> pinwheel(blades=3).centres.shape
+        torch.Size([300, 2])
+    """
     _at_least("blades", blades, 1)
     radius = torch.linspace(0.3, 2.0, points, dtype=torch.float64)
-    blade = _polar(radius, 0.9 * radius)
-    return Density(
-        "pinwheel",
-        torch.cat([blade @ _rotation(2 * math.pi * k / blades) for k in range(blades)]),
-        std,
-    )
+    return Density("pinwheel", _turned(_polar(radius, 0.9 * radius), blades), std)
 
 
-def _rotation(angle: float) -> Tensor:
-    c, s = math.cos(angle), math.sin(angle)
-    return torch.tensor([[c, s], [-s, c]])
+def _turned(curve: Tensor, copies: int) -> Tensor:
+    """Copies of a curve (n, 2), turned by equal angles, (copies·n, 2)."""
+    angles = [2 * math.pi * k / copies for k in range(copies)]
+    turns = [
+        torch.tensor([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]]) for a in angles
+    ]
+    return torch.cat([curve @ turn for turn in turns])
 
 
 DENSITIES: dict[str, Callable[..., Density]] = {
-    "ring": ring,
-    "grid": grid,
-    "two_moons": two_moons,
-    "spirals": spirals,
-    "pinwheel": pinwheel,
+    make.__name__: make for make in (ring, grid, two_moons, spirals, pinwheel)
 }

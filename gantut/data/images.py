@@ -1,102 +1,161 @@
-"""Data held in memory: images as bytes, scaled to [0, 1] one batch at a time, and float tensors of any shape."""
+"""Known sets of images: the digits that ship with scikit-learn, and three of torchvision's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from os import PathLike
 
 import torch
-from torch import Tensor
 
-from gantut.data.batches import Batches
+from gantut.data.batches import generator
+from gantut.data.cache import cache_folder
+from gantut.data.datasets import ImageData, check_split
 
-
-def _check_lengths(n: int, named: dict[str, Tensor | None]) -> None:
-    for what, values in named.items():
-        if values is not None and values.shape != (n,):
-            raise ValueError(f"expected {n} {what}, shape ({n},), got {tuple(values.shape)}")
+TEST_SIZE = 360
 
 
-@dataclass(frozen=True)
-class ImageData:
-    """Images (N, C, H, W) as bytes, with labels (N,) and known factors (N,) where there are any.
+def digits(split: str = "train") -> ImageData:
+    """1,797 digits written by hand by 43 people, 8×8 pixels with values 0 … 16. [alpaydin1998]
 
-    The byte ``maximum`` means 1.0. One byte a pixel keeps many images small; a batch becomes float32 in [0, 1] when it is drawn.
+    The split is fixed, and every class has the same share in both parts.
 
-    Raises:
-        ValueError: not uint8 of four dimensions, or labels or factors of another length.
-    """
-
-    images: Tensor
-    labels: Tensor | None = None
-    maximum: int = 255
-    name: str = "images"
-    classes: int = 0
-    factors: dict[str, Tensor] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise ValueError(
-                f"expected uint8 images (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}"
-            )
-        _check_lengths(len(self.images), {"labels": self.labels, **self.factors})
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W)"""
-        _, channels, height, width = self.images.shape
-        return channels, height, width
-
-    def floats(self, index: Any = None) -> Tensor:
-        """The images at ``index`` (all of them without one) as float32 in [0, 1]."""
-        chosen = self.images if index is None else self.images[index]
-        return chosen.to(torch.float32).div_(self.maximum)
-
-    def subset(self, index: Any) -> ImageData:
-        """The images at ``index`` with their labels and factors."""
-        labels = None if self.labels is None else self.labels[index]
-        factors = {name: values[index] for name, values in self.factors.items()}
-        return ImageData(self.images[index], labels, self.maximum, self.name, self.classes, factors)
-
-    def batches(self, batch_size: int, **options: Any) -> Batches:
-        """Shuffled batches of these images; the options are those of ``Batches``."""
-        return Batches(self, batch_size, **options)
-
-
-@dataclass(frozen=True)
-class TensorData:
-    """Examples (N, …) as floats, with labels (N,) where there are any.
+    Args:
+        split: ``"train"`` (1,437), ``"test"`` (360) or ``"all"``.
 
     Raises:
-        ValueError: a value is NaN or infinite (the message counts them and names the first example), or labels of another length.
+        ValueError: an unknown split.
+
+    Example:
+        >>> digits("test").shape, len(digits("test"))
+        ((1, 8, 8), 360)
     """
+    check_split(split, "train", "test", "all")
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
 
-    values: Tensor
-    labels: Tensor | None = None
-    name: str = "tensor"
+    pixels, labels = load_digits(return_X_y=True)
+    index = list(range(len(labels)))
+    if split != "all":
+        train, test = train_test_split(index, test_size=TEST_SIZE, stratify=labels, random_state=0)
+        index = sorted(train if split == "train" else test)
+    images = torch.from_numpy(pixels[index]).to(torch.uint8).view(-1, 1, 8, 8)
+    return ImageData(images, labels[index], maximum=16, name="digits", classes=10)
 
-    def __post_init__(self) -> None:
-        if not self.values.is_floating_point() or self.values.ndim < 2:
-            raise ValueError(
-                f"expected float values (N, …), got {self.values.dtype} {tuple(self.values.shape)}"
-            )
-        bad = ~torch.isfinite(self.values)
-        if bad.any():
-            first = int(bad.flatten(1).any(1).nonzero()[0])
-            raise ValueError(
-                f"{int(bad.sum())} values are NaN or infinite, the first in example {first}; expected finite ones"
-            )
-        _check_lengths(len(self.values), {"labels": self.labels})
 
-    def __len__(self) -> int:
-        return len(self.values)
+def stacked(data: ImageData, n: int, *, channels: int = 3, seed: int = 0) -> ImageData:
+    """Images whose channels are independent draws from grey ones: 1,000 kinds from ten digits.
 
-    def floats(self, index: Any = None) -> Tensor:
-        return self.values if index is None else self.values[index]
+    The label of an image is the number whose digits are its channels' labels,
+    Σ_c y_c·K^(channels − 1 − c) for K classes. So three channels of handwritten digits make 1,000
+    kinds, about equally frequent, that a model has to find; counting the found ones measures mode
+    collapse. [srivastava2017]
 
-    def batches(self, batch_size: int, **options: Any) -> Batches:
-        """Shuffled batches of these examples; the options are those of ``Batches``."""
-        return Batches(self, batch_size, **options)
+    Args:
+        data: labelled images of one channel.
+        n: the number of images to make.
+        channels: how many draws are stacked.
+        seed: decides the draws.
+
+    Returns:
+        Images (n, channels, H, W) with their labels, K^channels classes.
+
+    Raises:
+        ValueError: n or channels below 1, images of more than one channel, no labels.
+
+    Example:
+        >>> stacked(digits(), 100).classes
+        1000
+    """
+    if n < 1 or channels < 1:
+        raise ValueError(f"n and channels must be at least 1, got n={n}, channels={channels}")
+    if data.shape[0] != 1 or data.labels is None:
+        raise ValueError(
+            f"stacking needs labelled images of one channel; {data.name!r} has {data.shape[0]} "
+            f"channels and {data.classes} classes"
+        )
+    index = torch.randint(len(data), (n, channels), generator=generator(seed))
+    labels = torch.zeros(n, dtype=torch.int64)
+    for column in data.labels[index].T:
+        labels = labels * data.classes + column
+    return ImageData(
+        data.images[index, 0],
+        labels,
+        maximum=data.maximum,
+        name=f"stacked {data.name}",
+        classes=data.classes**channels,
+    )
+
+
+def mnist(
+    root: str | PathLike | None = None, split: str = "train", download: bool = False
+) -> ImageData:
+    """Handwritten digits, 28×28 grey: 60,000 for training and 10,000 for testing. [lecun1998]
+
+    Args:
+        root: the folder that torchvision's copy lies in, or shall lie in; without one, the cache.
+        split: ``"train"`` or ``"test"``.
+        download: fetch the set where it is not there.
+
+    Raises:
+        FileNotFoundError: the set is not there, or could not be downloaded (the network's own
+            error is in the message).
+        ValueError: an unknown split.
+    """
+    return _torchvision("MNIST", root, split, download)
+
+
+def fashion_mnist(
+    root: str | PathLike | None = None, split: str = "train", download: bool = False
+) -> ImageData:
+    """Pieces of clothing, 28×28 grey: 60,000 for training and 10,000 for testing. [xiao2017]
+
+    Args:
+        root: the folder that torchvision's copy lies in, or shall lie in; without one, the cache.
+        split: ``"train"`` or ``"test"``.
+        download: fetch the set where it is not there.
+
+    Raises:
+        FileNotFoundError: the set is not there, or could not be downloaded.
+        ValueError: an unknown split.
+    """
+    return _torchvision("FashionMNIST", root, split, download)
+
+
+def cifar10(
+    root: str | PathLike | None = None, split: str = "train", download: bool = False
+) -> ImageData:
+    """Photographs of ten kinds of things, 32×32 in colour: 50,000 and 10,000. [krizhevsky2009]
+
+    Args:
+        root: the folder that torchvision's copy lies in, or shall lie in; without one, the cache.
+        split: ``"train"`` or ``"test"``.
+        download: fetch the set where it is not there.
+
+    Raises:
+        FileNotFoundError: the set is not there, or could not be downloaded.
+        ValueError: an unknown split.
+    """
+    return _torchvision("CIFAR10", root, split, download)
+
+
+def _torchvision(name: str, root: str | PathLike | None, split: str, download: bool) -> ImageData:
+    check_split(split, "train", "test")
+    from torchvision import datasets
+
+    folder = root if root is not None else cache_folder() / "torchvision"
+    try:
+        data = getattr(datasets, name)(folder, train=split == "train", download=download)
+    except (RuntimeError, OSError) as error:
+        cause = (
+            f"{name} could not be downloaded to {folder}: {' '.join(str(error).split())}. Check "
+            "the network, or copy the files there from a machine that has them"
+            if download
+            else f"{name} is not in {folder}. Get it once with download=True, or name its folder "
+            "with root=…"
+        )
+        raise FileNotFoundError(
+            f"{cause}; gantut.data.digits() and gantut.data.glyphs() need no download"
+        ) from error
+    images = torch.as_tensor(data.data)
+    # MNIST gives (N, H, W), CIFAR (N, H, W, C).
+    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+    return ImageData(images, data.targets, name=name, class_names=tuple(data.classes))

@@ -7,11 +7,9 @@ from .dynamics import (
     flow as flow,
     measured_contraction as measured_contraction,
     play as play,
-    portrait as portrait,
     quadratic as quadratic,
 )
 from .methods import (
-    GAME_OPTIMIZERS as GAME_OPTIMIZERS,
     Alternating as Alternating,
     CompetitiveGradient as CompetitiveGradient,
     Consensus as Consensus,

@@ -1,8 +1,9 @@
-"""Small games whose learning can be understood completely: their vector fields, Jacobians, and what each method makes of them.
+"""Small games that can be understood completely, and what each method makes of them.
 
-A game is two losses of two players' parameters, f(x, y) for x and g(x, y) for y, both minimised. v = (∇ₓf, ∇ᵧg) is the field of both
-gradients and J = ∂v/∂z its Jacobian at z = (x, y). For one loss J is a Hessian: symmetric, with real eigenvalues. For a game it is not,
-and eigenvalues with an imaginary part mean rotation. [balduzzi2018, mescheder2018]
+A game is two losses of two players' parameters, f(x, y) for x and g(x, y) for y, both minimised.
+v = (∇ₓf, ∇ᵧg) is the field of both gradients, and J = ∂v/∂z its Jacobian at z = (x, y). For one
+loss J would be a Hessian: symmetric, with real eigenvalues. For a game it is not symmetric, and
+eigenvalues with an imaginary part mean rotation. [balduzzi2018, mescheder2018]
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from torch import Tensor
 
 from gantut.games.methods import GameOptimizer
 from gantut.losses.gan import AdversarialLoss, adversarial_loss
-from gantut.optim.vectors import gradient
+from gantut.optim.flattening import gradient
 
 
 class Game(NamedTuple):
-    """``losses(x, y)`` gives both scalars; ``sizes`` are the numbers of both players' parameters; ``equilibrium`` is where v = 0."""
+    """A game of two players.
+
+    ``name`` is for pictures. ``losses(x, y)`` gives both losses, each a scalar. ``sizes`` are the
+    numbers of both players' parameters, and ``equilibrium``, (n,), is where v = 0.
+
+    Example:
+        >>> import torch
+        >>> bilinear().field(torch.tensor([1.0, 2.0])).tolist()
+        [-2.0, 1.0]
+    """
 
     name: str
     losses: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -29,43 +39,58 @@ class Game(NamedTuple):
 
     def field(self, z: Tensor) -> Tensor:
         """−v(z): the direction in which gradient descent moves both, (n,); differentiable."""
-        x, y = (
-            part.detach().requires_grad_() if not part.requires_grad else part
-            for part in z.split(self.sizes)
-        )
+        z = z if z.requires_grad else z.detach().requires_grad_()
+        x, y = z.split(self.sizes)
         f, g = self.losses(x, y)
         return -torch.cat(
             [gradient(f, [x], create_graph=True), gradient(g, [y], create_graph=True)]
         )
 
     def jacobian(self, z: Tensor | None = None) -> Tensor:
-        """J = ∂v/∂z at z, at the equilibrium unless given, (n, n)."""
+        """J = ∂v/∂z at z, or at the equilibrium, (n, n)."""
         z = (self.equilibrium if z is None else z).detach().requires_grad_()
         v = -self.field(z)
         return torch.stack([gradient(component, [z], retain_graph=True) for component in v])
 
 
 def bilinear(scale: float = 1.0) -> Game:
-    """f = s·x·y, g = −f: the plainest game that turns in circles. Its Jacobian has the eigenvalues ±s·i."""
-    return Game(
-        "bilinear",
-        lambda x, y: (scale * (x @ y), -scale * (x @ y)),
-        (1, 1),
-        torch.zeros(2).double(),
-    )
+    """The plainest game that turns in circles: f = s·x·y, g = −f.
+
+    Its Jacobian has the eigenvalues ±s·i.
+
+    Args:
+        scale: s, how fast it turns.
+    """
+
+    def losses(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return scale * (x @ y), -scale * (x @ y)
+
+    return Game("bilinear", losses, (1, 1), torch.zeros(2).double())
 
 
 def quadratic(own_x: Tensor, own_y: Tensor, interaction: Tensor) -> Game:
-    """f = ½ xᵀAx + xᵀCy and g = ½ yᵀBy − xᵀCy, with symmetric A (n, n), B (m, m) and C (n, m); the equilibrium is 0.
+    """f = ½ xᵀAx + xᵀCy and g = ½ yᵀBy − xᵀCy: a linear field with any spectrum one likes.
+
+    The equilibrium is 0, and J = (A, C; −Cᵀ, B).
+
+    Args:
+        own_x: A, (n, n), symmetric: x's own curvature.
+        own_y: B, (m, m), symmetric: y's own curvature.
+        interaction: C, (n, m).
 
     Raises:
         ValueError: shapes that do not fit, or A or B not symmetric.
+
+    Example:
+        >>> import torch
+        >>> a, b, c = (torch.tensor([[value]]) for value in (0.5, 2.0, 1.0))
+        >>> quadratic(a, b, c).jacobian().tolist()
+        [[0.5, 1.0], [-1.0, 2.0]]
     """
     n, m = interaction.shape
     if own_x.shape != (n, n) or own_y.shape != (m, m):
-        raise ValueError(
-            f"for C {(n, m)} expected A {(n, n)} and B {(m, m)}, got {tuple(own_x.shape)}, {tuple(own_y.shape)}"
-        )
+        found = f"{tuple(own_x.shape)} and {tuple(own_y.shape)}"
+        raise ValueError(f"for C {(n, m)} expected A {(n, n)} and B {(m, m)}, got {found}")
     if not (torch.allclose(own_x, own_x.T) and torch.allclose(own_y, own_y.T)):
         raise ValueError("A and B must be symmetric")
 
@@ -77,12 +102,21 @@ def quadratic(own_x: Tensor, own_y: Tensor, interaction: Tensor) -> Game:
 
 
 def dirac_gan(loss: str | AdversarialLoss = "minimax", *, gamma: float = 0.0) -> Game:
-    """The GAN of one point: data at 0, the generator's sample at x, D(s) = y·s, and R1 with γ, which is γ/2 · y². [mescheder2018]
+    """The GAN of one point: data at 0, the generator's sample at x, and D(s) = y·s.
 
-    Real logits are 0 and fake ones x·y, for any pair of ``LOSSES``. The equilibrium is (0, 0).
+    The real logit is 0 and the fake one x·y. R1 adds γ/2 · y² to the discriminator's loss, which
+    damps the rotation. The equilibrium is (0, 0). [mescheder2018]
+
+    Args:
+        loss: A name of ``LOSSES``, or a pair of its kind.
+        gamma: R1's weight γ; without damping it is 0.
 
     Raises:
         ValueError: an unknown loss, or γ negative or not finite.
+
+    Example:
+        >>> dirac_gan(gamma=1.0).jacobian().tolist()
+        [[0.0, -0.5], [0.5, 1.0]]
     """
     if not (math.isfinite(gamma) and gamma >= 0):
         raise ValueError(f"gamma must be a finite number ≥ 0, got {gamma}")
@@ -96,78 +130,60 @@ def dirac_gan(loss: str | AdversarialLoss = "minimax", *, gamma: float = 0.0) ->
     return Game("dirac_gan", losses, (1, 1), torch.zeros(2).double())
 
 
-# -- what a method does to z near an equilibrium, where v = Jz: one step is a matrix ------------------------------------------------------
+# -- one step of each method near an equilibrium, where v = Jz, as a matrix ------------------------
 
 
-def _split(J: Tensor, sizes: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The rows of each player, the other's set to 0."""
-    x_rows, y_rows = J.clone(), J.clone()
-    x_rows[sizes[0] :] = 0
-    y_rows[: sizes[0]] = 0
-    return x_rows, y_rows
+def _eye(J: Tensor) -> Tensor:
+    return torch.eye(len(J), dtype=J.dtype)
 
 
 def simultaneous(J: Tensor, sizes: tuple[int, int], lr: float, *, momentum: float = 0.0) -> Tensor:
-    """z ← z − η Jz; with heavy-ball momentum on (z, last step)."""
-    eye = torch.eye(len(J), dtype=J.dtype)
+    """z ← z − η Jz; with heavy-ball momentum it acts on (z, last step)."""
+    plain = _eye(J) - lr * J
     if not momentum:
-        return eye - lr * J
-    top, bottom = (
-        torch.cat([eye - lr * J, momentum * eye], 1),
-        torch.cat([-lr * J, momentum * eye], 1),
-    )
-    return torch.cat([top, bottom])
+        return plain
+    keep = momentum * _eye(J)
+    return torch.cat([torch.cat([plain, keep], 1), torch.cat([-lr * J, keep], 1)])
 
 
 def alternating(J: Tensor, sizes: tuple[int, int], lr: float, *, momentum: float = 0.0) -> Tensor:
-    """y moves first, and x answers; with momentum each player keeps its own last step."""
-    n = len(J)
-    result = torch.eye(2 * n if momentum else n, dtype=J.dtype)
-    for rows, mine in zip(
-        reversed(_split(J, sizes)), (slice(sizes[0], n), slice(0, sizes[0])), strict=True
-    ):
-        move = torch.eye(len(result), dtype=J.dtype)
-        move[:n, :n] -= lr * rows
-        if momentum:
-            own = torch.zeros(n, dtype=J.dtype)
-            own[mine] = 1
-            move[:n, n:] = momentum * torch.diag(own)
-            move[n:, :n] = -lr * rows
-            move[n:, n:] = torch.diag(1 - own + momentum * own)
-        result = move @ result
+    """First y's rows of the simultaneous step, x at rest, and then x's rows."""
+    both = simultaneous(J, sizes, lr, momentum=momentum)
+    rest = result = _eye(both)
+    mine = torch.arange(len(J)) >= sizes[0]
+    for rows in (mine, ~mine):
+        rows = rows.repeat(len(both) // len(J))[:, None]
+        result = torch.where(rows, both, rest) @ result
     return result
 
 
 def extragradient(J: Tensor, sizes: tuple[int, int], lr: float) -> Tensor:
     """I − ηJ(I − ηJ)."""
-    eye = torch.eye(len(J), dtype=J.dtype)
-    return eye - lr * J @ (eye - lr * J)
+    return _eye(J) - lr * J @ (_eye(J) - lr * J)
 
 
 def optimistic(J: Tensor, sizes: tuple[int, int], lr: float) -> Tensor:
     """(z, last z) ↦ (z − 2ηJz + ηJ·last, z)."""
-    eye = torch.eye(len(J), dtype=J.dtype)
+    eye = _eye(J)
     return torch.cat([torch.cat([eye - 2 * lr * J, lr * J], 1), torch.cat([eye, 0 * eye], 1)])
 
 
 def consensus(J: Tensor, sizes: tuple[int, int], lr: float, *, gamma: float) -> Tensor:
     """I − η(J + γJᵀJ)."""
-    return torch.eye(len(J), dtype=J.dtype) - lr * (J + gamma * J.T @ J)
+    return _eye(J) - lr * (J + gamma * J.T @ J)
 
 
 def symplectic(J: Tensor, sizes: tuple[int, int], lr: float, *, strength: float = 1.0) -> Tensor:
-    """I − η(J + λAᵀJ) with A = ½(J − Jᵀ)."""
-    return torch.eye(len(J), dtype=J.dtype) - lr * (J + strength * 0.5 * (J - J.T).T @ J)
+    """I − η(J + λAᵀJ) with A = ½(J − Jᵀ); where the method flips its sign, λ is negative."""
+    return _eye(J) - lr * (J + strength * 0.5 * (J - J.T).T @ J)
 
 
 def competitive(J: Tensor, sizes: tuple[int, int], lr: float) -> Tensor:
     """I − η(I + ηK)⁻¹J, with K the part of J in which the players meet."""
-    meeting = J.clone()
-    n = sizes[0]
+    meeting, n = J.clone(), sizes[0]
     meeting[:n, :n] = 0
     meeting[n:, n:] = 0
-    eye = torch.eye(len(J), dtype=J.dtype)
-    return eye - lr * torch.linalg.solve(eye + lr * meeting, J)
+    return _eye(J) - lr * torch.linalg.solve(_eye(J) + lr * meeting, J)
 
 
 LINEAR_MAPS: dict[str, Callable[..., Tensor]] = {
@@ -181,23 +197,34 @@ LINEAR_MAPS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def spectral_radius(matrix: Tensor) -> float:
-    """The largest eigenvalue in absolute value: the factor per step to which the distance settles."""
-    return torch.linalg.eigvals(matrix).abs().max().item()
-
-
 def contraction(game: Game, method: str, lr: float, **options: float) -> float:
-    """The spectral radius of one step of ``method`` at the game's equilibrium: below 1 it converges there, above it is driven away.
+    """The factor by which a method's distance to the equilibrium settles to change, per step.
+
+    It is the spectral radius of the method's matrix, the largest of its eigenvalues in absolute
+    value: below 1 the method converges to the equilibrium, above 1 it is driven away.
+
+    Args:
+        game: The game; its Jacobian at the equilibrium is what counts.
+        method: A name of ``LINEAR_MAPS``.
+        lr: The step η.
+        options: What the method's matrix takes besides: ``momentum``, ``gamma`` or ``strength``.
 
     Raises:
         ValueError: the method is unknown; the message lists the known ones.
+
+    Example:
+        >>> round(contraction(bilinear(), "simultaneous", 0.2), 4)  # √(1 + η²)
+        1.0198
+        >>> round(contraction(bilinear(), "extragradient", 0.2), 4)
+        0.9806
     """
     if method not in LINEAR_MAPS:
         raise ValueError(f"unknown method {method!r}; known: {', '.join(LINEAR_MAPS)}")
-    return spectral_radius(LINEAR_MAPS[method](game.jacobian(), game.sizes, lr, **options))
+    matrix = LINEAR_MAPS[method](game.jacobian(), game.sizes, lr, **options)
+    return torch.linalg.eigvals(matrix).abs().max().item()
 
 
-# -- paths --------------------------------------------------------------------------------------------------------------------------------
+# -- paths -----------------------------------------------------------------------------------------
 
 
 def play(
@@ -206,7 +233,24 @@ def play(
     start: Tensor,
     steps: int,
 ) -> Tensor:
-    """The path (steps + 1, n) of the optimizer that ``make(x, y)`` builds, from ``start``. It ends early, in NaN, where it leaves 10⁶."""
+    """The path of a method in a game. It ends early, in NaN, where it leaves 10⁶.
+
+    Args:
+        game: The game to play.
+        make: Builds the optimizer, from both players' parameters.
+        start: Where to begin, (n,).
+        steps: How many steps.
+
+    Returns:
+        The places, (steps + 1, n).
+
+    Example:
+        >>> import torch
+        >>> from gantut.games import Extragradient
+        >>> path = play(bilinear(), lambda x, y: Extragradient(x, y, lr=0.5), torch.eye(2)[0], 3)
+        >>> path[:2].tolist()
+        [[1.0, 0.0], [0.75, 0.5]]
+    """
     x, y = (part.clone().requires_grad_() for part in start.split(game.sizes))
     optimizer = make([x], [y])
     path = start.new_full((steps + 1, len(start)), math.nan)
@@ -220,9 +264,20 @@ def play(
 
 
 def measured_contraction(path: Tensor, equilibrium: Tensor, skip: int = 0) -> float:
-    """The factor per step by which the distance to the equilibrium changed along a path, after the first ``skip`` steps.
+    """The factor per step by which the distance to the equilibrium changed along a path.
 
-    It is the slope of a straight line through the logarithms of the distances, which averages the swings of a spiral out.
+    It is the slope of a straight line through the logarithms of the distances, which averages the
+    swings of a spiral out.
+
+    Args:
+        path: The places, (steps + 1, n), as from ``play``.
+        equilibrium: Where it should end, (n,).
+        skip: How many of the first steps are left out, so that the slowest direction remains.
+
+    Example:
+        >>> import torch
+        >>> round(measured_contraction(0.5 ** torch.arange(9.0)[:, None], torch.zeros(1)), 4)
+        0.5
     """
     distance = (path[skip:] - equilibrium).norm(dim=1).log()
     time = torch.arange(len(distance), dtype=distance.dtype)
@@ -230,40 +285,51 @@ def measured_contraction(path: Tensor, equilibrium: Tensor, skip: int = 0) -> fl
     return ((time @ distance) / (time @ time)).exp().item()
 
 
-def flow(
-    field: Callable[[Tensor], Tensor],
-    start: Tensor,
-    *,
-    step: float,
-    steps: int,
-    method: str = "rk4",
-) -> Tensor:
-    """The path (steps + 1, n) of dz/dt = field(z), by "euler" (which is gradient descent) or by the fourth-order "rk4".
+def flow(field: Callable[[Tensor], Tensor], start: Tensor, *, step: float, steps: int) -> Tensor:
+    """The path of dz/dt = field(z), by Runge and Kutta's fourth-order method.
+
+    This is what infinitely small gradient steps would do; gradient descent is Euler's method.
+
+    Args:
+        field: z ↦ dz/dt, each (n,), such as ``Game.field``.
+        start: Where to begin, (n,).
+        step: The length of a step in time, above 0.
+        steps: How many steps.
+
+    Returns:
+        The places, (steps + 1, n).
 
     Raises:
-        ValueError: an unknown method, or a step that is not positive.
+        ValueError: the step is not positive.
+
+    Example:
+        >>> import math, torch
+        >>> path = flow(bilinear().field, torch.tensor([1.0, 0.0]), step=math.pi / 20, steps=20)
+        >>> [round(v, 2) for v in path[-1].abs().tolist()]  # half a turn
+        [1.0, 0.0]
     """
-    if method not in ("euler", "rk4") or not step > 0:
-        raise ValueError(f"expected method euler or rk4 and a step > 0, got {method!r} and {step}")
+    if not step > 0:
+        raise ValueError(f"expected a step > 0, got {step}")
     path = [start]
     for _ in range(steps):
         z = path[-1]
         k1 = field(z).detach()
-        if method == "rk4":
-            k2 = field(z + 0.5 * step * k1).detach()
-            k3 = field(z + 0.5 * step * k2).detach()
-            k4 = field(z + step * k3).detach()
-            k1 = (k1 + 2 * k2 + 2 * k3 + k4) / 6
-        path.append(z + step * k1)
+        k2 = field(z + 0.5 * step * k1).detach()
+        k3 = field(z + 0.5 * step * k2).detach()
+        k4 = field(z + step * k3).detach()
+        path.append(z + step * ((k1 + 2 * k2 + 2 * k3 + k4) / 6))
     return torch.stack(path)
 
 
 def portrait(
     field: Callable[[Tensor], Tensor], limits: tuple[float, float] = (-2, 2), points: int = 15
 ) -> tuple[Tensor, Tensor]:
-    """The field of a game with one parameter a side on a grid: places and directions, (points, points, 2) each."""
+    """The field of a game with one parameter a side on a grid, for a picture.
+
+    Returns:
+        The places and the directions there, (points, points, 2) each.
+    """
     line = torch.linspace(*limits, points, dtype=torch.float64)
     places = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
-    return places, torch.stack([field(z).detach() for z in places.reshape(-1, 2)]).reshape(
-        places.shape
-    )
+    arrows = torch.stack([field(z).detach() for z in places.reshape(-1, 2)])
+    return places, arrows.reshape(places.shape)

@@ -1,9 +1,13 @@
-"""Optimizers for two players. Each takes both losses at once, because what one player should do depends on what the other is about to do.
+"""Optimizers for two players.
 
-One protocol: ``step(losses)``, where ``losses()`` computes and returns both players' losses, each a scalar to be minimised, with their
-graphs and without calling backward. Penalties are simply part of a player's loss. The first player is called x (the generator), the
-second y (the discriminator); v stacks both players' own gradients, v = (∇ₓ f, ∇ᵧ g). Where several processes work together, every
-gradient is averaged over them.
+Each takes both losses at once, because what one player should do depends on what the other is about
+to do. The first player is called x (the generator) and the second y (the discriminator); f and g
+are their losses, both minimised. v stacks both players' own gradients, v = (∇ₓf, ∇ᵧg), z = (x, y)
+their parameters, and J = ∂v/∂z is the Jacobian of v.
+
+There is one protocol, ``step(losses)``: ``losses()`` computes and returns the pair (f, g), each a
+tensor with one number, with its graph and without calling ``backward``. A penalty is simply part of
+a player's loss. What each method does near an equilibrium stands in ``LINEAR_MAPS``.
 """
 
 from __future__ import annotations
@@ -11,16 +15,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gantut.optim.krylov import linear_cg
-from gantut.optim.vectors import add_, flatten, gradient, unflatten
-from gantut.processes import averaged
+from gantut.optim.flattening import add_, copy_, flatten, gradient, scalar, unflatten
+from gantut.optim.linear import linear_cg
 
 Losses = Callable[[], tuple[Tensor, Tensor]]
+Pair = tuple[Tensor, Tensor]
 
 
 def _check_positive(**settings: float) -> None:
@@ -30,107 +35,100 @@ def _check_positive(**settings: float) -> None:
 
 
 class GameOptimizer(ABC):
-    """Holds both players' parameters and a state that can be saved; a subclass writes ``update``.
+    """What all methods share: both players' parameters, and a state that can be saved.
+
+    A method of your own is a subclass that writes ``update``.
+
+    Args:
+        x: The first player's parameters, such as ``G.parameters()``.
+        y: The second player's.
 
     Raises:
-        ValueError: a player without parameters; in ``step``: a loss that is not finite, or that does not depend on its own player.
-        TypeError: the losses are not two tensors with one number each.
+        ValueError: a player without parameters; in ``step``: a loss that is not finite, or that
+            does not depend on its own player.
+        TypeError: in ``step``: the losses are not two tensors with one number each.
     """
 
     def __init__(self, x: Iterable[Tensor], y: Iterable[Tensor]) -> None:
         self.x, self.y = list(x), list(y)
         if not self.x or not self.y:
-            raise ValueError(
-                f"both players need parameters, got {len(self.x)} and {len(self.y)} tensors"
-            )
+            found = f"{len(self.x)} and {len(self.y)} tensors"
+            raise ValueError(f"both players need parameters, got {found}")
         self.both = self.x + self.y
         self.sizes = [sum(p.numel() for p in player) for player in (self.x, self.y)]
         self.state: dict[str, Any] = {"steps": 0}
 
-    def step(self, losses: Losses) -> tuple[Tensor, Tensor]:
-        """Move both players once; return both losses as they were before (detached, and averaged over all processes)."""
-        f, g = averaged(torch.stack(self.update(losses)))
+    def step(self, losses: Losses) -> Pair:
+        """Move both players once.
+
+        Args:
+            losses: Computes and returns (f, g), without calling ``backward``. Some methods call it
+                more than once, so it must be deterministic within a step.
+
+        Returns:
+            Both losses as they were before the step, detached.
+        """
+        before = self.update(losses)
         self.state["steps"] += 1
-        return f, g
+        return before
 
     @abstractmethod
-    def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
-        """One step of the method."""
+    def update(self, losses: Losses) -> Pair:
+        """One step of the method; both losses before it, detached."""
 
-    def evaluate(self, losses: Losses) -> tuple[Tensor, Tensor]:
+    def evaluate(self, losses: Losses) -> Pair:
         """Both losses, checked."""
         with torch.enable_grad():
-            found = losses()
-        if not (isinstance(found, (tuple, list)) and len(found) == 2):
-            raise TypeError(
-                f"losses() must return both players' losses, a pair; got {type(found).__name__}"
-            )
-        for name, loss, player in (("first", found[0], self.x), ("second", found[1], self.y)):
-            if not isinstance(loss, Tensor) or loss.numel() != 1:
-                raise TypeError(
-                    f"the {name} player's loss must be a tensor with one number; got {type(loss).__name__}"
-                )
-            if not torch.isfinite(averaged(loss)):
-                raise ValueError(
-                    f"step {self.state['steps']}: the {name} player's loss is {loss.item()}"
-                )
-            if (
-                self.state["steps"] == 0
-            ):  # the graph does not change its shape later, and the check costs a gradient
-                self._check_dependence(name, loss, player)
-        return found[0].reshape(()), found[1].reshape(())
+            pair = losses()
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+            found = type(pair).__name__
+            raise TypeError(f"losses() must return both players' losses, a pair; got {found}")
+        for name, loss, player in zip(("first", "second"), pair, (self.x, self.y), strict=True):
+            title, steps = f"the {name} player's loss", self.state["steps"]
+            if not torch.isfinite(scalar(loss, title)):
+                raise ValueError(f"step {steps}: {title} is {loss.item()}")
+            # Once is enough: the graph keeps its shape, and the check costs a gradient.
+            if steps == 0 and not _depends(loss, player):
+                raise ValueError(f"{title} does not depend on the {name} player's parameters")
+        return pair[0].reshape(()), pair[1].reshape(())
 
-    @staticmethod
-    def _check_dependence(name: str, loss: Tensor, player: list[Tensor]) -> None:
-        pieces: tuple[Tensor | None, ...] = ()
-        if loss.requires_grad:
-            pieces = torch.autograd.grad(loss, player, retain_graph=True, allow_unused=True)
-        if all(piece is None for piece in pieces):
-            raise ValueError(
-                f"the {name} player's loss does not depend on the {name} player's parameters"
-            )
-
-    def field(
-        self, losses: Losses, *, create_graph: bool = False
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """v = (∇ₓ f, ∇ᵧ g) as one row, and the losses (detached)."""
+    def field(self, losses: Losses, *, create_graph: bool = False) -> tuple[Tensor, Pair]:
+        """v = (∇ₓf, ∇ᵧg) as one row, and the losses, detached."""
         f, g = self.evaluate(losses)
-        v = torch.cat(
-            [
-                gradient(loss, p, create_graph=create_graph, retain_graph=True)
-                for loss, p in ((f, self.x), (g, self.y))
-            ]
-        )
-        return v if create_graph else averaged(v), (f.detach(), g.detach())
+        graph = {"create_graph": create_graph, "retain_graph": True}
+        v = torch.cat([gradient(f, self.x, **graph), gradient(g, self.y, **graph)])
+        return v, (f.detach(), g.detach())
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and numbers: everything a resumed run needs."""
-        return {
-            name: value.clone() if isinstance(value, Tensor) else value
-            for name, value in self.state.items()
-        }
+        """Tensors and numbers: everything that a resumed run needs beside the parameters."""
+        return deepcopy(self.state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what ``state_dict`` gave."""
-        self.state = {
-            name: value.clone() if isinstance(value, Tensor) else value
-            for name, value in state.items()
-        }
+        self.state = deepcopy(state)
 
 
-class _Wrapped(GameOptimizer):
-    """Two PyTorch optimizers, one for each player; their states are saved too."""
+def _depends(loss: Tensor, player: list[Tensor]) -> bool:
+    if not loss.requires_grad:
+        return False
+    pieces = torch.autograd.grad(loss, player, retain_graph=True, allow_unused=True)
+    return any(piece is not None for piece in pieces)
+
+
+class _OfTwo(GameOptimizer):
+    """A method made of two PyTorch optimizers, one for each player."""
 
     def __init__(self, x: torch.optim.Optimizer, y: torch.optim.Optimizer) -> None:
         self.optimizers = (x, y)
-        super().__init__(
-            *([p for group in o.param_groups for p in group["params"]] for o in (x, y))
-        )
+        players = ([p for group in o.param_groups for p in group["params"]] for o in (x, y))
+        super().__init__(*players)
 
-    def assign(self, player: int, slope: Tensor) -> None:
+    def move(self, player: int, slope: Tensor) -> None:
+        """Let one player's optimizer take its step, with the given gradient."""
         parameters = (self.x, self.y)[player]
         for parameter, piece in zip(parameters, unflatten(slope, parameters), strict=True):
             parameter.grad = piece.clone()
+        self.optimizers[player].step()
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "optimizers": [o.state_dict() for o in self.optimizers]}
@@ -142,33 +140,61 @@ class _Wrapped(GameOptimizer):
         super().load_state_dict(rest)
 
 
-class Simultaneous(_Wrapped):
-    """Both players move at once, each by its own optimizer: with SGD, (x, y) ← (x, y) − η v."""
+class Simultaneous(_OfTwo):
+    """Both players move at once, each by its own optimizer.
 
-    def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
+    With SGD of step η this is z ← z − η v(z). On f = x·y it spirals outwards.
+
+    Args:
+        x: The first player's optimizer, such as ``torch.optim.SGD(G.parameters(), 0.1)``.
+        y: The second player's.
+
+    Example:
+        >>> import torch
+        >>> x, y = (torch.tensor([v], requires_grad=True) for v in (1.0, 0.0))
+        >>> method = Simultaneous(torch.optim.SGD([x], 0.5), torch.optim.SGD([y], 0.5))
+        >>> for _ in range(2):  # minimise xy over x, and −xy over y
+        ...     _ = method.step(lambda: ((x * y).sum(), -(x * y).sum()))
+        >>> x.item(), y.item()
+        (0.75, 1.0)
+    """
+
+    def update(self, losses: Losses) -> Pair:
         v, before = self.field(losses)
         for player, slope in enumerate(v.split(self.sizes)):
-            self.assign(player, slope)
-        for optimizer in self.optimizers:
-            optimizer.step()
+            self.move(player, slope)
         return before
 
 
-class Alternating(_Wrapped):
-    """The second player (the discriminator) moves first, and the first player answers to where it now stands."""
+class Alternating(_OfTwo):
+    """The discriminator moves first, and the generator answers to where it now stands.
 
-    def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
-        before: list[Tensor] = []
-        for player, parameters in ((1, self.y), (0, self.x)):
-            loss = self.evaluate(losses)[player]
-            self.assign(player, averaged(gradient(loss, parameters)))
-            self.optimizers[player].step()
-            before.insert(0, loss.detach())
-        return before[0], before[1]
+    This is how GANs are usually trained: y ← y − η ∇ᵧg(x, y), then x ← x − η ∇ₓf(x, y). On f = x·y
+    it runs in a closed curve.
+
+    Args:
+        x: The first player's optimizer, which moves last.
+        y: The second player's, which moves first.
+
+    Example:
+        >>> import torch
+        >>> x, y = (torch.tensor([v], requires_grad=True) for v in (1.0, 0.0))
+        >>> method = Alternating(torch.optim.SGD([x], 0.5), torch.optim.SGD([y], 0.5))
+        >>> f, g = method.step(lambda: ((x * y).sum(), -(x * y).sum()))
+        >>> x.item(), y.item()  # x already answers to y = 0.5
+        (0.75, 0.5)
+    """
+
+    def update(self, losses: Losses) -> Pair:
+        g = self.evaluate(losses)[1]
+        self.move(1, gradient(g, self.y))
+        f = self.evaluate(losses)[0]
+        self.move(0, gradient(f, self.x))
+        return f.detach(), g.detach()
 
 
 class _WithStep(GameOptimizer):
-    """One step length for both players, and nothing else to choose."""
+    """One step length η for both players, and nothing else to choose."""
 
     def __init__(self, x: Iterable[Tensor], y: Iterable[Tensor], *, lr: float) -> None:
         _check_positive(lr=lr)
@@ -177,24 +203,60 @@ class _WithStep(GameOptimizer):
 
 
 class Extragradient(_WithStep):
-    """Look ahead one step, and then move from the old place by the gradient of the new one: z ← z − η v(z − η v(z)). [korpelevich1976]"""
+    """Look one step ahead, and move from the old place by the gradient of the new one.
 
-    def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
+        z ← z − η v(z − η v(z))
+
+    It costs two evaluations a step, and turns the circle of f = x·y into a spiral inwards.
+    [korpelevich1976]
+
+    Args:
+        x: The first player's parameters.
+        y: The second player's.
+        lr: The step η, for the look and for the move.
+
+    Example:
+        >>> import torch
+        >>> x, y = (torch.tensor([v], requires_grad=True) for v in (1.0, 0.0))
+        >>> f, g = Extragradient([x], [y], lr=0.5).step(lambda: (x @ y, -x @ y))
+        >>> x.item(), y.item()
+        (0.75, 0.5)
+    """
+
+    def update(self, losses: Losses) -> Pair:
+        z = flatten(self.both).detach()
         v, before = self.field(losses)
-        origin = [p.detach().clone() for p in self.both]
         add_(self.both, v, -self.lr)
         ahead, _ = self.field(losses)
-        with torch.no_grad():
-            for parameter, value in zip(self.both, origin, strict=True):
-                parameter.copy_(value)
+        copy_(self.both, z)
         add_(self.both, ahead, -self.lr)
         return before
 
 
 class Optimistic(_WithStep):
-    """Expect that the gradient will change as it just did: z ← z − 2η v_t + η v_{t−1}; the first step is a plain one. [daskalakis2018]"""
+    """Expect that the gradient will change as it just did.
 
-    def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
+        z ← z − η (2 v_t − v_{t−1})
+
+    The first step is a plain one. It does nearly what ``Extragradient`` does, for one evaluation a
+    step. [daskalakis2018]
+
+    Args:
+        x: The first player's parameters.
+        y: The second player's.
+        lr: The step η.
+
+    Example:
+        >>> import torch
+        >>> x, y = (torch.tensor([v], requires_grad=True) for v in (1.0, 0.0))
+        >>> method = Optimistic([x], [y], lr=0.5)
+        >>> for _ in range(2):
+        ...     _ = method.step(lambda: (x @ y, -x @ y))
+        >>> x.item(), y.item()
+        (0.5, 1.0)
+    """
+
+    def update(self, losses: Losses) -> Pair:
         v, before = self.field(losses)
         last = self.state.get("last", v)
         add_(self.both, 2 * v - last, -self.lr)
@@ -203,58 +265,25 @@ class Optimistic(_WithStep):
 
 
 class OptimisticAdam(GameOptimizer):
-    """Adam's direction u_t = m̂_t / (√ŝ_t + ε), taken optimistically: z ← z − 2η u_t + η u_{t−1}. [daskalakis2018]"""
+    """Adam's direction, taken optimistically.
 
-    def __init__(
-        self,
-        x: Iterable[Tensor],
-        y: Iterable[Tensor],
-        *,
-        lr: float,
-        betas: tuple[float, float] = (0.5, 0.9),
-        eps: float = 1e-8,
-    ) -> None:
-        _check_positive(lr=lr, eps=eps)
-        if not (0 <= betas[0] < 1 and 0 <= betas[1] < 1):
-            raise ValueError(f"betas must lie in [0, 1), got {betas}")
-        super().__init__(x, y)
-        self.lr, self.betas, self.eps = lr, betas, eps
+        u_t = m̂_t / (√ŝ_t + 10⁻⁸),   z ← z − η (2 u_t − u_{t−1})
 
-    def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
-        v, before = self.field(losses)
-        t = self.state["steps"] + 1
-        m = torch.lerp(v, self.state.get("mean", torch.zeros_like(v)), self.betas[0])
-        s = torch.lerp(v * v, self.state.get("square", torch.zeros_like(v)), self.betas[1])
-        u = (m / (1 - self.betas[0] ** t)) / ((s / (1 - self.betas[1] ** t)).sqrt() + self.eps)
-        add_(self.both, 2 * u - self.state.get("last", u), -self.lr)
-        self.state.update(mean=m, square=s, last=u)
-        return before
+    with Adam's bias-corrected averages m̂ of v and ŝ of v². The first step is Adam's.
+    [daskalakis2018]
 
+    Args:
+        x: The first player's parameters.
+        y: The second player's.
+        lr: The step η.
+        betas: How much m and s keep of their past, each in [0, 1).
 
-class Consensus(GameOptimizer):
-    """Each player also lowers ½‖v‖², the length of all gradients: z ← z − η (v + γ Jᵀv) with J = ∂v/∂z. [mescheder2017]"""
-
-    def __init__(
-        self, x: Iterable[Tensor], y: Iterable[Tensor], *, lr: float, gamma: float
-    ) -> None:
-        _check_positive(lr=lr, gamma=gamma)
-        super().__init__(x, y)
-        self.lr, self.gamma = lr, gamma
-
-    def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
-        v, before = self.field(losses, create_graph=True)
-        mean = averaged(v).detach()
-        # Jᵀv as the slope of v·v̄ with v̄ held fixed, which stays right where v̄ is a mean over processes.
-        pull = averaged(gradient(v @ mean, self.both))
-        add_(self.both, mean + self.gamma * pull, -self.lr)
-        return before
-
-
-class SymplecticGradientAdjustment(GameOptimizer):
-    """Turn v by the rotating part of the game: z ← z − η (v + λ Aᵀv) with A = ½(J − Jᵀ). [balduzzi2018]
-
-    With ``align`` the sign of λ is chosen so that the adjustment does not push away from stable fixed points: that of
-    (v·∇H)(Aᵀv·∇H) + 0.1 with H = ½‖v‖².
+    Example:
+        >>> import torch
+        >>> x, y = (torch.tensor([v], requires_grad=True) for v in (1.0, 1.0))
+        >>> f, g = OptimisticAdam([x], [y], lr=0.25).step(lambda: (x @ y, -x @ y))
+        >>> x.item(), y.item()  # Adam's first step is η, whatever the gradient's size
+        (0.75, 1.25)
     """
 
     def __init__(
@@ -263,49 +292,142 @@ class SymplecticGradientAdjustment(GameOptimizer):
         y: Iterable[Tensor],
         *,
         lr: float,
-        strength: float = 1.0,
-        align: bool = True,
+        betas: tuple[float, float] = (0.5, 0.9),
+    ) -> None:
+        _check_positive(lr=lr)
+        if not (0 <= betas[0] < 1 and 0 <= betas[1] < 1):
+            raise ValueError(f"betas must lie in [0, 1), got {betas}")
+        super().__init__(x, y)
+        self.lr, self.betas = lr, betas
+
+    def update(self, losses: Losses) -> Pair:
+        v, before = self.field(losses)
+        (keep_m, keep_s), t = self.betas, self.state["steps"] + 1
+        m = torch.lerp(v, self.state.get("mean", torch.zeros_like(v)), keep_m)
+        s = torch.lerp(v * v, self.state.get("square", torch.zeros_like(v)), keep_s)
+        u = (m / (1 - keep_m**t)) / ((s / (1 - keep_s**t)).sqrt() + 1e-8)
+        add_(self.both, 2 * u - self.state.get("last", u), -self.lr)
+        self.state.update(mean=m, square=s, last=u)
+        return before
+
+
+class Consensus(GameOptimizer):
+    """Each player also lowers ½‖v‖², the length of all gradients, which both can agree on.
+
+        z ← z − η (v + γ Jᵀv)
+
+    The pull Jᵀv = ∇½‖v‖² turns the rotation of a game into a descent. It also leads to points that
+    are no equilibria, wherever ‖v‖ has a local minimum. [mescheder2017]
+
+    Args:
+        x: The first player's parameters.
+        y: The second player's.
+        lr: The step η.
+        gamma: The weight γ of the pull, above 0.
+
+    Example:
+        >>> import torch
+        >>> x, y = (torch.tensor([v], requires_grad=True) for v in (1.0, 0.0))
+        >>> f, g = Consensus([x], [y], lr=0.5, gamma=0.5).step(lambda: (x @ y, -x @ y))
+        >>> x.item(), y.item()
+        (0.75, 0.5)
+    """
+
+    def __init__(
+        self, x: Iterable[Tensor], y: Iterable[Tensor], *, lr: float, gamma: float
+    ) -> None:
+        _check_positive(lr=lr, gamma=gamma)
+        super().__init__(x, y)
+        self.lr, self.gamma = lr, gamma
+
+    def update(self, losses: Losses) -> Pair:
+        graph, before = self.field(losses, create_graph=True)
+        v = graph.detach()
+        pull = gradient(graph @ v, self.both)  # Jᵀv
+        add_(self.both, v + self.gamma * pull, -self.lr)
+        return before
+
+
+class SymplecticGradientAdjustment(GameOptimizer):
+    """Turn v by the rotating part of the game, A = ½(J − Jᵀ).
+
+        z ← z − η (v + s λ Aᵀv)
+
+    The sign s keeps the adjustment from pushing away from stable fixed points and pulling towards
+    unstable ones. With ∇H = Jᵀv, the gradient of H = ½‖v‖², and d the number of parameters,
+
+        s = sign( (v·∇H) (Aᵀv·∇H) / d + 1/10 ).
+
+    [balduzzi2018]
+
+    Args:
+        x: The first player's parameters.
+        y: The second player's.
+        lr: The step η.
+        strength: The weight λ of the adjustment, above 0.
+
+    Example:
+        >>> import torch
+        >>> x, y = (torch.tensor([v], requires_grad=True) for v in (1.0, 0.0))
+        >>> f, g = SymplecticGradientAdjustment([x], [y], lr=0.5).step(lambda: (x @ y, -x @ y))
+        >>> x.item(), y.item()
+        (0.5, 0.5)
+    """
+
+    def __init__(
+        self, x: Iterable[Tensor], y: Iterable[Tensor], *, lr: float, strength: float = 1.0
     ) -> None:
         _check_positive(lr=lr, strength=strength)
         super().__init__(x, y)
-        self.lr, self.strength, self.align = lr, strength, align
+        self.lr, self.strength = lr, strength
 
-    def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
-        v, before = self.field(losses, create_graph=True)
-        mean = averaged(v).detach()
-        transposed = averaged(
-            gradient(v @ mean, self.both, create_graph=False, retain_graph=True)
-        )  # Jᵀv
-        forward = self._jacobian_times(v, mean)  # Jv
-        adjustment = 0.5 * (transposed - forward)
-        sign = 1.0
-        if self.align:
-            agreement = (mean @ transposed) * (adjustment @ transposed)
-            sign = math.copysign(1.0, agreement.item() / len(mean) + 0.1)
-        add_(self.both, mean + sign * self.strength * adjustment, -self.lr)
-        return before
-
-    def _jacobian_times(self, v: Tensor, direction: Tensor) -> Tensor:
-        """J·direction by differentiating Jᵀu, which is linear in u, once more."""
+    def update(self, losses: Losses) -> Pair:
+        graph, before = self.field(losses, create_graph=True)
+        v = graph.detach()
+        # Jᵀu for any u is linear in u; its derivative, applied to v, is Jv.
         u = torch.zeros_like(v, requires_grad=True)
-        transposed = gradient(v @ u, self.both, create_graph=True)
-        (product,) = torch.autograd.grad(transposed @ direction, u)
-        return averaged(product)
+        transposed = gradient(graph @ u, self.both, create_graph=True)
+        (forward,) = torch.autograd.grad(transposed @ v, u, retain_graph=True)
+        slope = gradient(graph @ v, self.both)  # ∇H = Jᵀv
+        adjustment = 0.5 * (slope - forward)  # Aᵀv
+        agreement = (v @ slope) * (adjustment @ slope)
+        sign = math.copysign(1.0, agreement.item() / len(v) + 0.1)
+        add_(self.both, v + sign * self.strength * adjustment, -self.lr)
+        return before
 
 
 class CompetitiveGradient(GameOptimizer):
-    """Both players choose their step knowing that the other does the same: the Nash equilibrium of the game's bilinear model.
-    [schaefer2019]
+    """Both players choose their step knowing that the other does the same.
 
-    Δx = −η (I + η² D Dᵀ)⁻¹ (∇ₓf + η D ∇ᵧf) and the same for y, with D = ∂²f/∂x∂y, solved by linear conjugate gradients to ``tolerance``
-    in at most ``iterations`` steps, starting from the last solution. With ``betas`` each coordinate has its own step, η / (√ŝ + ε),
-    where s averages squared gradients: the adaptive form. [schaefer2020]
+    Each step is the Nash equilibrium of the game's bilinear model. With D = ∂²f/∂x∂y,
 
-    The interaction must be zero-sum: g = −f up to terms of one player alone, such as a penalty on the discriminator. The first step
-    checks that.
+        Δx = −η (I + η² D Dᵀ)⁻¹ (∇ₓf + η D ∇ᵧf),   Δy = −η (∇ᵧg − Dᵀ Δx).
+
+    The system is solved by linear conjugate gradients, from the last step's solution on.
+    [schaefer2019] With ``beta`` each coordinate has its own step, η / (√ŝ + 10⁻⁵), where s averages
+    squared gradients: the adaptive form. [schaefer2020]
+
+    The players must meet in a zero-sum game: g = −f, up to terms of one player alone, such as a
+    penalty on the discriminator. Of the pairs in ``LOSSES``, ``minimax`` is zero-sum and
+    ``non_saturating`` is not. The first step checks that.
+
+    Args:
+        x: The first player's parameters.
+        y: The second player's.
+        lr: The step η.
+        beta: How much s keeps of its past, in [0, 1); unless it is given, all steps are η.
+        tolerance: The inner solve ends at this relative residual.
+        iterations: The most steps of the inner solve; each costs two products with D.
 
     Raises:
-        ValueError: in the first step, an interaction that is not zero-sum.
+        ValueError: in the first step: the interaction is not zero-sum.
+
+    Example:
+        >>> import torch
+        >>> x, y = (torch.tensor([v], requires_grad=True) for v in (1.0, 0.0))
+        >>> f, g = CompetitiveGradient([x], [y], lr=0.5).step(lambda: (x @ y, -x @ y))
+        >>> round(x.item(), 4), round(y.item(), 4)
+        (0.8, 0.4)
     """
 
     def __init__(
@@ -315,99 +437,65 @@ class CompetitiveGradient(GameOptimizer):
         *,
         lr: float,
         beta: float | None = None,
-        eps: float = 1e-5,
         tolerance: float = 1e-6,
         iterations: int = 100,
     ) -> None:
-        _check_positive(lr=lr, eps=eps, tolerance=tolerance, iterations=iterations)
+        _check_positive(lr=lr, tolerance=tolerance, iterations=iterations)
         if beta is not None and not 0 <= beta < 1:
             raise ValueError(f"beta must lie in [0, 1), got {beta}")
         super().__init__(x, y)
-        self.lr, self.beta, self.eps, self.tolerance, self.iterations = (
-            lr,
-            beta,
-            eps,
-            tolerance,
-            iterations,
-        )
+        self.lr, self.beta, self.tolerance, self.iterations = lr, beta, tolerance, iterations
 
-    def update(self, losses: Losses) -> tuple[Tensor, Tensor]:
+    def update(self, losses: Losses) -> Pair:
         f, g = self.evaluate(losses)
-        f_x = gradient(f, self.x, create_graph=True)
-        f_y = gradient(f, self.y, create_graph=True)
-        v_x, v_y = averaged(f_x).detach(), averaged(gradient(g, self.y, retain_graph=True)).detach()
-        if self.state["steps"] == 0:
-            self._check_zero_sum(f, g, v_y)
+        first = self.state["steps"] == 0
+        f_x, f_y = (gradient(f, player, create_graph=True) for player in (self.x, self.y))
+        g_y = gradient(g, self.y, create_graph=first, retain_graph=True)
+        v_x, v_y = f_x.detach(), g_y.detach()
 
-        def times_d(v: Tensor) -> Tensor:  # D v: from y's space to x's
-            return averaged(gradient(f_y @ v, self.x, retain_graph=True)).detach()
+        def d(v: Tensor) -> Tensor:  # D v: from y's space to x's
+            return gradient(f_y @ v, self.x, retain_graph=True).detach()
 
-        def times_d_transposed(v: Tensor) -> Tensor:
-            return averaged(gradient(f_x @ v, self.y, retain_graph=True)).detach()
+        def d_transposed(v: Tensor) -> Tensor:
+            return gradient(f_x @ v, self.y, retain_graph=True).detach()
 
-        root_x, root_y = self._root_steps(v_x, v_y)
-        # With S = diag(steps): Δx = −S_x^½ (I + B Bᵀ)⁻¹ S_x^½ (v_x − D S_y v_y), B = S_x^½ D S_y^½; v_y = −∇ᵧf. Then Δy follows from Δx.
-        side = root_x * (v_x - times_d(root_y * root_y * v_y))
-
-        def operator(v: Tensor) -> Tensor:
-            return v + root_x * times_d(root_y * root_y * times_d_transposed(root_x * v))
-
+        if first:
+            probe = torch.randn(len(v_y), generator=torch.Generator().manual_seed(0)).to(v_y)
+            self._check_zero_sum(d(probe), gradient(g_y @ probe, self.x, retain_graph=True))
+        # S = diag(steps) is η I, or each coordinate's own. Because ∇ᵧf = −v_y, up to y's own terms,
+        # Δx = −S_x^½ (I + B Bᵀ)⁻¹ S_x^½ (v_x − D S_y v_y) with B = S_x^½ D S_y^½.
+        root_x, root_y = self._root_steps("square_x", v_x), self._root_steps("square_y", v_y)
         inner = linear_cg(
-            operator,
-            side,
+            lambda v: v + root_x * d(root_y * root_y * d_transposed(root_x * v)),
+            root_x * (v_x - d(root_y * root_y * v_y)),
             self.state.get("guess"),
             tolerance=self.tolerance,
             iterations=self.iterations,
         )
         step_x = -root_x * inner.x
-        # Given Δx, y's best answer is Δy = −S_y (v_y − Dᵀ Δx).
-        step_y = -root_y * root_y * (v_y - times_d_transposed(step_x))
+        step_y = -root_y * root_y * (v_y - d_transposed(step_x))  # y's best answer to it
         add_(self.x, step_x)
         add_(self.y, step_y)
-        self.state.update(
-            guess=inner.x, products=self.state.get("products", 0) + 2 * len(inner.residuals)
-        )
+        self.state["guess"] = inner.x
         return f.detach(), g.detach()
 
-    def _root_steps(self, v_x: Tensor, v_y: Tensor) -> tuple[Tensor, Tensor]:
+    def _root_steps(self, name: str, v: Tensor) -> Tensor:
+        """The square roots of the coordinates' steps."""
         if self.beta is None:
-            root = math.sqrt(self.lr)
-            return torch.full_like(v_x, root), torch.full_like(v_y, root)
-        t, roots = self.state["steps"] + 1, []
-        for name, v in (("square_x", v_x), ("square_y", v_y)):
-            s = torch.lerp(v * v, self.state.get(name, torch.zeros_like(v)), self.beta)
-            self.state[name] = s
-            roots.append((self.lr / ((s / (1 - self.beta**t)).sqrt() + self.eps)).sqrt())
-        return roots[0], roots[1]
+            return torch.full_like(v, math.sqrt(self.lr))
+        s = torch.lerp(v * v, self.state.get(name, torch.zeros_like(v)), self.beta)
+        self.state[name] = s
+        hat = s / (1 - self.beta ** (self.state["steps"] + 1))
+        return (self.lr / (hat.sqrt() + 1e-5)).sqrt()
 
-    def _check_zero_sum(self, f: Tensor, g: Tensor, probe: Tensor) -> None:
-        probe = torch.randn(
-            probe.shape, generator=torch.Generator().manual_seed(0), dtype=probe.dtype
-        ).to(probe.device)
-        products = []
-        for loss in (f, g):
-            slope = gradient(loss, self.y, create_graph=True)
-            products.append(
-                gradient(slope @ probe, self.x, retain_graph=True)
-                if slope.requires_grad
-                else 0 * flatten(self.x)
-            )
-        total = (products[0] + products[1]).norm().item()
-        size = max(p.norm().item() for p in products)
-        if total > 1e-3 * size:
+    @staticmethod
+    def _check_zero_sum(of_f: Tensor, of_g: Tensor) -> None:
+        """Where g = −f, the mixed derivatives of both cancel in any direction."""
+        left = (of_f + of_g).norm().item()
+        size = max(of_f.norm().item(), of_g.norm().item())
+        if left > 1e-3 * size:
             raise ValueError(
-                f"competitive gradients need a zero-sum interaction, g = −f up to terms of one player; here the mixed derivatives "
-                f"of f + g have {total / size:.2g} of the size of f's. The minimax pair is zero-sum, the non-saturating one is not"
+                "competitive gradients need a zero-sum interaction, g = −f up to terms of one "
+                f"player; here {left / size:.2g} of the mixed derivatives is left in f + g. "
+                "The minimax pair is zero-sum, the non-saturating one is not"
             )
-
-
-GAME_OPTIMIZERS: dict[str, Callable[..., GameOptimizer]] = {
-    "simultaneous": Simultaneous,
-    "alternating": Alternating,
-    "extragradient": Extragradient,
-    "optimistic": Optimistic,
-    "optimistic_adam": OptimisticAdam,
-    "consensus": Consensus,
-    "symplectic": SymplecticGradientAdjustment,
-    "competitive": CompetitiveGradient,
-}

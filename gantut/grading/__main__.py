@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 import gantut
-from gantut.cli.settings import put
+from gantut.files import put
 from gantut.grading import bundle as bundles, feedback
 from gantut.grading.run import Worker, report
 

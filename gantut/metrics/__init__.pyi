@@ -1,4 +1,26 @@
+from .coverage import (
+    LabelCoverage as LabelCoverage,
+    ModeCoverage as ModeCoverage,
+    StackedCoverage as StackedCoverage,
+    class_accuracy as class_accuracy,
+    label_coverage as label_coverage,
+    mode_coverage as mode_coverage,
+    stacked_coverage as stacked_coverage,
+)
 from .disentanglement import Gap as Gap, mutual_information_gap as mutual_information_gap
+from .features import (
+    Extracted as Extracted,
+    FeatureNetwork as FeatureNetwork,
+    feature_network as feature_network,
+)
+from .fidelity import published_fid as published_fid
+from .frechet import (
+    Extrapolated as Extrapolated,
+    fid as fid,
+    fid_extrapolated as fid_extrapolated,
+    kid as kid,
+)
+from .image_quality import psnr as psnr, ssim as ssim
 from .likelihood import (
     LikelihoodBounds as LikelihoodBounds,
     annealed_importance as annealed_importance,
@@ -12,21 +34,4 @@ from .neighbours import (
     copying as copying,
     nearest_distance as nearest_distance,
     neighbourhood as neighbourhood,
-)
-from .samples import (
-    FEATURES as FEATURES,
-    Extracted as Extracted,
-    Extrapolated as Extrapolated,
-    FeatureNetwork as FeatureNetwork,
-    LabelCoverage as LabelCoverage,
-    ModeCoverage as ModeCoverage,
-    StackedCoverage as StackedCoverage,
-    class_accuracy as class_accuracy,
-    feature_network as feature_network,
-    fid as fid,
-    fid_extrapolated as fid_extrapolated,
-    kid as kid,
-    label_coverage as label_coverage,
-    mode_coverage as mode_coverage,
-    stacked_coverage as stacked_coverage,
 )

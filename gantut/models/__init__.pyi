@@ -4,6 +4,8 @@ from .code_priors import (
     CodePrior as CodePrior,
     UniformCodes as UniformCodes,
 )
+from .flow import Flow as Flow, VelocityMLP as VelocityMLP
+from .hierarchical import HierarchicalVAE as HierarchicalVAE
 from .likelihoods import (
     LIKELIHOODS as LIKELIHOODS,
     BernoulliLikelihood as BernoulliLikelihood,
@@ -20,6 +22,11 @@ from .priors import (
     VampPrior as VampPrior,
     diagonal_normal as diagonal_normal,
 )
-from .quantisers import Quantised as Quantised, VectorQuantiser as VectorQuantiser
+from .quantisers import (
+    FiniteScalarQuantiser as FiniteScalarQuantiser,
+    Quantised as Quantised,
+    ResidualQuantiser as ResidualQuantiser,
+    VectorQuantiser as VectorQuantiser,
+)
 from .vae import VAE as VAE, VAEOutput as VAEOutput
 from .vqvae import VQVAE as VQVAE, VQVAEOutput as VQVAEOutput

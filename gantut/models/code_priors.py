@@ -1,72 +1,74 @@
-"""Priors over grids of code numbers: what a VQ-VAE needs to draw an image, and what its codes cost in nats. [oord2017]
+"""Priors over grids of codes, by which a VQ-VAE draws images and counts its codes. [oord2017]
 
-A grid (h, w) of numbers 0 … K − 1 is read line by line, c₁ … c_T with T = h·w. Both priors here give log p(c₁ … c_T) and draws.
+A grid of numbers 0 … K − 1, (h, w) or (L, h, w), is read in the order of its memory, c₁ … c_T with
+T the number of places. Both priors here give log p(c₁ … c_T), in nats, and draws.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gantut import numerics
 from gantut.networks.initialisation import seeded
 from gantut.networks.shapes import append_label, check_labels
 
 
-class CodePrior(Protocol):
-    """What a prior over codes can do."""
-
-    size: int
-    grid: tuple[int, int]
-    classes: int
-
-    def log_prob(self, codes: Tensor, labels: Tensor | None = None) -> Tensor: ...
-    def sample(
-        self, n: int, labels: Tensor | None = None, *, generator: torch.Generator | None = None
-    ) -> Tensor: ...
-
-
-def _check_sizes(size: int, grid: tuple[int, int]) -> tuple[int, int]:
-    if size < 1 or len(grid) != 2 or min(grid) < 1:
+def _check_sizes(size: int, grid: tuple[int, ...]) -> tuple[int, ...]:
+    if size < 1 or not grid or min(grid) < 1:
         raise ValueError(
-            f"a prior over codes needs a size ≥ 1 and a grid (h, w) of positive sides, got {size} and {grid}"
+            f"a prior over codes needs a size ≥ 1 and a grid with sides ≥ 1, got {size} and {grid}"
         )
-    return grid[0], grid[1]
+    return tuple(grid)
 
 
-def check_codes(codes: Tensor, size: int, grid: tuple[int, int]) -> Tensor:
+def check_codes(codes: Tensor, size: int, grid: tuple[int, ...]) -> Tensor:
     """Return ``codes`` where they are whole numbers 0 … size − 1 of shape (N, *grid).
+
+    Values are looked at on the CPU only: a GPU would have to be waited for, and refuses by itself.
 
     Raises:
         ValueError: another shape, or a number outside.
         TypeError: not integers.
     """
-    if codes.shape[1:] != grid or codes.ndim != 3:
-        raise ValueError(
-            f"expected codes of shape (N, {grid[0]}, {grid[1]}), got {tuple(codes.shape)}"
-        )
+    if tuple(codes.shape[1:]) != grid:
+        wanted = ", ".join(["N", *map(str, grid)])
+        raise ValueError(f"expected codes of shape ({wanted}), got {tuple(codes.shape)}")
     if codes.is_floating_point() or codes.dtype == torch.bool:
         raise TypeError(f"codes must be integers, got {codes.dtype}")
-    if codes.numel() and not (int(codes.min()) >= 0 and int(codes.max()) < size):
-        raise ValueError(
-            f"codes must lie in 0 … {size - 1}, got {int(codes.min())} … {int(codes.max())}"
-        )
+    if numerics.on_cpu(codes) and codes.numel():
+        low, high = (int(value) for value in codes.aminmax())
+        if low < 0 or high >= size:
+            raise ValueError(f"codes must lie in 0 … {size - 1}, got {low} … {high}")
     return codes
 
 
 class UniformCodes(nn.Module):
-    """Every grid is equally likely: log p = −h·w·log K. It knows nothing, and it is what the training of a VQ-VAE assumes.
+    """Every grid is equally likely: log p = −T · log K. It knows nothing.
+
+    Training a VQ-VAE assumes this prior: its codes then cost the same for every image.
+
+    Args:
+        size: K, the number of codes.
+        grid: the sides of the grid, such as (7, 7).
 
     Raises:
         ValueError: a size or a side below 1.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models import UniformCodes
+        >>> codes = torch.zeros(2, 3, 3, dtype=torch.int64)
+        >>> UniformCodes(2, (3, 3)).log_prob(codes)  # −9 log 2
+        tensor([-6.2383, -6.2383])
     """
 
     classes = 0
 
-    def __init__(self, size: int, grid: tuple[int, int]) -> None:
+    def __init__(self, size: int, grid: tuple[int, ...]) -> None:
         super().__init__()
         self.grid, self.size = _check_sizes(size, grid), size
 
@@ -79,26 +81,43 @@ class UniformCodes(nn.Module):
     def sample(
         self, n: int, labels: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Codes (n, h, w)."""
+        """Codes (n, *grid), on the generator's device."""
         device = None if generator is None else generator.device
         return torch.randint(self.size, (n, *self.grid), generator=generator, device=device)
 
 
 class AutoregressiveCodes(nn.Module):
-    """log p(c) = Σ_t log p(c_t | c₁ … c_{t−1}): a recurrent network reads the grid line by line and predicts each code from all before it.
+    """log p(c) = Σ_t log p(c_t | c₁ … c_{t−1}): a network predicts each code from all before it.
 
-    At place t it is shown the code before, the code above, the place, and with ``classes`` the label; a GRU of ``width`` remembers the
-    rest. Each conditional is a softmax over K codes, so the probabilities of all Kᵀ grids add up to 1. [oord2016, cho2014]
+    At place t it is shown the code before, the code above (of the layer before, where the grid has
+    layers), the place, and with ``classes`` the label; a GRU remembers the rest. Each conditional
+    is a softmax over K codes, so the probabilities of all Kᵀ grids add up to 1. [oord2016, cho2014]
+
+    Args:
+        size: K, the number of codes.
+        grid: the sides of the grid, such as (7, 7), or (L, 7, 7) for L layers.
+        width: numbers that the GRU remembers. More of them learn more, and more slowly.
+        embedding: numbers that stand for a code or a place.
+        classes: 0, or the number of classes that log p is conditional on.
+        seed: of the first weights.
 
     Raises:
-        ValueError: a size or a side below 1; in the pass: codes of another shape or range, missing or wrong labels.
+        ValueError: a size or a side below 1; in the pass: codes of another shape or range, missing
+            or wrong labels.
         TypeError: codes or labels that are no integers.
+
+    Example:
+        >>> from gantut.models import AutoregressiveCodes
+        >>> prior = AutoregressiveCodes(16, (3, 3), width=8)
+        >>> codes = prior.sample(5)
+        >>> codes.shape, prior.log_prob(codes).shape
+        (torch.Size([5, 3, 3]), torch.Size([5]))
     """
 
     def __init__(
         self,
         size: int,
-        grid: tuple[int, int],
+        grid: tuple[int, ...],
         *,
         width: int = 128,
         embedding: int = 16,
@@ -107,28 +126,31 @@ class AutoregressiveCodes(nn.Module):
     ) -> None:
         super().__init__()
         self.grid, self.size, self.classes = _check_sizes(size, grid), size, classes
+        self.stride = math.prod(grid[1:])  # from a place to the one above it
         with seeded(seed):
             # Number K stands for "no code there yet".
             self.before, self.above = (nn.Embedding(size + 1, embedding) for _ in range(2))
-            self.place = nn.Embedding(math.prod(self.grid), embedding)
+            self.place = nn.Embedding(math.prod(grid), embedding)
             self.memory = nn.GRU(3 * embedding + classes, width, batch_first=True)
             self.head = nn.Linear(width, size)
 
     def _inputs(self, padded: Tensor, places: Tensor, labels: Tensor | None) -> Tensor:
-        """What the network is shown at ``places`` (P,), (N, P, ·): ``padded`` (N, w + T) holds w times K, and then the codes."""
-        width = self.grid[1]
-        before, above = self.before(padded[:, places + width - 1]), self.above(padded[:, places])
+        """What the network is shown at ``places`` (P,), (N, P, ·).
+
+        ``padded`` (N, stride + T) holds ``stride`` times K, and then the codes.
+        """
+        before = self.before(padded[:, places + self.stride - 1])
+        above = self.above(padded[:, places])
         shown = torch.cat([before, above, self.place(places).expand_as(before)], dim=2)
         labels = None if labels is None else labels.repeat_interleave(len(places))
-        return append_label(shown.flatten(0, 1), labels, self.classes).unflatten(
-            0, (len(padded), -1)
-        )
+        labelled = append_label(shown.flatten(0, 1), labels, self.classes)
+        return labelled.unflatten(0, (len(padded), -1))
 
     def logits(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """(N, T, K): at place t the logits of c_t given the codes before it."""
         check_codes(codes, self.size, self.grid)
         check_labels(labels, self.classes, len(codes))
-        padded = F.pad(codes.flatten(1), (self.grid[1], 0), value=self.size)
+        padded = F.pad(codes.flatten(1), (self.stride, 0), value=self.size)
         places = torch.arange(math.prod(self.grid), device=codes.device)
         return self.head(self.memory(self._inputs(padded, places, labels))[0])
 
@@ -141,14 +163,16 @@ class AutoregressiveCodes(nn.Module):
     def sample(
         self, n: int, labels: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Codes (n, h, w), one after the other from the conditionals."""
-        device, (height, width) = self.head.weight.device, self.grid
-        labels = check_labels(labels, self.classes, n)
-        padded, state = torch.full((n, width + height * width), self.size, device=device), None
-        for t in range(height * width):
-            h, state = self.memory(
-                self._inputs(padded, torch.tensor([t], device=device), labels), state
-            )
+        """Codes (n, *grid), one after the other from the conditionals."""
+        device, T = self.head.weight.device, math.prod(self.grid)
+        labels, places = check_labels(labels, self.classes, n), torch.arange(T, device=device)
+        padded, state = torch.full((n, self.stride + T), self.size, device=device), None
+        for t in range(T):
+            h, state = self.memory(self._inputs(padded, places[t : t + 1], labels), state)
             chances = self.head(h[:, 0]).softmax(1)
-            padded[:, width + t] = torch.multinomial(chances, 1, generator=generator)[:, 0]
-        return padded[:, width:].view(n, height, width)
+            padded[:, self.stride + t] = torch.multinomial(chances, 1, generator=generator)[:, 0]
+        return padded[:, self.stride :].view(n, *self.grid)
+
+
+# One of your own needs ``size``, ``grid``, ``classes``, ``log_prob`` and ``sample``, as these have.
+CodePrior = UniformCodes | AutoregressiveCodes

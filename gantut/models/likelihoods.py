@@ -1,7 +1,8 @@
-"""What a decoder's numbers mean: modules that turn them into a distribution p(x|z) over whole examples, with log p in nats.
+"""What a decoder's numbers mean: modules that make them a distribution p(x|z), log p in nats.
 
-Each takes ``parameters`` of shape (*batch, outputs·C, …) and the number of batch dimensions. ``outputs`` says how many numbers per value
-it wants: with 2 or more, the decoder is made for (outputs·C, H, W), and ``decoder_shape`` tells which. Images lie in [0, 1].
+Each takes ``parameters`` of shape (*batch, outputs·C, …) and the number of batch dimensions, and
+gives a distribution over whole examples. ``outputs`` says how many numbers it wants for each value;
+``decoder_shape`` tells the shape that a decoder is then made for. Images lie in [0, 1].
 """
 
 from __future__ import annotations
@@ -13,138 +14,202 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Independent, Normal
 
-from gantut.numerics import softplus
+from gantut import numerics
 
 
-def decoder_shape(likelihood: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that a decoder needs for examples of ``shape`` under this likelihood."""
-    return (getattr(likelihood, "outputs", 1) * shape[0], *shape[1:])
+def decoder_shape(chosen: str | nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a decoder needs under a likelihood, (outputs·C, …).
+
+    Args:
+        chosen: a name of ``LIKELIHOODS`` or a module.
+        shape: of one example: (C, H, W) for images, (d,) for points.
+
+    Raises:
+        ValueError: the likelihood's name is unknown.
+
+    Example:
+        >>> from gantut.models import decoder_shape
+        >>> decoder_shape("gaussian_per_pixel", (3, 28, 28))
+        (6, 28, 28)
+    """
+    return (getattr(likelihood(chosen), "outputs", 1) * shape[0], *shape[1:])
 
 
-class OnUnitInterval(Independent):
-    """A distribution over examples whose values must lie in [0, 1]; ``log_prob`` refuses others."""
+def _checked(value: Tensor, fits: Tensor, wanted: str) -> Tensor:
+    """Return ``value`` where all of it ``fits``, and refuse it otherwise.
+
+    A GPU would have to be waited for. There a value that does not fit becomes NaN, and so does
+    log p, which a trainer finds when it looks at its logs.
+    """
+    if not numerics.on_cpu(value):
+        return torch.where(fits, value, math.nan)
+    if not fits.all():
+        low, high = (end.item() for end in value.aminmax())
+        raise ValueError(
+            f"this likelihood needs values {wanted}, got values from {low:g} to {high:g}"
+        )
+    return value
+
+
+def _positive(name: str, value: float) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a finite number > 0, got {value}")
+    return value
+
+
+def _mean(decoded: Tensor, batch_dims: int, in_unit_interval: bool | None) -> Tensor:
+    """A Gaussian's mean: the decoded value, or its sigmoid for images."""
+    if in_unit_interval is None:
+        in_unit_interval = decoded.ndim - batch_dims == 3
+    return torch.sigmoid(decoded) if in_unit_interval else decoded
+
+
+class _OnUnitInterval(Independent):
+    """A distribution over examples whose values must lie in [0, 1]."""
 
     def log_prob(self, value: Tensor) -> Tensor:
-        low, high = value.detach().aminmax()
-        if not (low >= 0 and high <= 1):  # false for NaN as well
-            raise ValueError(
-                f"this likelihood needs values in [0, 1], got values from {low.item():g} to {high.item():g}"
-            )
-        return super().log_prob(value)
+        data = value.detach()
+        # NaN does not equal itself, so it is refused as well.
+        return super().log_prob(_checked(value, data == data.clamp(0, 1), "in [0, 1]"))
 
 
 class BernoulliLikelihood(nn.Module):
-    """Each pixel is a coin with logit ``parameters``: log p = x log p̂ + (1 − x) log(1 − p̂).
+    """Each pixel is a coin with logit h: log p = x log λ + (1 − x) log(1 − λ), λ = sigmoid(h).
 
-    Pixels strictly between 0 and 1 are accepted, as is common; the value is then a cross-entropy and no normalised log-density. The
-    continuous Bernoulli repairs that. [loaiza2019]
+    Pixels strictly between 0 and 1 are accepted, as is common; the value is then a cross-entropy
+    and no normalised log-density. The continuous Bernoulli repairs that. [loaiza2019]
+
+    Example:
+        >>> import torch
+        >>> from gantut.models import BernoulliLikelihood
+        >>> BernoulliLikelihood()(torch.zeros(1, 4)).log_prob(torch.ones(1, 4))  # −4 log 2
+        tensor([-2.7726])
     """
 
     outputs = 1
 
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
-        return OnUnitInterval(
-            Bernoulli(logits=parameters, validate_args=False), parameters.ndim - batch_dims
-        )
+        each = Bernoulli(logits=parameters, validate_args=False)
+        return _OnUnitInterval(each, parameters.ndim - batch_dims)
 
 
-class _LogSinhc(torch.autograd.Function):
-    """log(sinh(u) / u), with the slope coth(u) − 1/u; near 0 both from their series, since the formulas are 0/0 and ∞ − ∞ there."""
-
-    @staticmethod
-    def forward(ctx, u: Tensor) -> Tensor:
-        ctx.save_for_backward(u)
-        size, square = u.abs(), u * u
-        far = size + torch.log1p(-torch.exp(-2 * size)) - torch.log(2 * size)
-        return torch.where(
-            size < 0.1, square / 6 * (1 - square / 30 * (1 - square * (4 / 63))), far
-        )
-
-    @staticmethod
-    def backward(ctx, slope: Tensor) -> Tensor:
-        (u,) = ctx.saved_tensors
-        near, square = u.abs() < 0.1, u * u
-        far = torch.where(near, 1.0, u)
-        series = u / 3 * (1 - square / 15 * (1 - square * (2 / 21)))
-        return slope * torch.where(near, series, 1 / torch.tanh(far) - 1 / far)
+def _log_sinhc(u: Tensor) -> Tensor:
+    """log(sinh(u) / u), near 0 from its series, since the formula is 0/0 there."""
+    near, square = u.abs() < 0.1, u * u
+    size = torch.where(near, 1.0, u.abs())  # a slope of ∞ · 0 would be NaN
+    far = size + torch.log1p(-torch.exp(-2 * size)) - torch.log(2 * size)
+    series = square / 6 * (1 - square / 30 * (1 - square * (4 / 63)))
+    return torch.where(near, series, far)
 
 
 class _ContinuousBernoulli(ContinuousBernoulli):
-    """PyTorch's distribution, with log p(x) = (x − ½) r − log(sinh(r/2) / (r/2)) straight from the logit r.
+    """PyTorch's, with log p(x) = (x − ½) r − log(sinh(r/2) / (r/2)) straight from the logit r.
 
-    PyTorch goes over the probability, clamps it and tells cases apart: up to a nat off for a pixel with a logit of ±60, at twice the time.
+    PyTorch goes over the probability, clamps it and tells cases apart: up to a nat off for a pixel
+    with a logit of ±60, at twice the time.
     """
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return (value - 0.5) * self.logits - _LogSinhc.apply(0.5 * self.logits)
+        return (value - 0.5) * self.logits - _log_sinhc(0.5 * self.logits)
 
 
 class ContinuousBernoulliLikelihood(nn.Module):
-    """The density on [0, 1] proportional to p̂ˣ(1 − p̂)¹⁻ˣ, with its normalising constant. [loaiza2019]"""
+    """The density on [0, 1] proportional to λˣ(1 − λ)¹⁻ˣ, with its constant. [loaiza2019]
+
+    λ = sigmoid(h) is not the mean; ask the distribution for its ``mean``.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models import ContinuousBernoulliLikelihood
+        >>> likelihood = ContinuousBernoulliLikelihood()
+        >>> likelihood(torch.zeros(1, 4)).log_prob(torch.rand(1, 4))  # λ = ½ is uniform
+        tensor([0.])
+    """
 
     outputs = 1
 
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
-        return OnUnitInterval(
-            _ContinuousBernoulli(logits=parameters, validate_args=False),
-            parameters.ndim - batch_dims,
-        )
+        each = _ContinuousBernoulli(logits=parameters, validate_args=False)
+        return _OnUnitInterval(each, parameters.ndim - batch_dims)
 
 
 class GaussianLikelihood(nn.Module):
-    """Each pixel is normal around its decoded value with one standard deviation σ for all: fixed, or learned with the networks.
+    """Each value is normal around its decoded mean, with one deviation σ for all.
 
-    With ``in_unit_interval`` (for images) the mean is the sigmoid of the decoded value; without it (for points) the value itself.
-    A fixed σ of 1 is what "mean squared error" silently assumes, up to a factor ½.
+    log p = −Σ ((x − μ)² / (2σ²) + log σ + ½ log 2π). A fixed σ of 1 is what "mean squared error"
+    silently assumes, up to a factor ½; at the best σ, σ² is the mean squared error.
+
+    Args:
+        sigma: σ > 0, where it starts if it is learned. In the data's own unit.
+        learned: whether σ is trained with the networks.
+        in_unit_interval: whether μ is the decoded value's sigmoid. Unless given, the shape decides:
+            yes for images (C, H, W), no for points (d,) and everything else.
 
     Raises:
         ValueError: σ is not positive.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models import GaussianLikelihood
+        >>> decoded = torch.tensor([[2.0, -1.0]])
+        >>> GaussianLikelihood()(decoded).mean  # points: as they are
+        tensor([[ 2., -1.]])
+        >>> GaussianLikelihood(in_unit_interval=True)(decoded).mean
+        tensor([[0.8808, 0.2689]])
     """
 
     outputs = 1
 
     def __init__(
-        self, sigma: float = 1.0, *, learned: bool = False, in_unit_interval: bool = True
+        self, sigma: float = 1.0, *, learned: bool = False, in_unit_interval: bool | None = None
     ) -> None:
         super().__init__()
-        if not (math.isfinite(sigma) and sigma > 0):
-            raise ValueError(f"sigma must be a finite number > 0, got {sigma}")
+        start = torch.tensor(math.log(_positive("sigma", sigma)))
         self.in_unit_interval = in_unit_interval
-        self.log_sigma = nn.Parameter(torch.tensor(math.log(sigma)), requires_grad=learned)
+        self.log_sigma = nn.Parameter(start, requires_grad=learned)
 
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
-        mean = torch.sigmoid(parameters) if self.in_unit_interval else parameters
+        mean = _mean(parameters, batch_dims, self.in_unit_interval)
         sigma = self.log_sigma.exp().expand_as(mean)
         return Independent(Normal(mean, sigma, validate_args=False), mean.ndim - batch_dims)
 
 
 class GaussianPerPixelLikelihood(nn.Module):
-    """Each pixel is normal with its own decoded mean and its own decoded deviation σ = ``minimum`` + eʳ. The decoder gives 2·C planes.
+    """Each value is normal with a decoded mean and a decoded deviation of its own.
 
-    The likelihood has no upper bound: where the data repeat exactly, σ shrinks and the density grows. ``minimum`` is that bound.
+    The decoder gives two numbers per value, h and r: σ = ``minimum`` + eʳ, and the mean as in
+    ``GaussianLikelihood``. The density has no upper bound: where the data repeat exactly, σ shrinks
+    and it grows. ``minimum`` is that bound.
+
+    Args:
+        minimum: the smallest σ, > 0.
+        in_unit_interval: as in ``GaussianLikelihood``.
 
     Raises:
         ValueError: the minimum is not positive.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models import GaussianPerPixelLikelihood
+        >>> GaussianPerPixelLikelihood(0.5)(torch.zeros(1, 4)).stddev  # 2 values: 0.5 + e⁰
+        tensor([[1.5000, 1.5000]])
     """
 
     outputs = 2
 
-    def __init__(self, minimum: float = 0.01, *, in_unit_interval: bool = True) -> None:
+    def __init__(self, minimum: float = 0.01, *, in_unit_interval: bool | None = None) -> None:
         super().__init__()
-        if not (math.isfinite(minimum) and minimum > 0):
-            raise ValueError(f"minimum must be a finite number > 0, got {minimum}")
-        self.minimum, self.in_unit_interval = minimum, in_unit_interval
+        self.minimum, self.in_unit_interval = _positive("minimum", minimum), in_unit_interval
 
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
-        mean, raw = parameters.chunk(2, dim=batch_dims)
-        mean = torch.sigmoid(mean) if self.in_unit_interval else mean
-        return Independent(
-            Normal(mean, self.minimum + raw.exp(), validate_args=False), mean.ndim - batch_dims
-        )
+        decoded, raw = parameters.chunk(2, dim=batch_dims)
+        mean = _mean(decoded, batch_dims, self.in_unit_interval)
+        each = Normal(mean, self.minimum + raw.exp(), validate_args=False)
+        return Independent(each, mean.ndim - batch_dims)
 
 
-class OnLevels(Distribution):
-    """A distribution over values 0, δ, 2δ, …, 1 with δ = 1 / (levels − 1), each value on its own. Subclasses say how likely each is."""
+class _OnLevels(Distribution):
+    """A distribution over values 0, δ, 2δ, …, 1 with δ = 1 / (levels − 1), each on its own."""
 
     has_rsample = False
 
@@ -153,37 +218,19 @@ class OnLevels(Distribution):
         super().__init__(batch_shape=shape, validate_args=False)
 
     def steps(self, value: Tensor) -> Tensor:
-        """Values as whole numbers 0 … levels − 1.
-
-        Raises:
-            ValueError: a value is not on one of the levels.
-        """
-        scaled = value * (self.levels - 1)
-        steps = scaled.round()
-        if not (
-            (scaled - steps).abs().max() < 1e-2 and steps.min() >= 0 and steps.max() < self.levels
-        ):
-            raise ValueError(
-                f"this likelihood needs values on the {self.levels} levels 0, 1/{self.levels - 1}, …, 1; got values from "
-                f"{value.min().item():g} to {value.max().item():g}, some between levels or outside"
-            )
-        return steps
-
-    def probabilities(self) -> Tensor:
-        """The probability of each level, (levels, *shape)."""
-        at = torch.arange(self.levels, dtype=torch.float64).view(
-            -1, *[1] * len(self.batch_shape)
-        ) / (self.levels - 1)
-        return torch.cat(
-            [self.log_prob(level.expand(self.batch_shape)).exp()[None] for level in at]
-        )
+        """Values as whole numbers 0 … levels − 1; others are refused."""
+        top = self.levels - 1
+        steps = (value * top).round().clamp(0, top)
+        fits = (value * top - steps).abs() < 1e-2
+        return _checked(steps, fits, f"on the {self.levels} levels 0, 1/{top}, …, 1")
 
 
-class DiscretisedLogistic(OnLevels):
-    """The mass that a logistic with mean μ and scale s puts between the midpoints of neighbouring levels, its tails at 0 and 1.
+class DiscretisedLogistic(_OnLevels):
+    """The mass that a logistic puts between the midpoints of neighbouring levels, tails included.
 
-    With a and b the upper and the lower midpoint in units of s, sigmoid(a) − sigmoid(b) has the logarithm
-    −softplus(−a) − softplus(b) + log(1 − e^(b − a)), which no pair of saturated sigmoids can spoil. [salimans2017]
+    With a and b the upper and the lower midpoint, seen from the mean in units of the scale,
+    sigmoid(a) − sigmoid(b) has the logarithm −softplus(−a) − softplus(b) + log(1 − e^(b − a)),
+    which no pair of saturated sigmoids can spoil. At 0 and 1 the whole tail counts. [salimans2017]
     """
 
     def __init__(self, location: Tensor, scale: Tensor, levels: int) -> None:
@@ -193,15 +240,12 @@ class DiscretisedLogistic(OnLevels):
     def log_prob(self, value: Tensor) -> Tensor:
         steps, half = self.steps(value), 0.5 / (self.levels - 1)
         centre = steps / (self.levels - 1)
-        a, b = (
-            (centre + half - self.location) / self.scale,
-            (centre - half - self.location) / self.scale,
-        )
-        below_top, above_bottom = -softplus(-a), -softplus(b)
+        a = (centre + half - self.location) / self.scale
+        b = (centre - half - self.location) / self.scale
+        below_top, above_bottom = -numerics.softplus(-a), -numerics.softplus(b)
         between = below_top + above_bottom + torch.log(-torch.expm1(-2 * half / self.scale))
-        return torch.where(
-            steps == 0, below_top, torch.where(steps == self.levels - 1, above_bottom, between)
-        )
+        inside = torch.where(steps == self.levels - 1, above_bottom, between)
+        return torch.where(steps == 0, below_top, inside)
 
     @property
     def mean(self) -> Tensor:
@@ -212,7 +256,7 @@ class DiscretisedLogistic(OnLevels):
         return delta * total
 
 
-class CategoricalOnLevels(OnLevels):
+class CategoricalOnLevels(_OnLevels):
     """Any probabilities on the levels, from ``logits`` (*shape, levels)."""
 
     def __init__(self, logits: Tensor) -> None:
@@ -220,34 +264,38 @@ class CategoricalOnLevels(OnLevels):
         super().__init__(logits.shape[:-1], logits.shape[-1])
 
     def log_prob(self, value: Tensor) -> Tensor:
-        steps = self.steps(value).long()
-        table = self.log_probabilities.expand(
-            *torch.broadcast_shapes(steps.shape, self.batch_shape), self.levels
-        )
-        return table.gather(-1, steps.expand(table.shape[:-1])[..., None]).squeeze(-1)
+        steps = self.steps(value)
+        shape = torch.broadcast_shapes(steps.shape, self.batch_shape)
+        index = steps.nan_to_num().long().expand(shape)[..., None]
+        each = self.log_probabilities.expand(*shape, self.levels).gather(-1, index)
+        return each.squeeze(-1) + 0 * steps  # NaN, where a GPU was given no level
 
     @property
     def mean(self) -> Tensor:
-        values = torch.arange(
-            self.levels, dtype=self.log_probabilities.dtype, device=self.log_probabilities.device
-        )
-        return self.log_probabilities.exp() @ values / (self.levels - 1)
-
-
-def _check_levels(levels: int) -> int:
-    if levels < 2:
-        raise ValueError(f"levels must be at least 2, got {levels}")
-    return levels
+        levels = torch.arange(self.levels).to(self.log_probabilities)
+        return self.log_probabilities.exp() @ levels / (self.levels - 1)
 
 
 class DiscretisedLogisticLikelihood(nn.Module):
-    """Images of ``levels`` brightnesses as what they are: counts on levels, with a probability each. The decoder gives 2·C planes.
+    """Images of ``levels`` brightnesses as what they are: counts, with a probability each.
 
-    Mean sigmoid(h) and scale ``minimum`` + eʳ, per pixel. The value is a true probability, so bits per dimension follow directly.
-    [salimans2017]
+    The decoder gives two numbers per value, h and r: a logistic of mean sigmoid(h) and scale
+    ``minimum`` + eʳ is cut at the midpoints between levels. The value is a true probability, so
+    bits per dimension follow directly. [salimans2017]
+
+    Args:
+        levels: 256 for images of 8 bits.
+        minimum: the smallest scale, in brightness.
 
     Raises:
         ValueError: fewer than 2 levels.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models import DiscretisedLogisticLikelihood
+        >>> coin = DiscretisedLogisticLikelihood(levels=2)  # black or white
+        >>> coin(torch.zeros(1, 2)).log_prob(torch.ones(1, 1)).exp()
+        tensor([0.5000])
     """
 
     outputs = 2
@@ -263,10 +311,21 @@ class DiscretisedLogisticLikelihood(nn.Module):
 
 
 class CategoricalLikelihood(nn.Module):
-    """One probability for each of ``levels`` brightnesses, without any order between them. The decoder gives levels·C planes.
+    """One probability for each of ``levels`` brightnesses, without any order between them.
+
+    The decoder gives ``levels`` logits per value; level k of channel c is plane k·C + c. [oord2016]
+
+    Args:
+        levels: 256 for images of 8 bits.
 
     Raises:
         ValueError: fewer than 2 levels.
+
+    Example:
+        >>> import torch
+        >>> from gantut.models import CategoricalLikelihood
+        >>> CategoricalLikelihood(4)(torch.zeros(1, 4)).log_prob(torch.ones(1, 1)).exp()
+        tensor([0.2500])
     """
 
     def __init__(self, levels: int = 256) -> None:
@@ -276,9 +335,14 @@ class CategoricalLikelihood(nn.Module):
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
         # (*batch, levels·C, …) → (*batch, C, …, levels)
         logits = parameters.unflatten(batch_dims, (self.levels, -1)).movedim(batch_dims, -1)
-        return Independent(
-            CategoricalOnLevels(logits), parameters.ndim - batch_dims, validate_args=False
-        )
+        each = CategoricalOnLevels(logits)
+        return Independent(each, parameters.ndim - batch_dims, validate_args=False)
+
+
+def _check_levels(levels: int) -> int:
+    if levels < 2:
+        raise ValueError(f"levels must be at least 2, got {levels}")
+    return levels
 
 
 LIKELIHOODS: dict[str, Callable[[], nn.Module]] = {

@@ -1,13 +1,14 @@
-"""The vector-quantised VAE: an image becomes a grid of code numbers, and the grid becomes a distribution over images. [oord2017]
+"""The vector-quantised VAE: an image becomes a grid of codes, the grid a distribution. [oord2017]
 
-Its story of an image: draw codes c from a prior p(c), decode them, draw x from p(x|c). The encoder names one grid c(x) and no other, so
-p(x) = Σ_c p(c) p(x|c) ≥ p(c(x)) p(x|c(x)), a bound that needs no draw.
+Its story of an image: draw codes c from a prior p(c), decode them, draw x from p(x|c). The encoder
+names one grid c(x) and no other, so p(x) = Σ_c p(c) p(x|c) ≥ p(c(x)) p(x|c(x)), a bound that needs
+no draw.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,18 @@ from torch.distributions import Distribution
 
 from gantut.models.code_priors import CodePrior, UniformCodes, check_codes
 from gantut.models.likelihoods import decoder_shape, likelihood as likelihood_named
-from gantut.models.quantisers import VectorQuantiser
+from gantut.models.quantisers import Quantiser, VectorQuantiser
 from gantut.numerics import full
+from gantut.protocols import agreed, call, refuse_sigmoid
 
 
 class VQVAEOutput(NamedTuple):
-    """What one pass gives: the encoder's vectors ``h`` (N, d, h, w), the code vectors ``e`` nearest to them, their numbers ``codes``
-    (N, h, w), and ``likelihood``, p(x|c) over whole examples."""
+    """What one pass gives.
+
+    ``h`` are the encoder's vectors (N, d, h, w), ``e`` the vectors they were replaced by, ``codes``
+    their numbers (N, h, w), or (N, L, h, w) from L layers, and ``likelihood`` is p(x|c) over whole
+    examples.
+    """
 
     h: Tensor
     e: Tensor
@@ -30,84 +36,111 @@ class VQVAEOutput(NamedTuple):
 
 
 class VQVAE(nn.Module):
-    """An encoder to a grid (d, h, w), a codebook of K vectors, and a decoder from the grid. [oord2017]
+    """An encoder to a grid of vectors, a quantiser, and a decoder from the grid. [oord2017]
 
-    ``quantiser`` is a ``VectorQuantiser`` of dimension d, or a number K for one with moving averages; ``likelihood`` as in ``VAE``.
+    Encoder and decoder may be any modules, x (N, …) → h (N, d, …) and h → the likelihood's
+    parameters. Where they carry ``grid`` (d, h, w), ``shape`` and ``classes``, as the library's own
+    do, these are compared; where not, the first pass finds them.
+
+    Args:
+        encoder: from examples to h, with the labels as a second argument where there are classes.
+        quantiser: a ``VectorQuantiser``, ``ResidualQuantiser`` or ``FiniteScalarQuantiser`` of
+            dimension d; or a number K, for a codebook of moving averages with decay 0.99.
+        decoder: from vectors like h to parameters of the likelihood.
+        likelihood: a name of ``LIKELIHOODS`` or a module, as in ``VAE``.
+        classes: how many classes encoder and decoder know, where the encoder does not carry it.
 
     Raises:
-        ValueError: the likelihood's name is unknown, or encoder, codebook and decoder disagree on grid, shape or classes.
+        ValueError: the likelihood's name is unknown, or encoder, quantiser and decoder disagree.
+
+    Example:
+        >>> import torch
+        >>> from gantut import models, networks
+        >>> encoder = networks.GridEncoder((1, 8, 8), 4, width=8)
+        >>> decoder = networks.GridDecoder(4, (1, 8, 8), width=8)
+        >>> vqvae = models.VQVAE(encoder, 16, decoder)
+        >>> vqvae.encode(torch.rand(2, 1, 8, 8)).shape
+        torch.Size([2, 4, 4])
+        >>> round(vqvae.uniform_nats, 2)  # 16 places · log 16
+        44.36
     """
 
     def __init__(
         self,
-        encoder: Any,
-        quantiser: VectorQuantiser | int,
-        decoder: Any,
+        encoder: nn.Module,
+        quantiser: Quantiser | int,
+        decoder: nn.Module,
         likelihood: str | nn.Module = "bernoulli",
+        *,
+        classes: int | None = None,
     ) -> None:
         super().__init__()
         self.likelihood = likelihood_named(likelihood)
-        wanted = decoder_shape(self.likelihood, encoder.shape)
-        for attribute, ours in (
-            ("grid", encoder.grid),
-            ("classes", encoder.classes),
-            ("shape", wanted),
-        ):
-            theirs = getattr(decoder, attribute)
-            if ours != theirs:
-                raise ValueError(
-                    f"encoder and decoder disagree on {attribute}: {ours} and {theirs}"
-                )
+        both = {"encoder": encoder, "decoder": decoder}
+        grid: tuple[int, ...] | None = agreed("grid", None, **both)
+        self.classes: int = agreed("classes", classes, **both) or 0
+        self.shape: tuple[int, ...] | None = getattr(encoder, "shape", None)
+        wanted = None if self.shape is None else decoder_shape(self.likelihood, self.shape)
+        if wanted != (theirs := getattr(decoder, "shape", wanted)) and wanted is not None:
+            raise ValueError(f"encoder and decoder disagree on shape: {wanted} and {theirs}")
+        refuse_sigmoid(decoder, "decoder", "the likelihood reads unbounded numbers")
         if isinstance(quantiser, int):
-            quantiser = VectorQuantiser(quantiser, encoder.grid[0], decay=0.99)
-        if quantiser.dimension != encoder.grid[0]:
-            raise ValueError(
-                f"encoder and codebook disagree on the dimension: {encoder.grid[0]} and {quantiser.dimension}"
-            )
+            if grid is None:
+                raise ValueError("give a quantiser: the encoder has no grid (d, h, w) to tell d")
+            quantiser = VectorQuantiser(quantiser, grid[0], decay=0.99)
+        if grid is not None and grid[0] != (d := quantiser.dimension):
+            raise ValueError(f"encoder and quantiser disagree on the dimension: {grid[0]} and {d}")
         self.encoder, self.quantiser, self.decoder = encoder, quantiser, decoder
-        self.shape: tuple[int, ...] = encoder.shape
-        self.grid: tuple[int, int] = encoder.grid[1:]
         self.size: int = quantiser.size
-        self.classes: int = encoder.classes
+        self._grid = None if grid is None else (*quantiser.layers, *grid[1:])
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The shape of one example's codes, (h, w), or (L, h, w) with L layers.
+
+        Raises:
+            ValueError: no example has been encoded yet, and the encoder does not say.
+        """
+        if self._grid is None:
+            raise ValueError("the grid is known after the first pass: call encode(x) once")
+        return self._grid
 
     @property
     def uniform_nats(self) -> float:
-        """What the codes of one example cost under a uniform prior, h·w·log K nats."""
+        """What the codes of one example cost under a uniform prior, T · log K nats."""
         return math.prod(self.grid) * math.log(self.size)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> VQVAEOutput:
         """Encode, quantise, decode. In training mode a codebook of moving averages moves."""
-        h = full(self.encoder(x, labels))
-        quantised = self.quantiser(h)
-        parameters = full(self.decoder(quantised.straight_through, labels))
-        return VQVAEOutput(h, quantised.vectors, quantised.codes, self.likelihood(parameters, 1))
+        h = full(call(self.encoder, x, labels))
+        codes, vectors, straight_through = self.quantiser(h)
+        self._grid = tuple(codes.shape[1:])
+        parameters = full(call(self.decoder, straight_through, labels))
+        return VQVAEOutput(h, vectors, codes, self.likelihood(parameters, 1))
 
     @torch.no_grad()
     def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The codes c(x), (N, h, w). The codebook stands still."""
-        return self.quantiser.nearest(self.encoder(x, labels))
+        """The codes c(x), (N, *grid). The codebook stands still."""
+        codes = self.quantiser.nearest(call(self.encoder, x, labels))
+        self._grid = tuple(codes.shape[1:])
+        return codes
 
     def decode(self, codes: Tensor, labels: Tensor | None = None) -> Distribution:
-        """p(x|c), a distribution over examples of ``shape``, for codes (N, h, w)."""
-        check_codes(codes, self.size, self.grid)
-        return self.likelihood(self.decoder(self.quantiser.look_up(codes), labels), 1)
-
-    def check_prior(self, prior: CodePrior | None) -> CodePrior:
-        """Return the prior, uniform where there is none, or raise ``ValueError`` where it is made for other codes."""
-        if prior is None:
-            return UniformCodes(self.size, self.grid)
-        if (prior.size, prior.grid) != (self.size, self.grid):
-            raise ValueError(
-                f"expected a prior over {self.size} codes on a grid {self.grid}, got {prior.size} on {prior.grid}"
-            )
-        return prior
+        """p(x|c), a distribution over examples, for codes (N, *grid)."""
+        vectors = self.quantiser.look_up(check_codes(codes, self.size, self.grid))
+        return self.likelihood(call(self.decoder, vectors, labels), 1)
 
     @torch.no_grad()
     def log_prob_bound(
         self, x: Tensor, labels: Tensor | None = None, *, prior: CodePrior | None = None
     ) -> Tensor:
-        """log p(c(x)) + log p(x|c(x)) ≤ log p(x), (N,), in nats; the prior is uniform unless given."""
-        codes, prior = self.encode(x, labels), self.check_prior(prior)
+        """log p(c(x)) + log p(x|c(x)) ≤ log p(x), (N,), in nats; the prior is uniform unless given.
+
+        Raises:
+            ValueError: a prior over other codes.
+        """
+        codes = self.encode(x, labels)
+        prior = self._prior(prior)
         log_prior = prior.log_prob(codes, labels if prior.classes else None)
         return log_prior + self.decode(codes, labels).log_prob(x)
 
@@ -123,13 +156,27 @@ class VQVAE(nn.Module):
         """The means of p(x|c) for ``n`` grids drawn from the prior, (n, *shape).
 
         ``labels`` go to the prior and to the decoder, where these are conditional.
+
+        Raises:
+            ValueError: a prior over other codes.
         """
-        prior = self.check_prior(prior)
+        prior = self._prior(prior)
         codes = prior.sample(n, labels if prior.classes else None, generator=generator)
-        codes = codes.to(self.quantiser.codebook.device)
+        codes = codes.to(next(self.parameters()).device)
         return self.decode(codes, labels if self.classes else None).mean
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """The mean of p(x|c(x)), (N, *shape)."""
         return self.decode(self.encode(x, labels), labels).mean
+
+    def _prior(self, prior: CodePrior | None) -> CodePrior:
+        ours = (self.size, self.grid)
+        if prior is None:
+            return UniformCodes(*ours)
+        if (prior.size, prior.grid) != ours:
+            raise ValueError(
+                f"expected a prior over {self.size} codes on a grid {self.grid}, "
+                f"got {prior.size} on {prior.grid}"
+            )
+        return prior

@@ -1,4 +1,4 @@
-"""Generators, discriminators, encoders and decoders. Shapes, classes and initialisation are arguments."""
+"""Generators, discriminators, encoders and decoders, for points, images and waves."""
 
 import lazy_loader
 

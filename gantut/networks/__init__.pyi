@@ -1,4 +1,3 @@
-from .bigan import PairDiscriminator as PairDiscriminator
 from .conditioning import (
     AuxiliaryHead as AuxiliaryHead,
     MinibatchStddev as MinibatchStddev,
@@ -13,6 +12,7 @@ from .conv import (
 from .dcgan import DCGANDiscriminator as DCGANDiscriminator, DCGANGenerator as DCGANGenerator
 from .grid import GridDecoder as GridDecoder, GridEncoder as GridEncoder
 from .initialisation import seeded as seeded
+from .joint import Packed as Packed, PairDiscriminator as PairDiscriminator
 from .mlp import (
     MLPDecoder as MLPDecoder,
     MLPDiscriminator as MLPDiscriminator,

@@ -1,21 +1,40 @@
-"""The ends of discriminators: from features to a logit, with or without classes, and a layer that compares the examples of a group."""
+"""The ends of discriminators: from features to a logit, with or without classes, and a layer that
+compares the examples of a group."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from gantut.networks.initialisation import output
 from gantut.networks.shapes import check_labels
 
 
 class ProjectionHead(nn.Module):
-    """One logit from features h (N, d): w·h + b, plus e_y·h when there are classes. [miyato2018projection]"""
+    """One logit from features: w·h + b, plus e_y·h where there are classes.
+
+    The vector e_y is learned, one for each class y. The logit of an optimal D is
+    log p(x)/q(x) + log p(y|x)/q(y|x), and e_y·h is the second part. [miyato2018projection]
+
+    Args:
+        features: the length d of h.
+        classes: the number of classes; with 0 the head takes no labels.
+
+    Raises:
+        ValueError: in a pass, labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import ProjectionHead
+        >>> head = ProjectionHead(4, classes=3)
+        >>> head(torch.ones(2, 4), torch.tensor([0, 2])).shape
+        torch.Size([2])
+    """
 
     def __init__(self, features: int, classes: int = 0) -> None:
         super().__init__()
         self.classes = classes
-        self.linear = nn.Linear(features, 1)
-        self.outputs: tuple[nn.Module, ...] = (self.linear,)
+        self.linear = output(nn.Linear(features, 1))
         if classes:
             self.embedding = nn.Embedding(classes, features)
             nn.init.normal_(self.embedding.weight, 0.0, features**-0.5)
@@ -27,10 +46,23 @@ class ProjectionHead(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """One logit from features h (N, d), without the label, and ``classify``: class logits (N, classes). [odena2017]
+    """One logit from features, without the label, and beside it a classifier. [odena2017]
+
+    ``classify(h)`` gives class logits (N, classes); AC-GAN trains both players with them.
+
+    Args:
+        features: the length d of h.
+        classes: the number of classes, at least two.
 
     Raises:
-        ValueError: fewer than two classes.
+        ValueError: fewer than two classes; in a pass, labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import AuxiliaryHead
+        >>> head, h = AuxiliaryHead(4, classes=3), torch.ones(2, 4)
+        >>> head(h, torch.tensor([0, 2])).shape, head.classify(h).shape
+        (torch.Size([2]), torch.Size([2, 3]))
     """
 
     def __init__(self, features: int, classes: int) -> None:
@@ -38,9 +70,8 @@ class AuxiliaryHead(nn.Module):
         if classes < 2:
             raise ValueError(f"an auxiliary classifier needs at least two classes, got {classes}")
         self.classes = classes
-        self.linear = nn.Linear(features, 1)
-        self.classify = nn.Linear(features, classes)
-        self.outputs: tuple[nn.Module, ...] = (self.linear, self.classify)
+        self.linear = output(nn.Linear(features, 1))
+        self.classify = output(nn.Linear(features, classes))
 
     def forward(self, h: Tensor, labels: Tensor | None = None) -> Tensor:
         check_labels(labels, self.classes, len(h))
@@ -51,25 +82,34 @@ HEADS = {"projection": ProjectionHead, "auxiliary": AuxiliaryHead}
 
 
 def create_head(conditioning: str, features: int, classes: int) -> ProjectionHead | AuxiliaryHead:
-    """The head that brings labels in by ``"projection"`` or by an ``"auxiliary"`` classifier.
-
-    Raises:
-        ValueError: unknown conditioning; the message lists the known ones.
-    """
+    """The head of that name, or a ``ValueError`` that lists the known ones."""
     if conditioning not in HEADS:
         raise ValueError(f"unknown conditioning {conditioning!r}; known: {', '.join(HEADS)}")
     return HEADS[conditioning](features, classes)
 
 
 class MinibatchStddev(nn.Module):
-    """Appends to each example how much the examples of its group differ: one feature, or one plane for images. [karras2018]
+    """Appends to each example how much the examples of its group differ. [karras2018]
 
-    The standard deviation of each value over the ``group`` neighbours in the batch is averaged over all values. A generator that repeats
-    itself makes it small, and D can see that. It couples the examples of a group, so a penalty's slope includes what an example does to
-    its neighbours' logits.
+    The standard deviation of each value over ``group`` neighbours in the batch is averaged over all
+    values, and becomes one more feature, or one more plane. A generator that repeats itself makes
+    it small, and D can see that. It couples the examples of a group, so a penalty's slope includes
+    what an example does to its neighbours' logits.
+
+    Args:
+        group: how many neighbours are compared, at least two; it must divide the batch.
 
     Raises:
-        ValueError: a group below 2, or a batch that is no multiple of it.
+        ValueError: a group below two; in a pass, a batch that is no multiple of it.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import MinibatchStddev
+        >>> MinibatchStddev(2)(torch.tensor([[0.0], [2.0], [5.0], [5.0]])).round(decimals=2)
+        tensor([[0., 1.],
+                [2., 1.],
+                [5., 0.],
+                [5., 0.]])
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -81,7 +121,8 @@ class MinibatchStddev(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         if len(h) % self.group:
             raise ValueError(
-                f"minibatch stddev compares groups of {self.group}: the batch of {len(h)} is no multiple of it"
+                f"minibatch stddev compares groups of {self.group}: the batch of {len(h)} is no"
+                " multiple of it"
             )
         groups = h.unflatten(0, (-1, self.group)).flatten(2)
         # The small number keeps the root's slope finite where all of a group are equal.

@@ -1,175 +1,184 @@
-"""Small convolutional networks for images of any size that can be halved down to 7 or less.
+"""Small convolutional networks for images. Sides are halved until they are 7 or less: 28 → 14 → 7.
 
-Half of the resizing moves no number: PixelShuffle turns four channels into one channel of twice the side, PixelUnshuffle the reverse.
-It is cheap, and unlike a strided transposed convolution it leaves no checkerboard pattern. [shi2016, odena2016]
+How they climb is written once, in ``gantut.networks.ladder``.
 """
 
 from __future__ import annotations
 
-import torch
+import math
+from typing import ClassVar, Unpack
+
 from torch import Tensor, nn
 
-from gantut.networks.conditioning import MinibatchStddev, create_head
-from gantut.networks.initialisation import (
-    LEAK,
-    initialise,
-    normalise_spectrally,
-    seeded,
-    start_at_prior,
-)
-from gantut.networks.shapes import append_label, check_latent_dim, check_shape, halvings
+from gantut.networks import base
+from gantut.networks.base import Judging, Options
+from gantut.networks.initialisation import initialise, seeded
+from gantut.networks.ladder import IMAGES, Ladder
+from gantut.networks.shapes import Shape
 
 
-def _activated(layer: nn.Module, channels: int, batch_norm: bool) -> list[nn.Module]:
-    norm: list[nn.Module] = [nn.BatchNorm2d(channels)] if batch_norm else []
-    return [layer, *norm, nn.LeakyReLU(LEAK)]
+class Drawing(Options, total=False):
+    """What a generator passes on to its decoder."""
+
+    width: int
 
 
-class ConvDecoder(nn.Module):
-    """Maps codes z (N, latent_dim) to unbounded values (N, C, H, W): the parameters of a likelihood, one per pixel.
+class ConvDecoder(base.Decoder):
+    """Maps codes z (N, latent_dim) to unbounded values (N, C, H, W), one for each pixel.
 
-    A linear layer draws ``width`` planes at the smallest size; each level doubles the side. With ``classes`` the label enters as a
-    one-hot code beside z.
+    What the values mean is the likelihood's business: to a Bernoulli they are logits. A linear
+    layer draws the smallest size; each level repeats every pixel and convolves, so that the first
+    pictures have no checkerboard [odena2016].
+
+    Args:
+        latent_dim: the number of dimensions of z.
+        shape: (C, H, W) of the output, with sides that can be halved down to 7 or less.
+        width: the number of planes before the last level; twice as many below. More draw finer
+            images, in more time.
+        classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
+        batch_norm: normalise each plane over the batch. It speeds up training, and couples the
+            examples of a batch while the network is in training mode.
+        seed: decides the first weights.
+
+    Raises:
+        ValueError: latent_dim or width below 1, or sides that cannot be halved; in a pass, codes of
+            another shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import ConvDecoder
+        >>> ConvDecoder(8, (1, 28, 28))(torch.zeros(2, 8)).shape
+        torch.Size([2, 1, 28, 28])
     """
+
+    ladder: ClassVar[Ladder] = IMAGES
 
     def __init__(
         self,
         latent_dim: int,
-        shape: tuple[int, int, int],
+        shape: Shape,
         *,
         width: int = 32,
         classes: int = 0,
         batch_norm: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.latent_dim, self.shape, self.classes = (
-            check_latent_dim(latent_dim),
-            tuple(shape),
-            classes,
-        )
-        levels, height, breadth = halvings(self.shape)
+        super().__init__(latent_dim, shape, classes)
+        bottom = self.ladder.bottom(width, self.shape)
         with seeded(seed):
-            layers: list[nn.Module] = [nn.Linear(latent_dim + classes, width * height * breadth)]
-            layers += _activated(nn.Unflatten(1, (width, height, breadth)), width, batch_norm)
-            for _ in range(levels - 1):
-                # 2·width planes become width / 2 planes of twice the side.
-                layers += [nn.Conv2d(width, 2 * width, 3, padding=1)]
-                layers += _activated(nn.PixelShuffle(2), width // 2, batch_norm)
-                layers += _activated(nn.Conv2d(width // 2, width, 3, padding=1), width, batch_norm)
-            head = nn.Conv2d(width, 4 * self.shape[0], 3, padding=1)
-            self.layers = nn.Sequential(*layers, head, nn.PixelShuffle(2))
-            initialise(self, outputs=(head,))
+            self.layers = nn.Sequential(
+                nn.Linear(latent_dim + classes, math.prod(bottom)),
+                nn.Unflatten(1, bottom),
+                *self.ladder.up(width, self.shape, batch_norm=batch_norm),
+            )
+            initialise(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        check_shape(z, (self.latent_dim,), "codes z")
-        return self.layers(append_label(z, labels, self.classes))
+        return self.layers(self.code(z, labels))
 
 
-class ConvGenerator(nn.Module):
-    """A decoder with a sigmoid at its end: maps noise z (N, latent_dim) to images (N, C, H, W) in [0, 1].
+class ConvGenerator(base.Generator):
+    """Maps noise z (N, latent_dim) to images (N, C, H, W) in [0, 1]: a decoder with a sigmoid.
 
-    Options as in ``ConvDecoder``; BatchNorm is on unless switched off.
+    Args:
+        latent_dim: the number of dimensions of z.
+        shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
+        batch_norm: normalise each plane over the batch; on, since a generator learns faster so.
+        width: the number of planes before the last level, 32; twice as many below.
+        classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
+        seed: decides the first weights, 0.
+
+    Raises:
+        ValueError: latent_dim or width below 1, or sides that cannot be halved; in a pass, noise of
+            another shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import ConvGenerator
+        >>> G = ConvGenerator(8, (3, 64, 64), classes=2)
+        >>> images = G(torch.zeros(2, 8), torch.tensor([0, 1]))
+        >>> images.shape, bool(0 <= images.min() <= images.max() <= 1)
+        (torch.Size([2, 3, 64, 64]), True)
     """
 
+    decodes: ClassVar[type[ConvDecoder]] = ConvDecoder
+    range: ClassVar[str] = "sigmoid"
+
     def __init__(
-        self, latent_dim: int, shape: tuple[int, int, int], *, batch_norm: bool = True, **options
+        self, latent_dim: int, shape: Shape, *, batch_norm: bool = True, **options: Unpack[Drawing]
     ) -> None:
-        super().__init__()
-        self.decoder = ConvDecoder(latent_dim, shape, batch_norm=batch_norm, **options)
-        self.latent_dim, self.shape, self.classes = (
-            latent_dim,
-            self.decoder.shape,
-            self.decoder.classes,
+        decoder = self.decodes(latent_dim, shape, batch_norm=batch_norm, **options)
+        super().__init__(decoder, self.range)
+
+
+class ConvDiscriminator(base.Discriminator):
+    """Maps images (N, C, H, W) in [0, 1] to one logit each, (N,). Large is real.
+
+    The images are centred inside, 2x − 1. There is no BatchNorm: each logit depends on its image
+    alone, which penalties on the slope rely on.
+
+    Args:
+        shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
+        width: the number of planes at half size; twice as many below.
+        classes: with classes, D judges an image together with its label (N,); 0 takes no labels.
+        conditioning: how labels enter. ``"projection"``: the logit gains the inner product of the
+            last hidden layer with a learned vector of the class [miyato2018projection].
+            ``"auxiliary"``: the logit does not know the label, and a second head,
+            ``head.classify``, tells classes apart [odena2017].
+        spectral_norm: divide each weight by its largest singular value, so that no layer stretches
+            by more than 1 [miyato2018].
+        minibatch_stddev: show D how much the images of a group of four differ [karras2018].
+        seed: decides the first weights.
+
+    Raises:
+        ValueError: a width below 1, sides that cannot be halved, or an unknown conditioning; in a
+            pass, images of another shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import ConvDiscriminator
+        >>> ConvDiscriminator((1, 28, 28))(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2])
+    """
+
+    ladder: ClassVar[Ladder] = IMAGES
+
+    def __init__(self, shape: Shape, *, width: int = 32, **options: Unpack[Judging]) -> None:
+        super().__init__(
+            shape, lambda channels: self.ladder.down(channels, width, shape), **options
         )
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return torch.sigmoid(self.decoder(z, labels))
 
+class ConvEncoder(base.Encoder):
+    """Maps images (N, C, H, W) in [0, 1] to the mean and the log-variance of q(z|x).
 
-def _downward(
-    channels: int, levels: int, width: int, *, minibatch_stddev: bool = False
-) -> nn.Sequential:
-    """Halve the side ``levels`` times and end with 2·width planes; ``minibatch_stddev`` goes before the last convolution."""
-    layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
-    layers += _activated(nn.Conv2d(4 * channels, width, 3, padding=1), width, False)
-    planes = width
-    for _ in range(levels - 1):
-        layers += _activated(nn.Conv2d(planes, 2 * width, 4, stride=2, padding=1), 2 * width, False)
-        planes = 2 * width
-    if minibatch_stddev:
-        layers.append(MinibatchStddev())
-        planes += 1
-    layers += _activated(nn.Conv2d(planes, 2 * width, 3, padding=1), 2 * width, False)
-    return nn.Sequential(*layers, nn.Flatten())
+    Both are (N, latent_dim). The images are centred inside, 2x − 1. The last layer's weights begin
+    small, so that q(z|x) starts close to the prior N(0, I).
 
+    Args:
+        shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
+        latent_dim: the number of dimensions of z.
+        width: the number of planes at half size; twice as many below.
+        classes: with classes, labels (N,) enter as constant planes beside the image; 0 takes none.
+        seed: decides the first weights.
 
-class ConvDiscriminator(nn.Module):
-    """Maps images (N, C, H, W) in [0, 1], centred inside, to one logit each, (N,). No BatchNorm: each logit depends on its image alone.
+    Raises:
+        ValueError: latent_dim or width below 1, or sides that cannot be halved; in a pass, images
+            of another shape, or labels that do not fit.
 
-    ``spectral_norm``, ``minibatch_stddev``, ``classes`` and ``conditioning`` as in ``MLPDiscriminator``.
+    Example:
+        >>> import torch
+        >>> from gantut.networks import ConvEncoder
+        >>> mean, log_variance = ConvEncoder((1, 28, 28), 8)(torch.zeros(2, 1, 28, 28))
+        >>> mean.shape, log_variance.shape
+        (torch.Size([2, 8]), torch.Size([2, 8]))
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        *,
-        width: int = 32,
-        classes: int = 0,
-        conditioning: str = "projection",
-        spectral_norm: bool = False,
-        minibatch_stddev: bool = False,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.shape, self.classes = tuple(shape), classes
-        levels, height, breadth = halvings(self.shape)
-        with seeded(seed):
-            self.body = _downward(self.shape[0], levels, width, minibatch_stddev=minibatch_stddev)
-            self.head = create_head(conditioning, 2 * width * height * breadth, classes)
-            initialise(self, outputs=self.head.outputs)
-            if spectral_norm:
-                normalise_spectrally(self)
-
-    def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer, flattened, (N, 2·width·h·w)."""
-        check_shape(x, self.shape, "images")
-        return self.body(2 * x - 1)
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.head(self.features(x), labels)
-
-
-class ConvEncoder(nn.Module):
-    """Maps images (N, C, H, W) in [0, 1], centred inside, to the mean and the log-variance of q(z|x), each (N, latent_dim).
-
-    With ``classes`` the label enters as constant planes beside the image.
-    """
+    ladder: ClassVar[Ladder] = IMAGES
 
     def __init__(
-        self,
-        shape: tuple[int, int, int],
-        latent_dim: int,
-        *,
-        width: int = 32,
-        classes: int = 0,
-        seed: int = 0,
+        self, shape: Shape, latent_dim: int, *, width: int = 32, **options: Unpack[Options]
     ) -> None:
-        super().__init__()
-        self.latent_dim, self.shape, self.classes = (
-            check_latent_dim(latent_dim),
-            tuple(shape),
-            classes,
+        super().__init__(
+            shape, latent_dim, lambda channels: self.ladder.down(channels, width, shape), **options
         )
-        levels, height, breadth = halvings(self.shape)
-        with seeded(seed):
-            self.body = _downward(self.shape[0] + classes, levels, width)
-            self.head = nn.Linear(2 * width * height * breadth, 2 * latent_dim)
-            initialise(self, outputs=(self.head,))
-            start_at_prior(self.head)
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_shape(x, self.shape, "images")
-        h = self.body(append_label(2 * x - 1, labels, self.classes))
-        mean, log_variance = self.head(h).chunk(2, dim=1)
-        return mean, log_variance

@@ -1,101 +1,105 @@
-"""The DCGAN pair as published: transposed convolutions, BatchNorm in both players, N(0, 0.02²) weights. [radford2016]
+"""The DCGAN pair as published: transposed convolutions, BatchNorm in both players, N(0, 0.02²)
+weights. [radford2016]
 
-A transposed convolution with kernel k, stride s and padding p turns a side i into o = (i − 1)·s − 2p + k. With k = 4, s = 2, p = 1 the side
-doubles: 1 → 4 → 8 → 16 → 32 → 64. Here the first layer draws the smallest size of the data, so that 28 = 7·2·2 works as well.
+A transposed convolution with kernel k, stride s and padding p turns a side i into
+o = (i − 1)·s − 2p + k. With k = 4, s = 2, p = 1 the side doubles: 1 → 4 → 8 → 16 → 32 → 64. Here
+the first layer draws the smallest size of the data, so that 28 = 7·2·2 works as well.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
-from gantut.networks.initialisation import LEAK, initialise_dcgan, normalise_spectrally, seeded
-from gantut.networks.shapes import append_label, check_latent_dim, check_shape, halvings
+from gantut.networks import base
+from gantut.networks.initialisation import LEAK, initialise_dcgan, seeded
+from gantut.networks.ladder import IMAGES
+from gantut.networks.shapes import Shape, append_label
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(base.Decoder):
     """Maps noise z (N, latent_dim) to images (N, C, H, W) in [0, 1].
 
-    The paper ends in tanh, whose range is [−1, 1]. Our images live in [0, 1], and (tanh(h) + 1) / 2 = sigmoid(2h) is the same map.
+    The paper ends in tanh, whose range is [−1, 1]. Our images live in [0, 1], and
+    (tanh(h) + 1) / 2 = sigmoid(2h) is the same map.
+
+    Args:
+        latent_dim: the number of dimensions of z; 100 in the paper.
+        shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
+        width: the number of planes at half size; they double where the side halves.
+        classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
+        seed: decides the first weights.
+
+    Raises:
+        ValueError: latent_dim below 1, or sides that cannot be halved; in a pass, noise of another
+            shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import DCGANGenerator
+        >>> DCGANGenerator(100, (3, 64, 64))(torch.zeros(2, 100)).shape
+        torch.Size([2, 3, 64, 64])
     """
 
     def __init__(
-        self,
-        latent_dim: int,
-        shape: tuple[int, int, int],
-        *,
-        width: int = 32,
-        classes: int = 0,
-        seed: int = 0,
+        self, latent_dim: int, shape: Shape, *, width: int = 32, classes: int = 0, seed: int = 0
     ) -> None:
-        super().__init__()
-        self.latent_dim, self.shape, self.classes = (
-            check_latent_dim(latent_dim),
-            tuple(shape),
-            classes,
-        )
-        levels, height, breadth = halvings(self.shape)
+        super().__init__(latent_dim, shape, classes)
+        levels = IMAGES.levels(self.shape)
+        planes = [width * 2**k for k in range(len(levels))][::-1]
         with seeded(seed):
-            planes = width * 2 ** (levels - 1)
-            layers: list[nn.Module] = [
-                nn.ConvTranspose2d(latent_dim + classes, planes, (height, breadth), bias=False),
-                nn.BatchNorm2d(planes),
-                nn.ReLU(),
-            ]
-            for _ in range(levels - 1):
-                layers += [
-                    nn.ConvTranspose2d(planes, planes // 2, 4, 2, 1, bias=False),
-                    nn.BatchNorm2d(planes // 2),
-                    nn.ReLU(),
-                ]
-                planes //= 2
-            layers += [nn.ConvTranspose2d(planes, self.shape[0], 4, 2, 1, bias=False)]
+            code = latent_dim + classes
+            first = nn.ConvTranspose2d(code, planes[0], (levels[-1][0], levels[-1][1]), bias=False)
+            layers: list[nn.Module] = [first]
+            for small, large in pairwise([*planes, self.shape[0]]):
+                layers += [nn.BatchNorm2d(small), nn.ReLU()]
+                layers += [nn.ConvTranspose2d(small, large, 4, 2, 1, bias=False)]
             self.layers = nn.Sequential(*layers)
             initialise_dcgan(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        check_shape(z, (self.latent_dim,), "codes z")
-        h = self.layers(append_label(z, labels, self.classes)[:, :, None, None])
-        return torch.sigmoid(2 * h)
+        return torch.sigmoid(2 * self.layers(self.code(z, labels)[:, :, None, None]))
 
 
-class DCGANDiscriminator(nn.Module):
-    """Maps images (N, C, H, W) in [0, 1] to one logit each, (N,). BatchNorm couples a batch, so never mix real and fake.
+class DCGANDiscriminator(base.Reader):
+    """Maps images (N, C, H, W) in [0, 1] to one logit each, (N,). Large is real.
 
-    The paper ends in a sigmoid; this network stops at the logit, and the losses take it from there. ``spectral_norm`` as in
-    ``MLPDiscriminator``.
+    The images are centred inside, 2x − 1. The paper ends in a sigmoid; this network stops at the
+    logit, and the losses take it from there. BatchNorm couples a batch, so never mix real and fake.
+
+    Args:
+        shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
+        width: the number of planes at half size; they double where the side halves.
+        classes: with classes, labels (N,) enter as constant planes beside the image; 0 takes none.
+        seed: decides the first weights.
+
+    Raises:
+        ValueError: sides that cannot be halved; in a pass, images of another shape, or labels that
+            do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import DCGANDiscriminator
+        >>> DCGANDiscriminator((3, 64, 64))(torch.zeros(2, 3, 64, 64)).shape
+        torch.Size([2])
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        *,
-        width: int = 32,
-        classes: int = 0,
-        batch_norm: bool = True,
-        spectral_norm: bool = False,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.shape, self.classes = tuple(shape), classes
-        levels, height, breadth = halvings(self.shape)
+    def __init__(self, shape: Shape, *, width: int = 32, classes: int = 0, seed: int = 0) -> None:
+        super().__init__(shape, classes)
+        levels = IMAGES.levels(self.shape)
+        planes = [width * 2**k for k in range(len(levels))]
         with seeded(seed):
             layers: list[nn.Module] = []
-            channels, planes = self.shape[0] + classes, width
-            for level in range(levels):
+            for large, small in pairwise([self.channels + classes, *planes]):
                 # The paper puts no BatchNorm on the discriminator's first layer.
-                norm = batch_norm and level > 0
-                layers.append(nn.Conv2d(channels, planes, 4, 2, 1, bias=not norm))
-                if norm:
-                    layers.append(nn.BatchNorm2d(planes))
-                layers.append(nn.LeakyReLU(LEAK))
-                channels, planes = planes, planes * 2
-            layers += [nn.Conv2d(channels, 1, (height, breadth)), nn.Flatten(0)]
-            self.layers = nn.Sequential(*layers)
+                norm = [nn.BatchNorm2d(small)] if layers else []
+                layers += [nn.Conv2d(large, small, 4, 2, 1, bias=not norm), *norm]
+                layers += [nn.LeakyReLU(LEAK)]
+            last = nn.Conv2d(planes[-1], 1, (levels[-1][0], levels[-1][1]))
+            self.layers = nn.Sequential(*layers, last, nn.Flatten(0))
             initialise_dcgan(self)
-            if spectral_norm:
-                normalise_spectrally(self)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        check_shape(x, self.shape, "images")
-        return self.layers(append_label(2 * x - 1, labels, self.classes))
+        return self.layers(append_label(self.centred(x), labels, self.classes))

@@ -1,4 +1,4 @@
-"""Convolutional networks that keep the place: between an image and a grid of vectors, with no dense layer. The two ends of a VQ-VAE.
+"""The ladder without its dense end: between an image and a grid of vectors. The ends of a VQ-VAE.
 
 [oord2017]
 """
@@ -7,80 +7,85 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gantut.networks.conv import _activated, _downward
-from gantut.networks.initialisation import initialise, seeded
-from gantut.networks.shapes import append_label, check_latent_dim, check_shape, halvings
+from gantut.networks import base
+from gantut.networks.initialisation import initialise, output, seeded
+from gantut.networks.ladder import IMAGES
+from gantut.networks.shapes import Shape, append_label, check_latent_dim, check_shape
 
 
-class GridEncoder(nn.Module):
-    """Maps images (N, C, H, W) in [0, 1], centred inside, to a grid of vectors (N, d, h, w) with d = ``dimension``.
+class GridEncoder(base.Reader):
+    """Maps images (N, C, H, W) in [0, 1] to a grid of vectors (N, dimension, h, w).
 
-    The side is halved until it is 7 or less: 28×28 pixels give 7×7 vectors. With ``classes`` the label enters as constant planes.
-    ``grid`` is (d, h, w).
+    Each vector answers for its part of the image: 28×28 pixels give 7×7 vectors. The images are
+    centred inside, 2x − 1. The attribute ``grid`` is (dimension, h, w).
+
+    Args:
+        shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
+        dimension: the length of each vector.
+        width: the number of planes at half size; twice as many below.
+        classes: with classes, labels (N,) enter as constant planes beside the image; 0 takes none.
+        seed: decides the first weights.
 
     Raises:
-        ValueError: d is not positive, or the sides cannot be halved down to 7; in the pass: images of another shape.
+        ValueError: dimension or width below 1, or sides that cannot be halved; in a pass, images of
+            another shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import GridEncoder
+        >>> GridEncoder((1, 28, 28), 4)(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 4, 7, 7])
     """
 
     def __init__(
-        self,
-        shape: tuple[int, int, int],
-        dimension: int,
-        *,
-        width: int = 32,
-        classes: int = 0,
-        seed: int = 0,
+        self, shape: Shape, dimension: int, *, width: int = 32, classes: int = 0, seed: int = 0
     ) -> None:
-        super().__init__()
-        self.shape, self.classes = tuple(shape), classes
-        levels, height, breadth = halvings(self.shape)
-        self.grid = (check_latent_dim(dimension), height, breadth)
+        super().__init__(shape, classes)
+        self.grid = (check_latent_dim(dimension), *IMAGES.levels(self.shape)[-1])
         with seeded(seed):
-            self.body = _downward(self.shape[0] + classes, levels, width)[
-                :-1
-            ]  # all but the flattening
-            self.head = nn.Conv2d(2 * width, dimension, 1)
-            initialise(self, outputs=(self.head,))
+            self.body = IMAGES.down(self.channels + classes, width, self.shape)
+            self.head = output(nn.Conv2d(IMAGES.widest * width, dimension, 1))
+            initialise(self)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        check_shape(x, self.shape, "images")
-        return self.head(self.body(append_label(2 * x - 1, labels, self.classes)))
+        return self.head(self.body(append_label(self.centred(x), labels, self.classes)))
 
 
 class GridDecoder(nn.Module):
-    """Maps a grid of vectors (N, d, h, w) to unbounded values (N, C, H, W): the parameters of a likelihood, one per pixel.
+    """Maps a grid of vectors (N, dimension, h, w) to unbounded values (N, C, H, W).
 
-    Each level doubles the side, as in ``ConvDecoder``. With ``classes`` the label enters as constant planes beside the grid.
+    What the values mean is the likelihood's business: to a Bernoulli they are logits. Each level
+    repeats every place and convolves, so that the first pictures have no checkerboard [odena2016].
+
+    Args:
+        dimension: the length of each vector.
+        shape: (C, H, W) of the output, with sides that can be halved down to 7 or less.
+        width: the number of planes before the last level; twice as many below.
+        classes: with classes, labels (N,) enter as constant planes beside the grid; 0 takes none.
+        seed: decides the first weights.
 
     Raises:
-        ValueError: d is not positive, or the sides cannot be halved down to 7; in the pass: a grid of another shape.
+        ValueError: dimension or width below 1, or sides that cannot be halved; in a pass, a grid of
+            another shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import GridDecoder
+        >>> GridDecoder(4, (1, 28, 28))(torch.zeros(2, 4, 7, 7)).shape
+        torch.Size([2, 1, 28, 28])
     """
 
     def __init__(
-        self,
-        dimension: int,
-        shape: tuple[int, int, int],
-        *,
-        width: int = 32,
-        classes: int = 0,
-        batch_norm: bool = False,
-        seed: int = 0,
+        self, dimension: int, shape: Shape, *, width: int = 32, classes: int = 0, seed: int = 0
     ) -> None:
         super().__init__()
         self.shape, self.classes = tuple(shape), classes
-        levels, height, breadth = halvings(self.shape)
-        self.grid = (check_latent_dim(dimension), height, breadth)
+        planes, *sides = IMAGES.bottom(width, self.shape)
+        self.grid = (check_latent_dim(dimension), *sides)
         with seeded(seed):
-            layers = _activated(
-                nn.Conv2d(dimension + classes, width, 3, padding=1), width, batch_norm
-            )
-            for _ in range(levels - 1):
-                layers += [nn.Conv2d(width, 2 * width, 3, padding=1)]
-                layers += _activated(nn.PixelShuffle(2), width // 2, batch_norm)
-                layers += _activated(nn.Conv2d(width // 2, width, 3, padding=1), width, batch_norm)
-            head = nn.Conv2d(width, 4 * self.shape[0], 3, padding=1)
-            self.layers = nn.Sequential(*layers, head, nn.PixelShuffle(2))
-            initialise(self, outputs=(head,))
+            first = IMAGES.keep(dimension + classes, planes)
+            self.layers = nn.Sequential(first, *IMAGES.up(width, self.shape))
+            initialise(self)
 
     def forward(self, vectors: Tensor, labels: Tensor | None = None) -> Tensor:
         check_shape(vectors, self.grid, "vectors")

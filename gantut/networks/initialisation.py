@@ -4,49 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+Layer = TypeVar("Layer", bound=nn.Module)
 LEAK = 0.2  # the negative slope of every LeakyReLU in this room
-_WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
+_WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run a block under ``seed`` and give the global random state back as it was.
+    """Run a block under a seed of its own, and leave the global random state as it was.
 
-    Modules draw their first weights from PyTorch's global generator. Inside this block the draw depends on ``seed`` alone, and code
-    outside the block sees no trace of it.
+    Modules draw their first weights from PyTorch's global generator. Inside this block the draw
+    depends on ``seed`` alone, and code outside the block sees no trace of it.
+
+    Args:
+        seed: any integer; the same seed gives the same weights.
+
+    Example:
+        >>> from torch import nn
+        >>> with seeded(3):
+        ...     a = nn.Linear(2, 2)
+        >>> with seeded(3):
+        ...     b = nn.Linear(2, 2)
+        >>> bool((a.weight == b.weight).all())
+        True
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
 
 
-def initialise(network: nn.Module, *, outputs: tuple[nn.Module, ...] = ()) -> None:
-    """Draw the weights for LeakyReLU networks: variance kept from layer to layer, biases at zero.
+def output(layer: Layer) -> Layer:
+    """Mark a layer that feeds no LeakyReLU, for ``initialise``, and return it."""
+    layer.is_output = True  # type: ignore[assignment]
+    return layer
 
-    Hidden layers use the Kaiming normal, std = √(2 / ((1 + 0.2²) · fan_in)); layers in ``outputs`` feed no LeakyReLU and use
-    std = 1 / √fan_in. [he2015]
+
+def initialise(network: nn.Module) -> None:
+    """Draw all weights so that LeakyReLU networks keep the size of their signal, biases at zero.
+
+    The Kaiming normal: std = √(2 / ((1 + 0.2²)·fan_in)) where a LeakyReLU follows, and
+    std = 1 / √fan_in in layers that are marked as ``output``, where none does. [he2015]
     """
     for module in network.modules():
         if isinstance(module, _WEIGHTED):
-            slope = 1.0 if module in outputs else LEAK
+            slope = 1.0 if hasattr(module, "is_output") else LEAK
             nn.init.kaiming_normal_(module.weight, a=slope, nonlinearity="leaky_relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
 
 @torch.no_grad()
-def start_at_prior(head: nn.Linear) -> None:
-    """Shrink an encoder's last layer tenfold, so that q(z|x) starts near N(0, I): the rate starts near 0 and no code starts far out."""
+def start_near_zero(head: nn.Linear) -> None:
+    """Make a last layer's weights ten times smaller, so that a network's outputs begin near zero.
+
+    An encoder then starts at the prior: mean and log-variance near 0 are q(z|x) ≈ N(0, I), the
+    rate starts near 0 nats, and no code starts far out. A decoder starts with p ≈ ½ in each pixel.
+    """
     head.weight.mul_(0.1)
 
 
 def initialise_dcgan(network: nn.Module) -> None:
-    """Draw the weights as DCGAN does: N(0, 0.02²) for convolutions, N(1, 0.02²) for BatchNorm scales. [radford2016]"""
+    """Draw all weights as DCGAN does: N(0, 0.02²), and N(1, 0.02²) for BatchNorm. [radford2016]"""
     for module in network.modules():
         if isinstance(module, _WEIGHTED):
             nn.init.normal_(module.weight, 0.0, 0.02)
@@ -58,9 +82,10 @@ def initialise_dcgan(network: nn.Module) -> None:
 
 
 def normalise_spectrally(network: nn.Module) -> None:
-    """Divide every weight of ``network`` by its largest singular value, at each forward pass. [miyato2018]
+    """Divide every weight of ``network`` by its largest singular value, at each forward pass.
 
-    A linear map then stretches no direction by more than 1. For a convolution the matrix is the reshaped kernel, as in the paper.
+    A linear map then stretches no direction by more than 1. For a convolution the matrix is the
+    reshaped kernel, as in the paper. [miyato2018]
     """
     for module in network.modules():
         if isinstance(module, (*_WEIGHTED, nn.Embedding)):

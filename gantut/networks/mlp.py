@@ -2,70 +2,80 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Unpack
 
-import torch
 from torch import Tensor, nn
 
-from gantut.networks.conditioning import MinibatchStddev, create_head
-from gantut.networks.initialisation import (
-    LEAK,
-    initialise,
-    normalise_spectrally,
-    seeded,
-    start_at_prior,
-)
-from gantut.networks.shapes import append_label, check_latent_dim, check_shape, size
+from gantut.networks import base
+from gantut.networks.base import Judging, Options
+from gantut.networks.initialisation import LEAK, initialise, output, seeded, start_near_zero
+from gantut.networks.shapes import Shape
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "leaky_relu": lambda: nn.LeakyReLU(LEAK),
+    "leaky_relu": partial(nn.LeakyReLU, LEAK),
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
     "silu": nn.SiLU,
 }
 
 
-def _hidden_layers(
-    width: int,
-    hidden: Sequence[int],
-    *,
-    batch_norm: bool,
-    activation: str,
-    minibatch_stddev: bool = False,
+def hidden_layers(
+    width: int, hidden: Sequence[int], activation: str, *, batch_norm: bool = False
 ) -> nn.Sequential:
-    """Linear layers of the widths in ``hidden``, each with its activation and, where asked, BatchNorm between the two.
-
-    ``minibatch_stddev`` puts that layer before the last linear one.
-    """
+    """Linear layers of the widths in ``hidden``, BatchNorm where asked, and activations."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}")
     layers: list[nn.Module] = []
-    for k, out in enumerate(hidden):
-        if minibatch_stddev and k == len(hidden) - 1:
-            layers.append(MinibatchStddev())
-            width += 1
-        layers.append(nn.Linear(width, out, bias=not batch_norm))
-        if batch_norm:
-            layers.append(nn.BatchNorm1d(out))
+    for inside, out in pairwise([width, *hidden]):
+        layers.append(nn.Linear(inside, out, bias=not batch_norm))
+        layers += [nn.BatchNorm1d(out)] if batch_norm else []
         layers.append(ACTIVATIONS[activation]())
-        width = out
     return nn.Sequential(*layers)
 
 
-def _is_image(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 3
+class Drawing(Options, total=False):
+    """What a generator passes on to its decoder."""
+
+    hidden: Sequence[int]
+    batch_norm: bool
+    activation: str
 
 
-class MLPDecoder(nn.Module):
-    """Maps codes z (N, latent_dim) to unbounded values (N, *shape): the parameters of a likelihood, one per pixel.
+class MLPDecoder(base.Decoder):
+    """Maps codes z (N, latent_dim) to unbounded values (N, *shape).
 
-    With ``classes`` the label enters as a one-hot code beside z. [kingma2014, sohn2015]
+    What the values mean is the likelihood's business: to a Bernoulli they are logits. The last
+    layer's weights begin small, so that the values start near zero. [kingma2014, sohn2015]
+
+    Args:
+        latent_dim: the number of dimensions of z.
+        shape: the shape of one output, like (2,) or (1, 28, 28).
+        hidden: the widths of the hidden layers; () makes the decoder linear.
+        classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
+        batch_norm: normalise each hidden layer over the batch. It speeds up training, and couples
+            the examples of a batch while the network is in training mode.
+        activation: ``"leaky_relu"``, ``"tanh"``, ``"relu"`` or ``"silu"``.
+        seed: decides the first weights.
+
+    Raises:
+        ValueError: latent_dim or a side below 1, or an unknown activation; in a pass, codes of
+            another shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import MLPDecoder
+        >>> MLPDecoder(8, (1, 28, 28))(torch.zeros(2, 8)).shape
+        torch.Size([2, 1, 28, 28])
     """
 
     def __init__(
         self,
         latent_dim: int,
-        shape: tuple[int, ...],
+        shape: Shape,
         *,
         hidden: Sequence[int] = (256, 256),
         classes: int = 0,
@@ -73,138 +83,139 @@ class MLPDecoder(nn.Module):
         activation: str = "leaky_relu",
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.latent_dim, self.shape, self.classes = (
-            check_latent_dim(latent_dim),
-            tuple(shape),
-            classes,
-        )
+        super().__init__(latent_dim, shape, classes)
         widths = (latent_dim + classes, *hidden)
         with seeded(seed):
-            self.body = _hidden_layers(
-                widths[0], hidden, batch_norm=batch_norm, activation=activation
-            )
-            self.head = nn.Linear(widths[-1], size(shape))
-            initialise(self, outputs=(self.head,))
-            start_at_prior(self.head)
+            self.body = hidden_layers(widths[0], hidden, activation, batch_norm=batch_norm)
+            self.head = output(nn.Linear(widths[-1], math.prod(self.shape)))
+            initialise(self)
+            start_near_zero(self.head)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        check_shape(z, (self.latent_dim,), "codes z")
-        h = self.body(append_label(z, labels, self.classes))
-        return self.head(h).unflatten(1, self.shape)
+        return self.head(self.body(self.code(z, labels))).unflatten(1, self.shape)
 
 
-class MLPGenerator(nn.Module):
-    """A decoder with an output range: maps noise z (N, latent_dim) to samples (N, *shape).
+class MLPGenerator(base.Generator):
+    """Maps noise z (N, latent_dim) to samples (N, *shape): a decoder with an output range.
 
-    ``output="sigmoid"`` gives images in [0, 1]; ``output="identity"`` gives unbounded points; the default is the one that fits the
-    shape. Options as in ``MLPDecoder``. [goodfellow2014]
-    """
+    [goodfellow2014]
 
-    def __init__(
-        self, latent_dim: int, shape: tuple[int, ...], *, output: str | None = None, **options
-    ) -> None:
-        super().__init__()
-        output = output or ("sigmoid" if _is_image(shape) else "identity")
-        if output not in ("sigmoid", "identity"):
-            raise ValueError(f"unknown output {output!r}; known: sigmoid, identity")
-        self.decoder = MLPDecoder(latent_dim, shape, **options)
-        self.output = output
-        self.latent_dim, self.shape, self.classes = (
-            latent_dim,
-            self.decoder.shape,
-            self.decoder.classes,
-        )
-
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.decoder(z, labels)
-        return torch.sigmoid(x) if self.output == "sigmoid" else x
-
-
-class MLPDiscriminator(nn.Module):
-    """Maps examples (N, *shape) to one logit each, (N,). Images are taken in [0, 1] and centred inside.
-
-    ``spectral_norm=True`` bounds every layer's stretch by 1 [miyato2018]. ``minibatch_stddev=True`` lets D see how much the examples of a
-    group differ [karras2018]. With ``classes`` the label enters as in ``conditioning``: ``"projection"``, where the logit gains the inner
-    product of the last hidden layer and a learned vector of the class [miyato2018projection], or ``"auxiliary"``, where the logit does
-    not know the label and a second head classifies [odena2017].
+    Args:
+        latent_dim: the number of dimensions of z.
+        shape: the shape of one sample, like (2,) or (1, 28, 28).
+        output: ``"sigmoid"`` gives values in [0, 1], ``"tanh"`` in [−1, 1], ``"identity"``
+            unbounded ones. None takes the sigmoid for images, which have three sides, and the
+            identity for all else.
+        hidden: the widths of the hidden layers, (256, 256).
+        classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
+        batch_norm: normalise each hidden layer over the batch; off.
+        activation: ``"leaky_relu"`` (the default), ``"tanh"``, ``"relu"`` or ``"silu"``.
+        seed: decides the first weights, 0.
 
     Raises:
-        ValueError: unknown conditioning, or an activation, shape or label that does not fit.
+        ValueError: an unknown output or activation, latent_dim or a side below 1; in a pass, noise
+            of another shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import MLPGenerator
+        >>> MLPGenerator(4, (2,), hidden=(16,))(torch.zeros(5, 4)).shape
+        torch.Size([5, 2])
     """
 
     def __init__(
         self,
-        shape: tuple[int, ...],
+        latent_dim: int,
+        shape: Shape,
+        *,
+        output: str | None = None,
+        **options: Unpack[Drawing],
+    ) -> None:
+        decoder = MLPDecoder(latent_dim, shape, **options)
+        super().__init__(decoder, output or ("sigmoid" if len(shape) == 3 else "identity"))
+
+
+class MLPDiscriminator(base.Discriminator):
+    """Maps examples (N, *shape) to one logit each, (N,). Large is real.
+
+    Images, which have three sides, are taken in [0, 1] and centred inside, 2x − 1.
+
+    Args:
+        shape: the shape of one example, like (2,) or (1, 28, 28).
+        hidden: the widths of the hidden layers.
+        classes: with classes, D judges an example together with its label (N,); 0 takes no labels.
+        conditioning: how labels enter. ``"projection"``: the logit gains the inner product of the
+            last hidden layer with a learned vector of the class [miyato2018projection].
+            ``"auxiliary"``: the logit does not know the label, and a second head,
+            ``head.classify``, tells classes apart [odena2017].
+        spectral_norm: divide each weight by its largest singular value, so that no layer stretches
+            by more than 1 [miyato2018].
+        minibatch_stddev: show D how much the examples of a group of four differ [karras2018].
+        activation: ``"leaky_relu"``, ``"tanh"``, ``"relu"`` or ``"silu"``.
+        seed: decides the first weights.
+
+    Raises:
+        ValueError: a side below 1, or an unknown conditioning or activation; in a pass, examples of
+            another shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import MLPDiscriminator
+        >>> D = MLPDiscriminator((2,), hidden=(16,), classes=3)
+        >>> D(torch.zeros(5, 2), torch.tensor([0, 1, 2, 0, 1])).shape
+        torch.Size([5])
+    """
+
+    flat = True
+
+    def __init__(
+        self,
+        shape: Shape,
         *,
         hidden: Sequence[int] = (256, 256),
-        classes: int = 0,
-        conditioning: str = "projection",
-        spectral_norm: bool = False,
-        minibatch_stddev: bool = False,
         activation: str = "leaky_relu",
-        seed: int = 0,
+        **options: Unpack[Judging],
     ) -> None:
-        super().__init__()
-        self.shape, self.classes = tuple(shape), classes
-        widths = (size(shape), *hidden)
-        with seeded(seed):
-            self.body = _hidden_layers(
-                widths[0],
-                hidden,
-                batch_norm=False,
-                activation=activation,
-                minibatch_stddev=minibatch_stddev,
-            )
-            self.head = create_head(conditioning, widths[-1], classes)
-            initialise(self, outputs=self.head.outputs)
-            if spectral_norm:
-                normalise_spectrally(self)
-
-    def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer, (N, width)."""
-        check_shape(x, self.shape, "examples")
-        if _is_image(self.shape):
-            x = 2 * x - 1
-        return self.body(x.flatten(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.head(self.features(x), labels)
+        super().__init__(shape, lambda values: hidden_layers(values, hidden, activation), **options)
 
 
-class MLPEncoder(nn.Module):
-    """Maps examples (N, *shape) to the mean and the log-variance of q(z|x), each (N, latent_dim). Images are centred inside.
+class MLPEncoder(base.Encoder):
+    """Maps examples (N, *shape) to the mean and the log-variance of q(z|x), each (N, latent_dim).
 
-    [kingma2014]
+    Images, which have three sides, are taken in [0, 1] and centred inside, 2x − 1. The last layer's
+    weights begin small, so that q(z|x) starts close to the prior N(0, I). [kingma2014]
+
+    Args:
+        shape: the shape of one example, like (2,) or (1, 28, 28).
+        latent_dim: the number of dimensions of z.
+        hidden: the widths of the hidden layers; () makes the encoder linear.
+        classes: with classes, labels (N,) enter as a one-hot code beside x; 0 takes no labels.
+        activation: ``"leaky_relu"``, ``"tanh"``, ``"relu"`` or ``"silu"``.
+        seed: decides the first weights.
+
+    Raises:
+        ValueError: latent_dim or a side below 1, or an unknown activation; in a pass, examples of
+            another shape, or labels that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from gantut.networks import MLPEncoder
+        >>> mean, log_variance = MLPEncoder((1, 28, 28), 8)(torch.zeros(2, 1, 28, 28))
+        >>> mean.shape, log_variance.shape
+        (torch.Size([2, 8]), torch.Size([2, 8]))
     """
+
+    flat = True
 
     def __init__(
         self,
-        shape: tuple[int, ...],
+        shape: Shape,
         latent_dim: int,
         *,
         hidden: Sequence[int] = (256, 256),
-        classes: int = 0,
         activation: str = "leaky_relu",
-        seed: int = 0,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__()
-        self.latent_dim, self.shape, self.classes = (
-            check_latent_dim(latent_dim),
-            tuple(shape),
-            classes,
+        super().__init__(
+            shape, latent_dim, lambda values: hidden_layers(values, hidden, activation), **options
         )
-        widths = (size(shape) + classes, *hidden)
-        with seeded(seed):
-            self.body = _hidden_layers(widths[0], hidden, batch_norm=False, activation=activation)
-            self.head = nn.Linear(widths[-1], 2 * latent_dim)
-            initialise(self, outputs=(self.head,))
-            start_at_prior(self.head)
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_shape(x, self.shape, "examples")
-        if _is_image(self.shape):
-            x = 2 * x - 1
-        h = self.body(append_label(x.flatten(1), labels, self.classes))
-        mean, log_variance = self.head(h).chunk(2, dim=1)
-        return mean, log_variance

@@ -1,28 +1,58 @@
-"""What every network checks before it computes: shapes, labels, sizes."""
+"""What networks check before they compute: shapes and labels. No check waits for a device."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Shape = tuple[int, ...]
+INTEGERS = (torch.uint8, torch.uint16, torch.int8, torch.int16, torch.int32, torch.int64)
 
-def check_shape(x: Tensor, shape: tuple[int, ...], what: str) -> None:
-    """Raise ``ValueError`` unless ``x`` is a batch (N, *shape)."""
-    if tuple(x.shape[1:]) != tuple(shape) or x.ndim != len(shape) + 1:
+
+def check_shape(x: Tensor, shape: Shape, what: str) -> None:
+    """Make sure that a batch has the shape (N, *shape).
+
+    Args:
+        x: the batch.
+        shape: the shape of one example.
+        what: what the examples are called in the message, like ``"images"``.
+
+    Raises:
+        ValueError: another shape; the message names both.
+
+    Example:
+        >>> import torch
+        >>> check_shape(torch.zeros(2, 3), (4,), "codes z")
+        Traceback (most recent call last):
+        ValueError: expected codes z of shape (N, 4), got (2, 3)
+    """
+    if x.ndim != len(shape) + 1 or tuple(x.shape[1:]) != tuple(shape):
         expected = ", ".join(["N", *map(str, shape)])
         raise ValueError(f"expected {what} of shape ({expected}), got {tuple(x.shape)}")
 
 
 def check_labels(labels: Tensor | None, classes: int, n: int) -> Tensor | None:
-    """Return ``labels`` when they fit a network with ``classes`` classes and a batch of ``n``.
+    """Return labels that fit a network with ``classes`` classes as int64, or None for a network
+    without classes.
+
+    The values are compared with the range on the CPU only. On a GPU that would make the program
+    wait at every pass; the data's own check, made once, has to do there.
+
+    Args:
+        labels: integers (n,) of any width, from 0 to classes − 1; None without classes.
+        classes: the number of classes, 0 for an unconditional network.
+        n: the number of examples.
 
     Raises:
-        ValueError: labels are missing for a conditional network, given to an unconditional one, of another length, or outside
-            0 … classes − 1.
-        TypeError: labels are not integers.
+        ValueError: labels are missing, not expected, of another length, or out of range.
+        TypeError: labels are not a tensor of integers.
+
+    Example:
+        >>> import torch
+        >>> check_labels(torch.tensor([0, 3]), 3, 2)
+        Traceback (most recent call last):
+        ValueError: labels must lie in 0 … 2, got 0 … 3
     """
     if classes == 0:
         if labels is not None:
@@ -32,27 +62,39 @@ def check_labels(labels: Tensor | None, classes: int, n: int) -> Tensor | None:
         raise ValueError(
             f"this network is conditional on {classes} classes, but no labels were given"
         )
-    if labels.dtype not in (torch.int64, torch.int32, torch.uint8):
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    kind = getattr(labels, "dtype", type(labels).__name__)
+    if kind not in INTEGERS:
+        raise TypeError(f"labels must be integers, in a tensor, got {kind}")
     if labels.shape != (n,):
         raise ValueError(f"expected {n} labels, shape ({n},), got {tuple(labels.shape)}")
-    # A check by value cannot be part of an exported graph, whose user has to know the range.
-    if (
-        not torch.compiler.is_exporting()
-        and n
-        and not (int(labels.min()) >= 0 and int(labels.max()) < classes)
-    ):
-        raise ValueError(
-            f"labels must lie in 0 … {classes - 1}, got {int(labels.min())} … {int(labels.max())}"
-        )
-    return labels.long()
+    labels = labels.long()
+    # A graph that is compiled or exported cannot look at values either.
+    if not torch.compiler.is_compiling() and labels.device.type == "cpu" and n:
+        low, high = (int(end) for end in labels.aminmax())
+        if low < 0 or high >= classes:
+            raise ValueError(f"labels must lie in 0 … {classes - 1}, got {low} … {high}")
+    return labels
 
 
 def append_label(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
-    """Append the label as a one-hot code: to a vector (N, d), or as constant planes to an image (N, C, H, W) or a wave (N, C, T)."""
-    checked = check_labels(
-        labels, classes, x.shape[0]
-    )  # len(x) would fix the batch size of an exported network
+    """Append the label to each example as a one-hot code: 1 at its place, 0 elsewhere.
+
+    Args:
+        x: vectors (N, d), waves (N, C, T) or images (N, C, H, W).
+        labels: as in ``check_labels``.
+        classes: the number of classes; with 0, ``x`` is returned as it is.
+
+    Returns:
+        (N, d + classes), or (N, C + classes, …) where each entry of the code fills a plane.
+
+    Example:
+        >>> import torch
+        >>> append_label(torch.tensor([[0.5], [0.7]]), torch.tensor([1, 0]), 2)
+        tensor([[0.5000, 0.0000, 1.0000],
+                [0.7000, 1.0000, 0.0000]])
+    """
+    # Not len(x), which would fix the batch size of an exported network.
+    checked = check_labels(labels, classes, x.shape[0])
     if checked is None:
         return x
     code = F.one_hot(checked, classes).to(x.dtype)
@@ -61,36 +103,15 @@ def append_label(x: Tensor, labels: Tensor | None, classes: int) -> Tensor:
     return torch.cat([x, code], dim=1)
 
 
-def halvings(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """How often an image (C, H, W) can be halved down to a side of at most 7, and the sides left: (levels, height, width).
-
-    28 → 14 → 7 gives (2, 7, 7); 32 → 16 → 8 → 4 gives (3, 4, 4).
-
-    Raises:
-        ValueError: the shape is not (C, H, W), or a side cannot be halved down to 7.
-    """
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"a convolutional network needs an image shape (C, H, W), got {shape}")
-    _, height, width = shape
-    levels = 0
-    while max(height, width) > 7 or levels == 0:
-        if height % 2 or width % 2:
-            raise ValueError(
-                f"image sides must be halvable down to 7 or less (like 8, 28, 32, 48, 64), got {shape[1]}×{shape[2]}"
-            )
-        height, width, levels = height // 2, width // 2, levels + 1
-    return levels, height, width
-
-
-def size(shape: tuple[int, ...]) -> int:
-    """The number of values in one example of ``shape``; raises ``ValueError`` where that is zero."""
+def check_sides(shape: Shape) -> Shape:
+    """Return the shape of an example, or raise a ``ValueError`` where it has a side below 1."""
     if not shape or min(shape) < 1:
         raise ValueError(f"a shape needs positive sides, like (2,) or (1, 28, 28), got {shape}")
-    return math.prod(shape)
+    return tuple(shape)
 
 
 def check_latent_dim(latent_dim: int) -> int:
-    """Return ``latent_dim``, or raise ``ValueError`` when it is not positive."""
+    """Return ``latent_dim``, or raise a ``ValueError`` where it is below 1."""
     if latent_dim < 1:
         raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
     return latent_dim

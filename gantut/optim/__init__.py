@@ -1,4 +1,4 @@
-"""Optimizers for one loss: conjugate gradients, linear and nonlinear, and Newton's method with them."""
+"""Optimizers for one loss: conjugate gradients, linear and nonlinear, and Newton's method."""
 
 import lazy_loader
 

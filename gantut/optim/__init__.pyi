@@ -1,7 +1,3 @@
-from .conjugate import BETA_RULES as BETA_RULES, ConjugateGradient as ConjugateGradient
-from .krylov import (
-    NewtonCG as NewtonCG,
-    Solution as Solution,
-    hessian_product as hessian_product,
-    linear_cg as linear_cg,
-)
+from .linear import Solution as Solution, linear_cg as linear_cg
+from .newton import NewtonCG as NewtonCG
+from .nonlinear import BETA_RULES as BETA_RULES, ConjugateGradient as ConjugateGradient

@@ -1,7 +1,6 @@
 from .measures import (
     cents as cents,
     formants as formants,
-    linear_prediction as linear_prediction,
     log_spectral_distance as log_spectral_distance,
     log_spectrum as log_spectrum,
     pitch as pitch,

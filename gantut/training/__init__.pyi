@@ -2,6 +2,7 @@ from .aae import AAETrainer as AAETrainer
 from .bigan import BiGANTrainer as BiGANTrainer
 from .checkpoint import CheckpointError as CheckpointError, weights as weights
 from .ema import EMA as EMA
+from .flow import FlowTrainer as FlowTrainer
 from .gan import ACGANTrainer as ACGANTrainer, GANTrainer as GANTrainer, generate as generate
 from .loop import (
     NonFiniteError as NonFiniteError,

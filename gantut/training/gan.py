@@ -78,7 +78,7 @@ class GANTrainer(AdversarialTrainer):
         self.classes = agreed("classes", classes, **both) or 0
         self.shape = None if shape is None else tuple(shape)
         self.n_critic, self.augment = n_critic, augment
-        self.adaptive: Any = self.networks.get("augment")
+        self.observe = getattr(augment, "observe", None)
         # BatchNorm in D would mix the statistics of real and fake in a joint pass.
         norms = (nn.modules.batchnorm._BatchNorm,)
         self.one_pass = not any(isinstance(module, norms) for module in self.D.modules())
@@ -104,8 +104,8 @@ class GANTrainer(AdversarialTrainer):
         logs = {"discriminator": loss.detach().mean()}
         loss, penalty = self.punished(loss, real, fake, labels)
         self.descend("discriminator", loss)
-        if self.adaptive is not None:
-            self.adaptive.observe(real_logits.detach())
+        if self.observe is not None:
+            self.observe(real_logits.detach())
         return logs | penalty
 
     def generator_step(

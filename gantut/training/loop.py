@@ -512,13 +512,12 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def _train(networks: Iterable[nn.Module]) -> None:
-    """Training mode, except for parts whose parameters are all frozen: their BatchNorm rests."""
+    """Training mode, except for BatchNorm whose weights are frozen: its statistics rest as well."""
     for network in networks:
         network.train()
         for module in network.modules():
-            parameters = list(module.parameters())
-            if parameters and not any(p.requires_grad for p in parameters):
-                module.eval()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
+                module.train(module.weight.requires_grad)
 
 
 def _finite(network: nn.Module) -> bool:

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from gantut import networks
-from gantut.applications.compression import Codec, Stack, code_length, decode, encode, normal_masses
+from gantut.applications.compression import Codec, Stack, code_length, decode, encode
 
 pytest.importorskip("constriction")
 
@@ -75,9 +75,9 @@ def test_an_impossible_symbol_still_goes_through():
 def test_a_code_that_does_not_fit_is_refused():
     symbols, table = message(400, 6)
     code = encode(symbols, table)
-    with pytest.raises(ValueError, match="damaged, or was written with others"):
+    with pytest.raises(ValueError, match="damaged, or was written with other probabilities"):
         decode(code[:-4], table)
-    with pytest.raises(ValueError, match="damaged, or was written with others"):
+    with pytest.raises(ValueError, match="damaged, or was written with other probabilities"):
         decode(code, table.flip(1))
     with pytest.raises(ValueError, match="whole 32-bit words, got 5 bytes"):
         Stack(b"12345")
@@ -91,7 +91,7 @@ def test_a_code_that_does_not_fit_is_refused():
         (
             torch.tensor([0, 1]),
             torch.ones(3, 2),
-            "a row of probabilities for each of 2 symbols, got 3",
+            "probabilities for each of 2 symbols, got 3 rows",
         ),
         (torch.tensor([0, 1]), torch.tensor([1.0, float("nan")]), "finite, not negative"),
         (torch.tensor([0, 1]), torch.zeros(2, 2), "not all zero"),
@@ -107,17 +107,6 @@ def test_a_count_belongs_to_one_row():
     for table, count in ((torch.ones(2), None), (torch.ones(3, 2), 3)):
         with pytest.raises(ValueError, match="a count belongs to one row"):
             Stack().pop(table, count)
-
-
-def test_masses_of_a_normal():
-    mean, std = torch.tensor([0.0, 0.3, -4.0]), torch.tensor([1.0, 0.2, 2.0])
-    masses = normal_masses(mean, std, 3)
-    assert masses.shape == (3, 7) and (masses.sum(1) - 1).abs().max() < 1e-14
-    exact = stats.norm(0.3, 0.2)
-    assert masses[1, 3].item() == pytest.approx(exact.cdf(0.5) - exact.cdf(-0.5), rel=1e-6)
-    assert masses[2, 0].item() == pytest.approx(
-        stats.norm(-4, 2).cdf(-2.5), rel=1e-6
-    )  # the tail goes to the end
 
 
 def codec(seed=0, **options):
@@ -157,20 +146,71 @@ def test_codes_beyond_the_reach_are_clamped():
     )
 
 
-def test_the_bits_of_training_are_the_masses_around_the_noisy_codes():
-    one = spread(codec())
+def test_the_prior_is_the_mass_of_a_normal():
+    one = codec(reach=3)
     with torch.no_grad():
-        output = one(IMAGES, generator=torch.Generator().manual_seed(5))
-        u = torch.rand(50, 3, generator=torch.Generator().manual_seed(5)) - 0.5
-        y = one.encoder(IMAGES)[0] + u
-    mass = stats.norm.cdf(
-        (y + 0.5 - one.mean.detach()) / one.log_std.exp().detach()
-    ) - stats.norm.cdf((y - 0.5 - one.mean.detach()) / one.log_std.exp().detach())
-    near = torch.from_numpy(mass).amin(1) > 1e-6
-    assert near.sum() > 20
-    assert output.bits[near].tolist() == pytest.approx(
-        (-torch.from_numpy(mass).log2().sum(1))[near].tolist(), rel=1e-3
+        one.mean.copy_(torch.tensor([0.0, 0.3, -4.0]))
+        one.log_std.copy_(torch.tensor([1.0, 0.2, 2.0]).log())
+    masses = one.prior()
+    assert masses.shape == (3, 7)
+    assert (masses.sum(1) - 1).abs().max() < 1e-14
+    exact = stats.norm(0.3, 0.2)
+    assert masses[1, 3].item() == pytest.approx(exact.cdf(0.5) - exact.cdf(-0.5), rel=1e-6)
+    tail = stats.norm(-4, 2).cdf(-2.5)  # it goes to the end
+    assert masses[2, 0].item() == pytest.approx(tail, rel=1e-6)
+
+
+class Means(torch.nn.Module):
+    """An encoder and a decoder in one: a code is the image itself."""
+
+    def forward(self, x):
+        return x, torch.zeros_like(x)
+
+
+class Logits(torch.nn.Module):
+    def forward(self, y):
+        return y
+
+
+@pytest.mark.parametrize("std", [0.01, 0.05, 0.3, 1.0, 4.5, 100.0])
+def test_the_rate_is_the_mass_around_the_noisy_code(std):
+    """For wide and narrow priors, near codes and far ones; slopes included. 60 digits decide."""
+    mp = pytest.importorskip("mpmath").mp.clone()
+    mp.dps = 60
+    codes = torch.tensor([0.3, 0.0, 0.8, -1.7, 6.0, -40.0])
+    one = Codec(Means(), Logits(), latent_dim=6)
+    with torch.no_grad():
+        one.mean.fill_(0.3)
+        one.log_std.fill_(std).log_()
+    bits = one(codes[None], generator=torch.Generator().manual_seed(5)).bits
+    bits.sum().backward()
+    noise = torch.rand(1, 6, generator=torch.Generator().manual_seed(5)) - 0.5
+    y, m, s = codes + noise[0], mp.mpf(0.3), mp.mpf(std)
+
+    def mass(v, m, s):  # both edges in the upper tail, where erfc keeps its digits
+        away, root = abs(v - m), s * mp.sqrt(2)
+        return (mp.erfc((away - 0.5) / root) - mp.erfc((away + 0.5) / root)) / 2
+
+    def rate(m, s):
+        return sum(-mp.log(mass(v, m, s), 2) for v in y.tolist())
+
+    found = bits.item(), one.mean.grad.sum().item(), one.log_std.grad.sum().item()
+    step = mp.mpf(10) ** -9
+    slopes = (
+        (rate(m + step, s) - rate(m - step, s)) / (2 * step),
+        (rate(m, s + step * s) - rate(m, s - step * s)) / (2 * step),
     )
+    expected = [float(v) for v in (rate(m, s), *slopes)]
+    assert found == pytest.approx(expected, rel=2e-4, abs=1e-4)
+
+
+def test_a_narrow_prior_costs_nothing_at_its_mean():
+    """Prior of deviation 0.02 around the code: the unit interval holds nearly all of the mass."""
+    one = Codec(Means(), Logits(), latent_dim=500)
+    with torch.no_grad():
+        one.log_std.fill_(0.02).log_()
+    bits = one(torch.zeros(1, 500), generator=torch.Generator().manual_seed(0)).bits.item() / 500
+    assert bits == pytest.approx(0.028, abs=0.02)
 
 
 def test_far_codes_have_finite_slopes():
@@ -188,18 +228,51 @@ def test_damaged_codes_are_refused():
         one.decompress(b"\1")
     with pytest.raises(ValueError, match="hold no 4294967295 images"):
         one.decompress(b"\xff" * 4 + code[4:])
-    with pytest.raises(ValueError, match="the code does not fit this codec"):
+    with pytest.raises(ValueError, match="the code is damaged, or another codec wrote it"):
         one.decompress(code[:-4])
-    with pytest.raises(ValueError, match="the code does not fit this codec"):
+    with pytest.raises(ValueError, match="the code is damaged, or another codec wrote it"):
         codec().decompress(code)
+
+
+def test_plain_networks_and_evaluation_mode():
+    """Batch norm and dropout: what comes back is what the decoder draws in evaluation mode."""
+    nn = torch.nn
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.BatchNorm1d(8), nn.Linear(8, 6))
+    decoder = nn.Sequential(
+        nn.Linear(3, 8),
+        nn.BatchNorm1d(8),
+        nn.Dropout(),
+        nn.Linear(8, 16),
+        nn.Unflatten(1, (1, 4, 4)),
+    )
+
+    class Halves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = encoder
+
+        def forward(self, x):
+            return (4 * self.body(x)).chunk(2, 1)
+
+    one = Codec(Halves(), decoder, latent_dim=3)
+    one(IMAGES).bits.mean().backward()
+    assert torch.equal(one.decompress(one.compress(IMAGES)), one.decompress(one.compress(IMAGES)))
+    single = torch.cat([one.decompress(one.compress(x[None])) for x in IMAGES[:5]])
+    assert torch.allclose(single, one.decompress(one.compress(IMAGES))[:5], atol=1e-6)
+    assert one.training
+    assert decoder[2].training
 
 
 def test_networks_that_do_not_fit():
     encoder = networks.MLPEncoder((1, 4, 4), 3)
     with pytest.raises(ValueError, match="disagree on latent_dim: 3 and 2"):
         Codec(encoder, networks.MLPDecoder(2, (1, 4, 4)))
-    with pytest.raises(ValueError, match="reach of at least 1, got 0"):
+    with pytest.raises(ValueError, match="disagree on shape"):
+        Codec(encoder, networks.MLPDecoder(3, (1, 4, 5)))
+    with pytest.raises(ValueError, match="reach must be at least 1, got 0"):
         Codec(encoder, networks.MLPDecoder(3, (1, 4, 4)), reach=0)
+    with pytest.raises(ValueError, match="neither network says its latent_dim"):
+        Codec(Means(), Logits())
 
 
 def test_a_missing_package_is_named(monkeypatch):

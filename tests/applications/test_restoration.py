@@ -82,3 +82,21 @@ def test_bad_numbers(wrong):
 def test_a_decoder_of_another_shape():
     with pytest.raises(ValueError, match=r"decode gives \(20, 6\) for observed images \(20, 4\)"):
         search(linear, Y[:, :4], latent_dim=2, sigma=1.0)
+
+
+def test_a_distribution_is_no_image():
+    vae_like = torch.distributions.Normal(torch.zeros(20, 6), 1.0)
+    with pytest.raises(TypeError, match="decode must give images, a tensor, got Normal"):
+        search(lambda z: vae_like, Y, latent_dim=2, sigma=1.0)
+
+
+def test_the_energy_is_the_posteriors_of_a_standard_normal_prior():
+    """Up to a constant: −log N(y; Wz + m, σ²) − log N(z; 0, I), by torch's normals."""
+    normal = torch.distributions.Normal
+    z = torch.randn(5, 2, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    exact = -normal(linear(z), 0.7).log_prob(Y).sum(1) - normal(0.0, 1.0).log_prob(z).sum(1)
+    exact0 = -normal(linear(0 * z), 0.7).log_prob(Y).sum(1) - 2 * normal(0.0, 1.0).log_prob(
+        torch.zeros(()).double()
+    )
+    ours = energy(linear(z), Y, z, sigma=0.7) - energy(linear(0 * z), Y, 0 * z, sigma=0.7)
+    assert torch.allclose(ours, exact - exact0)

@@ -81,6 +81,14 @@ def deviation(found, network):
     )
 
 
+GAME_OPTIMIZERS = {
+    "extragradient": games.Extragradient,
+    "optimistic": games.Optimistic,
+    "optimistic_adam": games.OptimisticAdam,
+    "consensus": games.Consensus,
+    "symplectic": games.SymplecticGradientAdjustment,
+    "competitive": games.CompetitiveGradient,
+}
 OPTIMIZERS = {
     "adam": lambda p: torch.optim.Adam(p, lr=2e-3, betas=(0.0, 0.99)),
     "sgd": lambda p: torch.optim.SGD(p, lr=0.01),
@@ -214,7 +222,7 @@ def test_the_playgrounds_game_optimizers_are_the_librarys(blank, method, loss, p
             )
         return f, g.mean()
 
-    optimizer = games.GAME_OPTIMIZERS[method](G.parameters(), D.parameters(), lr=lr)
+    optimizer = GAME_OPTIMIZERS[method](G.parameters(), D.parameters(), lr=lr)
     for k in range(STEPS):
         optimizer.step(lambda k=k: both(k))
     options = {
@@ -287,7 +295,7 @@ def library_path(game, method, lr, option, steps):
             "symplectic": {"strength": option},
             "competitive": {"tolerance": 1e-14},
         }
-        return games.GAME_OPTIMIZERS[method](x, y, lr=lr, **extra.get(method, {}))
+        return GAME_OPTIMIZERS[method](x, y, lr=lr, **extra.get(method, {}))
 
     return games.play(game, make, torch.tensor(START, dtype=torch.float64), steps)
 

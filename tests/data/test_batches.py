@@ -1,4 +1,4 @@
-"""Batches: every epoch a permutation, a pure function of the step, disjoint between processes, clear errors."""
+"""Batches: every epoch a permutation, a pure function of the step, disjoint between processes."""
 
 import pytest
 import torch
@@ -32,6 +32,16 @@ def test_a_batch_depends_on_its_number_alone():
     assert there != [numbers(numbered(20).batches(4, seed=3).batch(k)) for k in range(12)]
 
 
+def test_the_order_is_the_one_that_runs_have_been_resumed_with():
+    # Another order would break every checkpoint: a resumed run would see other batches.
+    batches = numbered(10).batches(4, seed=7)
+    assert [numbers(batches.batch(k)) for k in (0, 1, 2)] == [
+        [1, 7, 4, 8],
+        [5, 0, 2, 3],
+        [7, 1, 2, 8],
+    ]
+
+
 def test_the_global_random_state_plays_no_part():
     torch.manual_seed(0)
     first = numbers(numbered(20).batches(4, seed=2).batch(7))
@@ -44,7 +54,9 @@ def test_the_global_random_state_plays_no_part():
 
 
 def test_labels_travel_with_their_examples():
-    for x, y in numbered(20).batches(6, labels=True, epochs=2):
+    batches = numbered(20).batches(6, labels=True)
+    for k in range(6):
+        x, y = batches.batch(k)
         assert torch.equal(x.flatten().long() % 3, y)
 
 
@@ -58,25 +70,22 @@ def test_processes_share_the_joint_batch(world):
         assert all(len(share) == 4 for share in shares)
 
 
-def test_what_does_not_fill_a_batch_is_left_out_or_kept():
-    assert [len(b) for b in numbered(10).batches(4, epochs=1)] == [4, 4]
-    assert [len(b) for b in numbered(10).batches(4, epochs=1, drop_last=False)] == [4, 4, 2]
-    kept = numbered(10).batches(4, epochs=1, drop_last=False)
-    assert sorted(i for b in kept for i in numbers(b)) == list(range(10))
-    assert len(kept) == 3 and kept.per_epoch == 3
+def test_what_does_not_fill_a_batch_is_left_out_of_its_epoch():
+    batches = numbered(10).batches(4)
+    epochs = [numbers(batches.batch(2 * e)) + numbers(batches.batch(2 * e + 1)) for e in range(30)]
+    assert batches.per_epoch == 2 and all(len(set(epoch)) == 8 for epoch in epochs)
+    assert {i for epoch in epochs for i in epoch} == set(range(10))
 
 
-def test_endless_batches_have_no_length_but_go_on():
+def test_a_loop_over_them_goes_on_and_starts_at_the_first():
     batches = numbered(8).batches(4)
-    with pytest.raises(TypeError, match="endless"):
-        len(batches)
-    taken = [batch for _, batch in zip(range(7), batches, strict=False)]
-    assert len(taken) == 7
+    taken = [numbers(batch) for _, batch in zip(range(7), batches, strict=False)]
+    assert taken == [numbers(batches.batch(k)) for k in range(7)]
 
 
 def test_images_come_as_floats_between_0_and_1():
     images = ImageData(torch.tensor([0, 8, 16], dtype=torch.uint8).view(3, 1, 1, 1), maximum=16)
-    (batch,) = images.batches(3, epochs=1)
+    batch = images.batches(3).batch(0)
     assert batch.dtype == torch.float32 and sorted(batch.flatten().tolist()) == [0.0, 0.5, 1.0]
 
 

@@ -1,6 +1,7 @@
 """The cache keeps what is made, survives damage, and is never in the way."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ class Maker:
     def __init__(self):
         self.calls = 0
 
-    def __call__(self):
+    def __call__(self, **options):
         self.calls += 1
         return {"a": torch.arange(5), "b": torch.full((2,), float(self.calls))}
 
@@ -32,6 +33,22 @@ def test_made_once(folder):
     assert [file.name for file in folder.iterdir()] == ["key.pt"]  # no temporary file stays
 
 
+def test_every_option_that_the_maker_takes_is_part_of_the_name(folder):
+    make = Maker()
+    asked = [{}, {"n": 1}, {"n": 2}, {"m": 1}, {"n": 1, "split": "test"}, {"n": 1, "hard": True}]
+    made = [cached("key", make, **options)["b"][0].item() for options in asked]
+    assert make.calls == len(asked) == len(list(folder.iterdir()))
+    assert [cached("key", make, **options)["b"][0].item() for options in asked] == made
+    assert make.calls == len(asked) and cached("other", make)["b"][0] == len(asked) + 1
+
+
+def test_the_file_has_the_rights_of_any_other(folder):
+    cached("key", Maker())
+    (folder / "plain").write_text("")
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert len(modes) == 1
+
+
 @pytest.mark.parametrize("damage", [b"", b"rubbish", None])
 def test_a_damaged_file_is_made_anew(folder, damage):
     make = Maker()
@@ -42,9 +59,10 @@ def test_a_damaged_file_is_made_anew(folder, damage):
     assert cached("key", make)["b"].tolist() == [2, 2] and make.calls == 2
 
 
-def test_a_foreign_file_is_made_anew(folder):
+@pytest.mark.parametrize("content", [{"a": "text"}, [torch.zeros(1)], torch.zeros(1)])
+def test_a_foreign_file_is_made_anew(folder, content):
     folder.mkdir()
-    torch.save({"a": "text"}, folder / "key.pt")
+    torch.save(content, folder / "key.pt")
     assert cached("key", Maker())["b"].tolist() == [1, 1]
 
 
@@ -80,10 +98,9 @@ def test_an_error_in_the_maker_leaves_nothing(folder):
 
 def test_the_folder(monkeypatch):
     monkeypatch.delenv("GANTUT_CACHE", raising=False)
-    monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
     assert cache_folder() == Path("/x/gantut")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "gantut"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert cache_folder() == Path.home() / "Library" / "Caches" / "gantut"
+    monkeypatch.setenv("GANTUT_CACHE", "/y")
+    assert cache_folder() == Path("/y")

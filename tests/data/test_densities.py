@@ -1,5 +1,6 @@
-"""Densities: normalised, equal to PyTorch's own mixtures, sampled from what they state, with the modes they promise."""
+"""Densities: normalised, equal to PyTorch's own mixtures, sampled from what they state."""
 
+import functools
 import math
 
 import pytest
@@ -29,9 +30,13 @@ def test_the_log_density_is_pytorchs_own_mixture(density):
     torch.testing.assert_close(density.log_prob(x), theirs.log_prob(x), rtol=1e-10, atol=1e-10)
 
 
+@functools.cache
 def quadrature(density):
-    """The log-density at the points of a square grid, and the area of a cell. A sum over a grid whose step is 0.8 standard deviations is
-    the integral of a Gaussian up to 2 exp(−2π²/0.8²) = 8e-14."""
+    """The log-density at the points of a square grid, and the area of a cell.
+
+    A sum over a grid whose step is 0.8 standard deviations is the integral of a Gaussian up to
+    2 exp(−2π²/0.8²) = 8e-14.
+    """
     line = torch.arange(-5.5, 5.5, 0.8 * density.std, dtype=torch.float64)
     points = torch.cartesian_prod(line, line)
     return torch.cat([density.log_prob(part) for part in points.split(20_000)]), (

@@ -1,78 +1,167 @@
-"""Image and tensor data: scaling, subsets, and what is refused."""
+"""Known sets of images: scikit-learn's digits, stacked ones, and torchvision's own loading code."""
 
+import pickle
+import struct
+import urllib.error
+
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
+from torchvision import datasets
 
-from gantut.data import ImageData, TensorData
-
-
-def images(n=4, **options):
-    return ImageData(torch.arange(n * 4, dtype=torch.uint8).view(n, 1, 2, 2), **options)
+from gantut import data
 
 
-def test_bytes_become_floats_by_the_maximum():
-    assert images().floats()[1].flatten().tolist() == pytest.approx(
-        [4 / 255, 5 / 255, 6 / 255, 7 / 255]
-    )
-    assert images(maximum=16).floats(torch.tensor([3])).flatten().tolist() == [
-        12 / 16,
-        13 / 16,
-        14 / 16,
-        15 / 16,
-    ]
-    assert images().images.dtype == torch.uint8  # the data itself stays small
+def test_all_digits_are_scikit_learns():
+    theirs, labels = load_digits(return_X_y=True)
+    ours = data.digits("all")
+    assert torch.equal(ours.images.flatten(1), torch.from_numpy(theirs).to(torch.uint8))
+    assert ours.labels.tolist() == labels.tolist()
+    assert ours.floats().max() == 1 and ours.floats().min() == 0 and ours.shape == (1, 8, 8)
 
 
-def test_shape_and_length():
-    assert images(5).shape == (1, 2, 2) and len(images(5)) == 5
+def test_the_split_is_disjoint_complete_stratified_and_fixed():
+    train, test, everything = data.digits("train"), data.digits("test"), data.digits("all")
+    assert (len(train), len(test), len(everything)) == (1437, 360, 1797)
+    rows = sorted(x.tobytes() for x in torch.cat([train.images, test.images]).numpy())
+    assert rows == sorted(x.tobytes() for x in everything.images.numpy())
+    shares = [torch.bincount(part.labels, minlength=10) / len(part) for part in (train, test)]
+    assert (shares[0] - shares[1]).abs().max() < 0.003
+    # A checksum that any change of the split would change.
+    weights = torch.arange(1, 361)
+    assert int((test.labels * weights).sum()) == 297540
 
 
-def test_a_subset_keeps_labels_and_factors_in_step():
-    data = images(
-        labels=torch.tensor([7, 8, 9, 7]),
-        factors={"slant": torch.tensor([0.0, 0.1, 0.2, 0.3])},
-        classes=10,
-    )
-    part = data.subset(torch.tensor([2, 0]))
-    assert part.labels.tolist() == [9, 7] and part.factors["slant"].tolist() == pytest.approx(
-        [0.2, 0.0]
-    )
-    assert torch.equal(part.images, data.images[[2, 0]]) and part.classes == 10
+def tagged():
+    """Four images of classes 0, 1, 2, 2 whose pixels are the class."""
+    labels = torch.tensor([0, 1, 2, 2])
+    pixels = labels.view(-1, 1, 1, 1).expand(-1, 1, 2, 2).to(torch.uint8)
+    return data.ImageData(pixels, labels, maximum=2)
 
 
-def test_nan_and_infinite_values_are_counted_and_placed():
-    values = torch.zeros(5, 2)
-    values[3, 1], values[4, 0] = float("nan"), float("inf")
-    with pytest.raises(ValueError, match="2 values are NaN or infinite, the first in example 3"):
-        TensorData(values)
+def test_the_label_of_a_stack_is_the_number_that_the_channels_spell():
+    stack = data.stacked(tagged(), 2000, channels=3, seed=4)
+    assert stack.shape == (3, 2, 2) and len(stack) == 2000
+    assert stack.classes == 27 and stack.maximum == 2
+    first, second, third = stack.images[:, :, 0, 0].long().unbind(1)
+    assert torch.equal(stack.labels, 9 * first + 3 * second + third)
+    assert set(stack.labels.tolist()) == set(range(27))
+
+
+def test_channels_are_independent_draws():
+    stack = data.stacked(tagged(), 60_000, channels=2)
+    shares = torch.bincount(stack.labels, minlength=9) / 60_000
+    once = torch.tensor([0.25, 0.25, 0.5])
+    assert torch.allclose(shares, torch.outer(once, once).flatten(), atol=0.01)
+
+
+def test_stacked_digits_make_a_thousand_kinds_and_the_seed_decides():
+    digits = data.digits()
+    one, same, other = (data.stacked(digits, 20_000, seed=seed) for seed in (0, 0, 1))
+    assert one.shape == (3, 8, 8) and len(one.labels.unique()) == 1000
+    assert torch.equal(one.images, same.images) and not torch.equal(one.images, other.images)
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("images", "options", "message"),
     [
+        (tagged(), {"n": 0}, "got n=0, channels=3"),
+        (tagged(), {"n": 5, "channels": 0}, "channels=0"),
         (
-            lambda: ImageData(torch.zeros(2, 1, 4, 4)),
-            r"expected uint8 images \(N, C, H, W\), got torch.float32",
+            data.ImageData(torch.zeros(3, 1, 2, 2, dtype=torch.uint8)),
+            {"n": 5},
+            "1 channels and 0 classes",
         ),
-        (
-            lambda: ImageData(torch.zeros(2, 4, 4, dtype=torch.uint8)),
-            r"got torch.uint8 \(2, 4, 4\)",
-        ),
-        (
-            lambda: images(labels=torch.zeros(3, dtype=torch.long)),
-            r"expected 4 labels, shape \(4,\), got \(3,\)",
-        ),
-        (
-            lambda: images(factors={"font": torch.zeros(2)}),
-            r"expected 4 font, shape \(4,\), got \(2,\)",
-        ),
-        (lambda: TensorData(torch.zeros(3, 2, dtype=torch.long)), "expected float values"),
-        (
-            lambda: TensorData(torch.zeros(3)),
-            r"expected float values \(N, …\), got torch.float32 \(3,\)",
-        ),
+        (data.stacked(tagged(), 5), {"n": 5}, "has 3 channels"),
     ],
 )
-def test_bad_input(make, message):
+def test_what_cannot_be_stacked(images, options, message):
     with pytest.raises(ValueError, match=message):
-        make()
+        data.stacked(images, **options)
+
+
+def write_idx(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+@pytest.fixture
+def raw():
+    rng = np.random.default_rng(0)
+    return {
+        "train": (rng.integers(0, 256, (7, 28, 28)), rng.integers(0, 10, 7)),
+        "t10k": (rng.integers(0, 256, (3, 28, 28)), rng.integers(0, 10, 3)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("load", "folder"), [(data.mnist, "MNIST"), (data.fashion_mnist, "FashionMNIST")]
+)
+def test_mnist_files_are_read_as_they_are(load, folder, raw, tmp_path):
+    for split, (images, labels) in raw.items():
+        write_idx(tmp_path / folder / "raw" / f"{split}-images-idx3-ubyte", images)
+        write_idx(tmp_path / folder / "raw" / f"{split}-labels-idx1-ubyte", labels)
+    for ours, theirs in (("train", "train"), ("test", "t10k")):
+        read = load(tmp_path, split=ours)
+        assert read.shape == (1, 28, 28) and read.classes == 10 and read.name == folder
+        assert len(read.class_names) == 10
+        assert np.array_equal(read.images[:, 0].numpy(), raw[theirs][0])
+        assert read.labels.tolist() == raw[theirs][1].tolist()
+    # Files that are there are not downloaded again.
+    assert len(load(tmp_path, download=True)) == 7
+
+
+def test_cifar_files_are_read_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.CIFAR10, "_check_integrity", lambda self: True)
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *a, **k: True)
+    root = tmp_path / "cifar-10-batches-py"
+    root.mkdir()
+    rng = np.random.default_rng(1)
+    names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+    rows = {name: rng.integers(0, 256, (2, 3072)).astype(np.uint8) for name in names}
+    for i, name in enumerate(names):
+        (root / name).write_bytes(pickle.dumps({"data": rows[name], "labels": [i, i + 1]}))
+    (root / "batches.meta").write_bytes(pickle.dumps({"label_names": [str(i) for i in range(10)]}))
+    train, test = data.cifar10(tmp_path), data.cifar10(tmp_path, split="test")
+    assert train.shape == (3, 32, 32) and len(train) == 10 and len(test) == 2
+    assert np.array_equal(test.images.numpy(), rows["test_batch"].reshape(2, 3, 32, 32))
+    assert train.labels.tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
+
+
+DOWNLOADED = [data.mnist, data.fashion_mnist, data.cifar10]
+
+
+@pytest.mark.parametrize("load", DOWNLOADED)
+def test_a_missing_set_says_how_to_get_it_and_what_else_there_is(load, tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"download=True.*gantut.data.digits\(\) and gantut.data.glyphs\(\)"
+    ):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("load", DOWNLOADED)
+def test_a_download_that_fails_shows_the_networks_own_error(load, tmp_path, monkeypatch):
+    def offline(*arguments, **options):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    with pytest.raises(FileNotFoundError) as caught:
+        load(tmp_path, download=True)
+    message = str(caught.value)
+    assert "Name or service not known" in message and "Check the network" in message
+    assert "download=True" not in message and str(tmp_path) in message and "\n" not in message
+
+
+@pytest.mark.parametrize("load", [data.digits, *DOWNLOADED])
+def test_unknown_split(load):
+    with pytest.raises(ValueError, match="unknown split 'valid'; known: train, test"):
+        load(split="valid")
+
+
+def test_known_names_lead_to_their_functions():
+    assert data.load("digits", split="test").name == "digits"
+    assert data.DATASETS["mnist"] is data.mnist
+    with pytest.raises(ValueError, match="unknown data set 'digit'; known: .*digits.*vowels"):
+        data.load("digit")

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from gantut.games import (
-    GAME_OPTIMIZERS,
     Alternating,
     CompetitiveGradient,
     Consensus,
@@ -16,7 +15,7 @@ from gantut.games import (
     Simultaneous,
     SymplecticGradientAdjustment,
 )
-from gantut.games.dynamics import bilinear, dirac_gan, quadratic
+from gantut.games.dynamics import LINEAR_MAPS, bilinear, dirac_gan, quadratic
 from gantut.losses import LOSSES, r1
 from gantut.networks import MLPDiscriminator, MLPGenerator
 from gantut.optim import ConjugateGradient
@@ -40,10 +39,6 @@ MAKE = {
 
 def players(start=(0.7, -0.3)):
     return tuple(torch.tensor([v], dtype=torch.float64, requires_grad=True) for v in start)
-
-
-def test_the_table_is_complete():
-    assert set(GAME_OPTIMIZERS) <= set(MAKE)
 
 
 def test_one_step_by_hand_on_the_bilinear_game():
@@ -76,43 +71,92 @@ def test_the_optimistic_second_step():
         assert torch.allclose(torch.cat([x, y]).detach(), z, atol=1e-12)
 
 
-def test_optimistic_adam_without_memory_is_a_step_of_signs():
+def test_optimistic_adam_takes_torchs_adam_steps_optimistically():
+    """Each step is 2·δ_t − δ_{t−1}, with torch's Adam's step δ_t on the same gradients."""
+    game, betas = dirac_gan(gamma=0.3), (0.5, 0.9)
     x, y = players()
-    OptimisticAdam([x], [y], lr=0.1, betas=(0.0, 0.0)).step(lambda: bilinear().losses(x, y))
-    assert (x.item(), y.item()) == pytest.approx((0.7 + 0.1, -0.3 + 0.1), abs=1e-6)
+    optimizer = OptimisticAdam([x], [y], lr=0.1, betas=betas)
+    twin = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    adam, last = torch.optim.Adam([twin], 0.1, betas=betas), None
+    for _ in range(5):
+        before = torch.cat([x, y]).detach()
+        old, twin.grad = twin.detach().clone(), -game.field(before).detach()
+        adam.step()
+        step = twin.detach() - old
+        optimizer.step(lambda: game.losses(x, y))
+        moved = torch.cat([x, y]).detach() - before
+        expected = step if last is None else 2 * step - last
+        assert torch.allclose(moved, expected, rtol=1e-9, atol=1e-12)
+        if last is not None:  # the plain step would be another one
+            assert (moved - step).norm() > 1e-3
+        last = step
 
 
-def random_game(n=3, m=2, seed=0):
+def random_game(n=3, m=2, seed=0, curvature=1.0):
     g = torch.Generator().manual_seed(seed)
     A, B, C = (torch.randn(*s, generator=g, dtype=torch.float64) for s in ((n, n), (m, m), (n, m)))
-    return quadratic(A @ A.T, B @ B.T, C)
+    return quadratic(curvature * A @ A.T, curvature * B @ B.T, C)
 
 
-@pytest.mark.parametrize(
-    "name", ["simultaneous", "extragradient", "consensus", "symplectic", "competitive"]
-)
+def one_step(make, game, start):
+    x, y = (part.clone().requires_grad_() for part in start.split(game.sizes))
+    make([x], [y]).step(lambda: game.losses(x, y))
+    return torch.cat([x, y]).detach()
+
+
+START = torch.randn(5, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", ["simultaneous", "extragradient", "consensus", "competitive"])
 @pytest.mark.parametrize("seed", range(3))
 def test_one_step_is_the_linear_map_in_several_dimensions(name, seed):
-    from gantut.games.dynamics import LINEAR_MAPS
-
     game = random_game(seed=seed)
-    start = torch.randn(5, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-    x, y = (part.clone().requires_grad_() for part in start.split(game.sizes))
-    make = MAKE[name]
-    if name == "symplectic":
-        optimizer = SymplecticGradientAdjustment([x], [y], lr=LR, align=False)
-    elif name == "competitive":
-        optimizer = CompetitiveGradient([x], [y], lr=LR, tolerance=1e-13)
-    else:
-        optimizer = make([x], [y])
-    optimizer.step(lambda: game.losses(x, y))
-    options = {"gamma": 0.5} if name == "consensus" else {}
+    make, options = MAKE[name], {"gamma": 0.5} if name == "consensus" else {}
+    if name == "competitive":
+
+        def make(x, y):
+            return CompetitiveGradient(x, y, lr=LR, tolerance=1e-13)
+
     matrix = LINEAR_MAPS[name](game.jacobian(), game.sizes, LR, **options)
-    assert torch.allclose(torch.cat([x, y]).detach(), matrix @ start, atol=1e-9)
+    assert torch.allclose(one_step(make, game, START), matrix @ START, atol=1e-9)
+
+
+@pytest.mark.parametrize("curvature", [1.0, -1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_symplectic_adjustment_is_aligned(seed, curvature):
+    """The sign of (v·∇H)(Aᵀv·∇H)/d + 1/10, with d = 5, at starts where the product decides it.
+
+    The product p grows with the fourth power of the distance, so it can be made what one likes:
+    −0.4 and −0.6 lie on either side of −d/10, and both below −1/10.
+    """
+    game = random_game(seed=seed, curvature=curvature)
+    J = game.jacobian()
+    A, v = 0.5 * (J - J.T), J @ START
+    p = (v @ J.T @ v) * (A.T @ v @ J.T @ v)
+    for target in (-0.4, -0.6) if p < 0 else (0.4, 0.6):
+        z = (target / p) ** 0.25 * START
+        strength = -0.7 if target == -0.6 else 0.7
+
+        def make(x, y):
+            return SymplecticGradientAdjustment(x, y, lr=LR, strength=0.7)
+
+        expected = LINEAR_MAPS["symplectic"](J, game.sizes, LR, strength=strength) @ z
+        assert torch.allclose(one_step(make, game, z), expected, atol=1e-12)
+    assert (p > 0) == (curvature > 0)  # near a stable point, or an unstable one
+
+
+def test_the_symplectic_adjustment_leaves_an_unstable_point():
+    """Without the alignment λAᵀv would pull a rotating game into a maximum of both losses."""
+    own, meet = torch.tensor([[-0.3]]).double(), torch.tensor([[1.0]]).double()
+    game = quadratic(own, own, meet)
+    z = torch.tensor([2.0, 1.0]).double()
+    assert one_step(MAKE["symplectic"], game, z).norm() > z.norm()
+    unaligned = LINEAR_MAPS["symplectic"](game.jacobian(), game.sizes, LR)
+    assert (unaligned @ z).norm() < z.norm()
 
 
 def test_per_player_conjugate_gradients_and_negative_momentum():
-    """β < 0 is negative momentum: Polak–Ribière's goes below 0 on the Dirac-GAN, and Fletcher–Reeves' cannot."""
+    """β < 0 is negative momentum: Polak–Ribière's goes below 0, and Fletcher–Reeves' cannot."""
     signs = {}
     for rule in ("polak_ribiere", "fletcher_reeves"):
         x, y = players((0.6, 0.2))
@@ -124,7 +168,25 @@ def test_per_player_conjugate_gradients_and_negative_momentum():
             optimizer.step(lambda x=x, y=y: dirac_gan().losses(x, y))
             betas.append(optimizer.optimizers[0].report["beta"])
         signs[rule] = min(betas)
-    assert signs["polak_ribiere"] < -0.01 and signs["fletcher_reeves"] >= 0
+    assert signs["polak_ribiere"] < -0.01
+    assert signs["fletcher_reeves"] >= 0
+
+
+def test_adaptive_competitive_steps():
+    """One step by hand: s = v² at first, so each coordinate's step is η / (|v| + ε)."""
+    game, z = random_game(), START
+    J = game.jacobian()
+    v = J @ z
+    S = torch.diag(LR / (v.abs() + 1e-5))
+    meeting = J.clone()
+    meeting[:3, :3] = 0
+    meeting[3:, 3:] = 0
+    expected = z - torch.linalg.solve(torch.eye(5).double() + S @ meeting, S @ v)
+
+    def make(x, y):
+        return CompetitiveGradient(x, y, lr=LR, beta=0.9, tolerance=1e-13)
+
+    assert torch.allclose(one_step(make, game, z), expected, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", MAKE)
@@ -159,7 +221,7 @@ def gan_losses(G, D, real, z, pair):
 
 @pytest.mark.parametrize("name", MAKE)
 def test_penalties_compose_on_a_small_gan(name):
-    """The minimax pair, which is zero-sum but for R1 on the discriminator: every method takes steps and stays finite."""
+    """The minimax pair is zero-sum but for R1 on the discriminator: all methods take steps."""
     G = MLPGenerator(2, (2,), hidden=(8,), activation="tanh", seed=0).double()
     D = MLPDiscriminator((2,), hidden=(8,), activation="tanh", seed=1).double()
     real, z = torch.randn(2, 16, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

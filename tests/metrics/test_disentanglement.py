@@ -53,6 +53,35 @@ def test_information_is_scikit_learns():
         assert found.information[j, 0].item() == pytest.approx(exact, abs=1e-10)
 
 
+def normal(*size):
+    return torch.randn(*size, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("ties", ["relu", "rounded", "none"])
+def test_the_order_of_the_rows_does_not_matter(ties):
+    """Equal values share a bin; sorted data with many ties must not look informative."""
+    n = 20_000
+    factor = (torch.arange(n) * 10 // n)[:, None]
+    z = normal(n, 2)
+    z[:, 0] = {"relu": z[:, 0].relu(), "rounded": (z[:, 0] * 20).round(), "none": z[:, 0]}[ties]
+    found = mutual_information_gap(z, factor)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    shuffled = mutual_information_gap(z[order], factor[order])
+    assert torch.allclose(found.information, shuffled.information, atol=1e-12)
+    assert found.mig < 0.005  # the code was drawn without looking at the factor
+
+
+@pytest.mark.filterwarnings("ignore:.*biased")
+def test_ties_are_binned_alike_whatever_follows_them():
+    """Half zeros are one bin; the other half is cut into bins of a twentieth each."""
+    z = torch.cat([torch.zeros(500), torch.linspace(1, 2, 500)])[:, None].repeat(1, 2).double()
+    z[:, 1] = z[:, 1].flip(0)
+    factor = torch.cat([torch.zeros(500), torch.arange(10).repeat_interleave(50) + 1])[:, None]
+    found = mutual_information_gap(z, factor, bins=20)
+    # Bins of 50 match the factor's levels, and its zeros match the code's: all is told.
+    assert found.information[0, 0].item() == pytest.approx(1, abs=1e-12)
+
+
 def test_few_examples_are_warned_about():
     with pytest.warns(UserWarning, match="100 examples for 20×20 bins"):
         mutual_information_gap(uniform(100, 2), uniform(100, 1, seed=1))

@@ -4,11 +4,19 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torch.distributions import Independent, MultivariateNormal, Normal
 
 from gantut.losses import log_weights
-from gantut.metrics import annealed_importance, bidirectional_bounds, importance_weighted
+from gantut.metrics import (
+    annealed_importance,
+    bidirectional_bounds,
+    bits_per_dimension,
+    importance_weighted,
+)
 from gantut.models.likelihoods import GaussianLikelihood
 from gantut.models.ppca import LinearGaussian
+from gantut.models.priors import MixturePrior, VampPrior, draw
 from gantut.models.vae import VAE
 from gantut.networks import MLPDecoder, MLPEncoder
 
@@ -34,16 +42,26 @@ def drawn(model):
     return z, z @ model.weights.T + model.offset + math.sqrt(model.variance) * noise
 
 
-def linear_vae(model):
-    """The same model as a VAE: a linear decoder, and an encoder that has learned nothing (q = prior, nearly)."""
-    encoder, decoder = MLPEncoder((D,), K, hidden=()), MLPDecoder(K, (D,), hidden=())
+def linear_vae(model, classes=0, prior=None):
+    """The same model as a VAE: a linear decoder, and an encoder that has learned nothing.
+
+    With classes, class c moves the mean of x by ``shifts(classes)[c]``.
+    """
+    encoder = MLPEncoder((D,), K, hidden=(), classes=classes)
+    decoder = MLPDecoder(K, (D,), hidden=(), classes=classes)
     with torch.no_grad():
         for p in encoder.parameters():
             p.zero_()
-        decoder.head.weight.copy_(model.weights)
+        decoder.head.weight[:, :K] = model.weights
+        decoder.head.weight[:, K:] = shifts(classes).T
         decoder.head.bias.copy_(model.offset)
-    sigma = math.sqrt(model.variance)
-    return VAE(encoder, decoder, GaussianLikelihood(sigma, in_unit_interval=False)).double()
+    likelihood = GaussianLikelihood(math.sqrt(model.variance), in_unit_interval=False)
+    return VAE(encoder, decoder, likelihood, prior=prior).double()
+
+
+def shifts(classes):
+    g = torch.Generator().manual_seed(7)
+    return 2 * torch.randn(classes, D, generator=g, dtype=torch.float64)
 
 
 def test_the_sandwich_on_the_linear_model(model, drawn):
@@ -51,7 +69,7 @@ def test_the_sandwich_on_the_linear_model(model, drawn):
     z, x = drawn
     truth = model.log_likelihood(x)
     bounds = bidirectional_bounds(
-        lambda z: model.log_conditional(x, z), z, chains=64, temperatures=500
+        lambda z: model.log_conditional(x, z), z, chains=64, temperatures=250
     )
     assert bounds.lower.shape == bounds.upper.shape == (N,)
     assert (bounds.lower - truth).mean() < 0.05 and (bounds.upper - truth).mean() > -0.05
@@ -60,7 +78,7 @@ def test_the_sandwich_on_the_linear_model(model, drawn):
 
 
 def test_single_chains_are_bounds_on_the_average(model, drawn):
-    """With one chain and few temperatures the two sides are far apart, and the truth lies between by more than four standard errors."""
+    """One chain and few temperatures: two sides far apart, the truth clearly between them."""
     z, x = (t.repeat(20, 1) for t in drawn)
     truth = model.log_likelihood(x)
     bounds = bidirectional_bounds(
@@ -111,9 +129,152 @@ def test_chunks_share_one_stream_of_draws_and_every_draw_counts(model, drawn):
     )
 
 
+MEASURES = {
+    "importance": lambda vae, x, y=None: importance_weighted(vae, x, y, samples=3000, chunk=500),
+    "annealed": lambda vae, x, y=None: annealed_importance(vae, x, y, chains=8, temperatures=100),
+}
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_the_label_is_the_examples_own(model, drawn, measure):
+    """log p(x|y) of each pair is known; with other labels it is far away."""
+    (_, x), y = drawn, torch.arange(N) % 3
+    x = x + shifts(3)[y]
+    truth = model.log_likelihood(x - shifts(3)[y])
+    other = model.log_likelihood(x - shifts(3)[(y + 1) % 3])
+    found = measure(linear_vae(model, classes=3), x, y)
+    assert (found - truth).mean().abs() < 1
+    assert (found - other).abs().mean() > 20
+    wrong = measure(linear_vae(model, classes=3), x, (y + 1) % 3)
+    assert (wrong - truth).abs().mean() > 20
+
+
+def mixture():
+    prior = MixturePrior(K, 2)
+    with torch.no_grad():
+        prior.mean.copy_(torch.tensor([[1.5, 2.0, -1.0], [0.0, 1.5, 1.0]]))
+        prior.log_variance.copy_(torch.tensor([[-1.0, -2.0, 1.0], [0.5, -3.0, -1.0]]))
+        prior.logits.copy_(torch.tensor([0.0, 1.0]))
+    return prior
+
+
+def vamp():
+    g = torch.Generator().manual_seed(3)
+    return VampPrior(torch.randn(4, D, generator=g))
+
+
+PRIORS = {"mixture": mixture, "vamp": vamp}
+
+
+def with_prior(model, kind):
+    """A VAE with that prior, and its exact log-likelihood: a mixture of Gaussians in x."""
+    vae = linear_vae(model, prior=PRIORS[kind]())
+    g = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for p in vae.encoder.parameters():  # the Vamp prior is made of the encoder's posteriors
+            p.copy_(0.7 * torch.randn(p.shape, generator=g, dtype=p.dtype))
+        mixed = vae.prior(torch.zeros(K, dtype=torch.float64))
+    weights = mixed.mixture_distribution.probs
+    parts = mixed.component_distribution
+    noise = model.variance * torch.eye(D, dtype=torch.float64)
+
+    def truth(x):
+        each = [
+            w.log()
+            + MultivariateNormal(
+                model.offset + model.weights @ m, model.weights @ v.diag() @ model.weights.T + noise
+            ).log_prob(x)
+            for w, m, v in zip(weights, parts.mean, parts.variance, strict=True)
+        ]
+        return torch.stack(each).logsumexp(0)
+
+    return vae, mixed, truth
+
+
+@pytest.mark.parametrize("kind", PRIORS)
+def test_the_walk_starts_at_the_models_own_prior(model, kind):
+    """Lower bound, upper bound and truth agree, and N(0, I) would be far off."""
+    vae, prior, truth = with_prior(model, kind)
+    g = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        z = draw(prior, N, g)
+    noise = torch.randn(N, D, generator=g, dtype=torch.float64)
+    x = z @ model.weights.T + model.offset + math.sqrt(model.variance) * noise
+    walk = {"chains": 200, "temperatures": 50, "leapfrogs": 3}
+    found = annealed_importance(vae, x, **walk)
+    bounds = bidirectional_bounds(lambda z: model.log_conditional(x, z), z, prior=prior, **walk)
+    for lower in (found, bounds.lower):
+        assert (lower - truth(x)).mean().abs() < 0.2
+    assert -0.1 < (bounds.upper - truth(x)).mean() < 0.8  # modes apart: the way back is wide
+    assert (model.log_likelihood(x) - truth(x)).mean() < -1  # as if the prior were N(0, I)
+    assert not any(p.grad is not None for p in vae.parameters())
+
+
+def test_a_model_without_a_prior_has_the_standard_normal(model, drawn):
+    """All that annealing needs is ``decode`` and ``latent_dim``."""
+
+    class Bare:
+        latent_dim = K
+
+        def decode(self, z, labels=None):
+            mean = z @ model.weights.T + model.offset
+            return Independent(Normal(mean, math.sqrt(model.variance)), 1)
+
+    _, x = drawn
+    options = {"chains": 4, "temperatures": 20}
+    found = annealed_importance(Bare(), x, **options)
+    assert torch.allclose(found, annealed_importance(linear_vae(model), x, **options))
+
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(D, 2 * K)
+
+    def forward(self, x):
+        return self.layer(x).chunk(2, dim=1)
+
+
+@pytest.mark.parametrize("measure", [importance_weighted, annealed_importance])
+def test_a_model_of_plain_modules(model, drawn, measure):
+    """It does not know its sizes before the first pass."""
+    likelihood = GaussianLikelihood(0.5, in_unit_interval=False)
+    vae = VAE(Encoder(), nn.Linear(K, D), likelihood).double()
+    options = {"samples": 9} if measure is importance_weighted else {"temperatures": 3}
+    found = measure(vae, drawn[1], **options)
+    assert found.shape == (N,) and torch.isfinite(found).all()
+    assert torch.equal(found, measure(vae, drawn[1], **options))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("measure", [importance_weighted, annealed_importance])
+def test_it_measures_in_evaluation_mode_and_leaves_the_mode_alone(model, drawn, measure, training):
+    """Dropout would make the bound depend on the global random state."""
+    vae = linear_vae(model)
+    vae.decoder.body.append(nn.Dropout(0.5))
+    vae.train(training)
+    vae.encoder.eval()
+    modes = {module: module.training for module in vae.modules()}
+    options = {"samples": 50} if measure is importance_weighted else {"temperatures": 5}
+    found = measure(vae, drawn[1], **options)
+    assert torch.equal(found, measure(linear_vae(model), drawn[1], **options))
+    assert modes == {module: module.training for module in vae.modules()}
+
+
+def test_bits_per_dimension():
+    assert bits_per_dimension(64 * math.log(2), (1, 8, 8)) == pytest.approx(1)
+    two = torch.tensor([64.0, 128.0]) * math.log(2)
+    assert bits_per_dimension(two, (1, 8, 8)).tolist() == pytest.approx([1, 2])
+    assert bits_per_dimension(-64 * math.log(4), (64,), levels=16) == pytest.approx(2)
+    with pytest.raises(ValueError, match="levels must be at least 2, got 1"):
+        bits_per_dimension(1.0, (8,), levels=1)
+    with pytest.raises(ValueError, match=r"positive sides, got \(0, 3\)"):
+        bits_per_dimension(1.0, (0, 3))
+
+
 def test_bad_input(model, drawn):
     z, x = drawn
-    with pytest.raises(ValueError, match="got 0, 50 and 12"):
+    with pytest.raises(ValueError, match="samples and chunk ≥ 1, got 0 and 50"):
         importance_weighted(linear_vae(model), x, samples=0)
     with pytest.raises(
         ValueError, match="chains, temperatures and leapfrogs must be at least 1, got 16, 0 and 5"
@@ -144,7 +305,7 @@ def test_codes_that_are_not_finite(model, drawn):
 
 
 def test_the_uninformed_encoder_has_the_closed_form_of_its_average(model):
-    """With K = 1 and q = p(z) the mean of log p(x|z) is known: that of a Gaussian likelihood under the prior."""
+    """With K = 1 and q = p(z) the mean of log p(x|z) under the prior is known."""
     x = torch.zeros(1, D, dtype=torch.float64)
     mean_square = (x - model.offset).square().sum() + model.weights.square().sum()
     expected = -0.5 * mean_square / model.variance - 0.5 * D * math.log(

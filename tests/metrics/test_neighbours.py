@@ -1,4 +1,4 @@
-"""Precision, recall, density, coverage and copying: known values, a second implementation, bad input."""
+"""Precision, recall, density, coverage and copying, by a second implementation of each."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial import cKDTree
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, norm
 from sklearn.neighbors import NearestNeighbors
 
 from gantut.metrics import copying, nearest_distance, neighbourhood
@@ -132,6 +132,19 @@ def test_copying_is_the_rank_sum_test():
     statistic = mannwhitneyu(far.numpy(), near.numpy()).statistic
     assert found.share == pytest.approx(statistic / (150 * 120), abs=1e-12)
     assert abs(found.z) < 3
+
+
+@pytest.mark.parametrize(("m", "n"), [(60, 60), (150, 25), (25, 150)])
+def test_z_is_in_standard_errors(m, n):
+    """Honest models by simulation: mean 0, variance 1; and scipy's p-value is that of z."""
+    train = cloud(100, d=2)
+    runs = [copying(train, cloud(m, 2, 2 * s), cloud(n, 2, 2 * s + 1)).z for s in range(1, 501)]
+    z = torch.tensor(runs)
+    assert z.mean().abs() < 3 / 500**0.5
+    assert z.std().item() == pytest.approx(1, abs=3 / 1000**0.5)  # √2 would be 13 errors off
+    far, near = (nearest_distance(cloud(k, 2, s), train) for k, s in ((m, 2), (n, 3)))
+    test = mannwhitneyu(far, near, alternative="greater", method="asymptotic", use_continuity=False)
+    assert runs[0] == pytest.approx(norm.isf(test.pvalue), abs=1e-9)
 
 
 def test_copiers_are_caught_and_honest_models_are_not():

@@ -1,4 +1,4 @@
-"""Priors over codes: probabilities that add up to 1, no look at what comes later, draws with the right frequencies, bad input."""
+"""Priors over codes: probabilities that add up to 1, no look ahead, draws, bad input."""
 
 import itertools
 import math
@@ -40,6 +40,20 @@ def test_the_probabilities_of_all_grids_add_up_to_one(classes):
     assert uniform.exp().sum().item() == pytest.approx(1, abs=1e-5)
 
 
+def test_layers_are_read_one_after_the_other_each_above_the_layer_before():
+    network = AutoregressiveCodes(2, (2, 2, 2), width=6, seed=3).double()
+    codes = every_grid(2, 4, 2).view(-1, 2, 2, 2)
+    assert network.log_prob(codes).exp().sum().item() == pytest.approx(1, abs=1e-12)
+    shown = []
+    network.above.register_forward_hook(lambda module, inputs, output: shown.append(inputs[0]))
+    network.logits(codes[77:78])
+    assert shown[0][0].tolist() == [2] * 4 + codes[77, 0].flatten().tolist()
+    draws = network.sample(2000, generator=torch.Generator().manual_seed(0))
+    assert draws.shape == (2000, 2, 2, 2)
+    first = network.logits(codes[:1])[0, 0].softmax(0)[1].item()
+    assert draws[:, 0, 0, 0].double().mean().item() == pytest.approx(first, abs=0.05)
+
+
 def test_no_prediction_sees_its_own_or_a_later_code():
     network = AutoregressiveCodes(5, (3, 4), width=16, seed=2)
     codes = torch.randint(5, (1, 3, 4), generator=torch.Generator().manual_seed(0))
@@ -67,7 +81,7 @@ def test_no_gradient_comes_from_later_codes():
 
 
 def test_log_prob_by_hand_one_place_after_the_other():
-    """The same sum from a cell that is run place by place, with the inputs put together from the grid itself."""
+    """The same sum from a cell that is run place by place, on inputs taken from the grid."""
     network, codes = prior(classes=2), every_grid(3, 2, 2)[[5, 40, 77]]
     labels, cell = torch.tensor([0, 1, 1]), torch.nn.GRUCell(11, 7).double()
     for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
@@ -116,6 +130,8 @@ def test_bad_input():
         AutoregressiveCodes(0, (2, 2))
     with pytest.raises(ValueError, match=r"got 4 and \(2, 0\)"):
         UniformCodes(4, (2, 0))
+    with pytest.raises(ValueError, match=r"got 4 and \(\)"):
+        UniformCodes(4, ())
     with pytest.raises(ValueError, match=r"shape \(N, 2, 2\), got \(5, 2, 3\)"):
         network.log_prob(torch.zeros(5, 2, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"0 … 2, got 0 … 3"):

@@ -15,7 +15,7 @@ from gantut.models.likelihoods import (
     DiscretisedLogisticLikelihood,
     GaussianLikelihood,
     GaussianPerPixelLikelihood,
-    _LogSinhc,
+    _log_sinhc,
     decoder_shape,
     likelihood,
 )
@@ -29,6 +29,12 @@ def log_prob(chosen, parameters, x):
     )
 
 
+def on_all_levels(each):
+    """The probability of each level, (levels, *shape)."""
+    levels = torch.arange(each.levels, dtype=torch.float64) / (each.levels - 1)
+    return torch.stack([each.log_prob(level.expand(each.batch_shape)).exp() for level in levels])
+
+
 def test_distortions_by_hand():
     half, three_quarters = 0.0, math.log(3)  # logits
     logits, x = [[[[half, three_quarters]]]], [[[[1.0, 0.0]]]]
@@ -37,7 +43,7 @@ def test_distortions_by_hand():
     squares = 1.0 + math.log(3) ** 2
     expected = -squares / (2 * 0.25) - 2 * math.log(0.5 * math.sqrt(2 * math.pi))
     assert log_prob(gaussian, logits, x).item() == pytest.approx(expected, rel=1e-6)
-    # Continuous Bernoulli at λ = 1/2 is uniform, density 1. At λ the constant is 2 artanh(1 − 2λ) / (1 − 2λ).
+    # At λ = 1/2 the density is 1; at λ the constant is 2 artanh(1 − 2λ) / (1 − 2λ).
     constant = 2 * math.atanh(-0.5) / -0.5
     assert log_prob("continuous_bernoulli", logits, x).item() == pytest.approx(
         math.log(constant / 4), rel=1e-5
@@ -62,7 +68,7 @@ def test_distortions_by_hand():
 @pytest.mark.parametrize("location", [-0.3, 0.0, 0.4, 1.0])
 def test_probabilities_sum_to_one(levels, scale, location):
     each = DiscretisedLogistic(*torch.tensor([[location], [scale]], dtype=torch.float64), levels)
-    probabilities = each.probabilities().squeeze(1)
+    probabilities = on_all_levels(each).squeeze(1)
     assert probabilities.sum().item() == pytest.approx(1.0, abs=1e-9)
     values = torch.arange(levels, dtype=torch.float64) / (levels - 1)
     assert each.mean.item() == pytest.approx((probabilities * values).sum().item(), abs=1e-9)
@@ -80,12 +86,12 @@ def test_categorical_probabilities(levels):
         3, levels * 2, 1, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
     each = CategoricalLikelihood(levels)(logits).base_dist
-    probabilities = each.probabilities()
+    probabilities = on_all_levels(each)
     assert probabilities.shape == (levels, 3, 2, 1, 2)
     assert torch.allclose(probabilities.sum(0), torch.ones(3, 2, 1, 2).double())
     values = torch.arange(levels, dtype=torch.float64).view(-1, 1, 1, 1, 1) / (levels - 1)
     assert torch.allclose(each.mean, (probabilities * values).sum(0))
-    # The layout: level k of channel c is plane k·C + c, as for the other likelihoods with several numbers per value.
+    # Level k of channel c is plane k·C + c, as where other likelihoods take several numbers.
     expected = logits.view(3, levels, 2, 1, 2).log_softmax(1)[:, 1]
     assert torch.allclose(
         each.log_prob(torch.full((3, 2, 1, 2), 1 / (levels - 1)).double()), expected
@@ -111,7 +117,7 @@ def test_the_continuous_bernoulli_is_exact_for_all_logits_and_so_is_its_slope(dt
             assert abs(value - ((at - 0.5) * r - constant)) < tolerance
             assert abs(slope - (at - 0.5 - pull)) < tolerance
     u = torch.linspace(-3, 3, 31, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradgradcheck(_LogSinhc.apply, u)
+    assert torch.autograd.gradgradcheck(_log_sinhc, u)
 
 
 @pytest.mark.parametrize("name", ["continuous_bernoulli", "gaussian_learned", "gaussian_per_pixel"])
@@ -126,6 +132,14 @@ def test_densities_integrate_to_one(name, value):
     parameters = torch.full((len(grid), chosen.outputs), value, dtype=torch.float64)
     density = chosen(parameters).log_prob(grid[:, None].double()).exp()
     assert torch.trapezoid(density.detach(), grid.double()).item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_shape_of_a_decoder():
+    assert decoder_shape("gaussian", (2,)) == (2,)
+    assert decoder_shape("discretised_logistic", (3, 8, 8)) == (6, 8, 8)
+    assert decoder_shape(CategoricalLikelihood(5), (1, 8, 8)) == (5, 8, 8)
+    with pytest.raises(ValueError, match="unknown likelihood 'poisson'"):
+        decoder_shape("poisson", (1, 8, 8))
 
 
 def shaped(chosen, n=4, size=(1, 2, 3), seed=0, dtype=torch.float64):
@@ -199,6 +213,56 @@ def test_several_draws_are_several_single_ones(name):
     assert vae.reconstruct(x).shape == x.shape
 
 
+@pytest.mark.parametrize("name", ["gaussian", "gaussian_learned", "gaussian_per_pixel"])
+def test_a_gaussian_s_mean_is_squashed_for_images_and_for_nothing_else(name):
+    """Points, waves and images, in one draw and in three; and as asked for, whatever the shape."""
+    for size in ((5,), (2, 7), (1, 2, 3)):
+        for batch in ((4,), (3, 4)):
+            chosen = likelihood(name)
+            decoded = 3 * torch.randn(*batch, *decoder_shape(name, size))
+            first = decoded.narrow(len(batch), 0, size[0])
+            found = chosen(decoded, len(batch)).mean
+            assert torch.allclose(found, first.sigmoid() if len(size) == 3 else first)
+            for asked in (True, False):
+                chosen.in_unit_interval = asked
+                found = chosen(decoded, len(batch)).mean
+                assert torch.allclose(found, first.sigmoid() if asked else first)
+
+
+def test_a_vae_of_points_reaches_points_outside_the_unit_interval():
+    vae = VAE(MLPEncoder((2,), 1, hidden=(8,)), MLPDecoder(1, (2,), hidden=(8,)), "gaussian")
+    x = torch.tensor([[5.0, -3.0]]).repeat(64, 1)
+    optimizer = torch.optim.Adam(vae.parameters(), lr=0.05)
+    for k in range(80):
+        optimizer.zero_grad()
+        loss = -vae(x, generator=torch.Generator().manual_seed(k)).likelihood.log_prob(x).mean()
+        loss.backward()
+        optimizer.step()
+    assert torch.allclose(vae.reconstruct(x), x, atol=0.5)
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor that says it lives on a GPU, and fails when its values are waited for."""
+
+    device = property(lambda self: torch.device("cuda"))
+
+    def item(self):
+        raise AssertionError("waited for the device")
+
+    __bool__ = __float__ = item
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_gpu_is_not_waited_for_and_a_bad_value_becomes_nan(name):
+    chosen = SMALL[name]()
+    parameters, x = shaped(chosen, n=3, dtype=torch.float32)
+    good = chosen(parameters).log_prob(x)
+    x[1, 0, 0, 0] = 1.7
+    found = chosen(parameters).log_prob(x.as_subclass(Elsewhere)).as_subclass(torch.Tensor)
+    assert torch.equal(found[[0, 2]], good[[0, 2]])
+    assert found[1].isnan() != name.startswith("gaussian")
+
+
 def test_bits_per_dimension():
     uniform = CategoricalLikelihood(256)(torch.zeros(1, 256, 2, 3))
     nats = -uniform.log_prob(torch.zeros(1, 1, 2, 3)).item()
@@ -210,7 +274,7 @@ def test_bits_per_dimension():
 
 
 def test_a_density_with_noise_bounds_the_discrete_model():
-    """E over u of −log₂ p(x + u/256) is at least −log₂ of the mass on the cell: Jensen, on a continuous Bernoulli."""
+    """E over u of −log₂ p(x + u/256) is at least −log₂ of the mass on the cell: Jensen."""
     density = likelihood("continuous_bernoulli")
     inside = torch.linspace(0, 1 / 256, 2001, dtype=torch.float64)
     for cell in (0, 100, 255):

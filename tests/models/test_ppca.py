@@ -1,4 +1,4 @@
-"""Probabilistic PCA: the table of exact values, scikit-learn's likelihood, and a linear VAE that is trained to the optimum."""
+"""Probabilistic PCA: exact values, scikit-learn's likelihood, a linear VAE at its optimum."""
 
 import math
 
@@ -27,7 +27,7 @@ def test_values_of_the_facts():
     assert mean_log_likelihood(EIGENVALUES, 2) == pytest.approx(OPTIMUM, abs=1e-6)
     posterior = model.posterior(x)
     log_variance = posterior.covariance_matrix.diagonal(dim1=-2, dim2=-1).log()
-    # W has orthogonal columns, so the posterior is diagonal and the ELBO is the likelihood, example by example.
+    # W has orthogonal columns: the posterior is diagonal, and the ELBO is each likelihood.
     assert torch.allclose(
         model.elbo(x, posterior.mean, log_variance), model.log_likelihood(x), atol=1e-10
     )
@@ -54,7 +54,7 @@ def test_against_scikit_learn():
 
 
 def test_a_linear_vae_trained_to_the_optimum():
-    """Encoder, decoder and noise learned from random weights by L-BFGS on the ELBO: the likelihood of pPCA to 1e-6 nats, and not above."""
+    """Learned by L-BFGS on the ELBO: the likelihood of pPCA to 1e-6 nats, and not above."""
     x = data()
     encoder, decoder = (
         MLPEncoder((5,), 2, hidden=()).double(),

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gantut import networks
 from gantut.networks import AuxiliaryHead, ConvDiscriminator, MinibatchStddev, MLPDiscriminator
 
 
@@ -52,18 +53,24 @@ def test_all_options_together(make, options, classes):
         assert not torch.equal(logits, D(x, (labels + 1) % 3))
 
 
-def test_the_spread_reaches_the_logit():
-    """Two batches with the same first example and different company: only minibatch stddev tells them apart."""
-    x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    alone = x.clone()
-    alone[1:] = x[0]
-    for D in (
-        MLPDiscriminator((1, 8, 8), minibatch_stddev=True),
-        ConvDiscriminator((1, 8, 8), minibatch_stddev=True),
-    ):
-        assert abs((D(x)[0] - D(alone)[0]).item()) > 1e-5
-    D = ConvDiscriminator((1, 8, 8))
+@pytest.mark.parametrize("name", ["MLP", "Conv", "Conv1d", "Residual"])
+def test_the_spread_reaches_the_logit(name):
+    """The same first example in other company: only minibatch stddev tells the two apart."""
+    make, shape = getattr(networks, f"{name}Discriminator"), (1, 64) if "1d" in name else (1, 8, 8)
+    x = torch.rand(4, *shape, generator=torch.Generator().manual_seed(0))
+    alone = x[:1].repeat(4, *[1] * len(shape))
+    D = make(shape, minibatch_stddev=True)
+    assert abs((D(x)[0] - D(alone)[0]).item()) > 1e-4
+    D = make(shape)
     assert torch.allclose(D(x)[0], D(alone)[0], atol=1e-6)
+
+
+def test_projection_changes_the_logit_by_the_inner_product():
+    D = MLPDiscriminator((2,), classes=3, hidden=(4,))
+    x, y = torch.randn(5, 2), torch.tensor([0, 1, 2, 0, 1])
+    h = D.body(x)
+    expected = D.head.linear(h).squeeze(1) + (D.head.embedding.weight[y] * h).sum(1)
+    assert torch.allclose(D(x, y), expected)
 
 
 def test_bad_input():

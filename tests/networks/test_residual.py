@@ -1,4 +1,4 @@
-"""Residual networks: shapes, blocks that begin as their skip, gradients everywhere, no coupling between examples, bad input."""
+"""Residual networks: shapes, blocks that begin as their skip, gradients everywhere, bad input."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_shapes_and_range(shape, classes, blocks):
 @pytest.mark.parametrize("resize", ["none", "up", "down"])
 @pytest.mark.parametrize(("planes", "out"), [(3, 3), (3, 5)])
 def test_a_block_begins_as_its_skip(resize, planes, out):
-    """The branch is exactly 0, and the skip is what plain indexing gives: each pixel four times, or the mean of four."""
+    """The branch is exactly 0, and the skip is what plain indexing gives."""
     block, x = ResidualBlock(planes, out, resize=resize), noise(2, planes, 6, 8)
     assert block.branch(x).abs().max().item() > 0
     block.start_at_skip()
@@ -64,7 +64,7 @@ def test_a_block_begins_as_its_skip(resize, planes, out):
 
 
 def test_the_block_by_hand():
-    """Activation, convolution, doubling, activation, convolution, and the skip, written out with functions."""
+    """Activation, convolution, doubling, activation, convolution, and the skip."""
     block, x = ResidualBlock(3, 4, resize="up").double(), noise(2, 3, 5, 5).double()
     h = F.conv2d(F.leaky_relu(x, 0.2), block.first.weight, block.first.bias, padding=1)
     h = F.leaky_relu(h.repeat_interleave(2, 2).repeat_interleave(2, 3), 0.2)
@@ -141,7 +141,7 @@ def test_each_logit_depends_on_its_image_alone():
 
 
 def test_planes_double_as_the_side_halves():
-    """32 → 16 → 8 → 4: 4, 8, 16, 32 planes; the widest has eight times as many as the full size, however deep."""
+    """32 → 16 → 8 → 4: 4, 8, 16, 32 planes; at most eight times as many as at full size."""
     planes = [
         b.first.out_channels
         for b in ResidualDiscriminator((3, 32, 32), width=4).body
@@ -171,7 +171,7 @@ def test_bad_input():
         ResidualDiscriminator((1, 8, 8), width=0)
     with pytest.raises(ValueError, match="latent_dim must be at least 1, got 0"):
         ResidualGenerator(0, (1, 8, 8))
-    with pytest.raises(ValueError, match="halvable down to 7"):
+    with pytest.raises(ValueError, match="divisible by 2 until none is above 7"):
         ResidualDiscriminator((1, 29, 29))
     G, D = ResidualGenerator(4, (1, 8, 8), width=2), ResidualDiscriminator((1, 8, 8), width=2)
     with pytest.raises(ValueError, match=r"expected codes z of shape \(N, 4\), got \(2, 5\)"):

@@ -80,6 +80,8 @@ def test_bad_sounds(sounds):
 
 
 def test_bad_input():
+    with pytest.raises(ValueError, match="at least one frame"):
+        sequence([], 8000)
     with pytest.raises(ValueError, match="at least one sound"):
         Players({}, 8000)
     with pytest.raises(

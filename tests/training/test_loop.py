@@ -216,7 +216,7 @@ def test_what_is_frozen_stays_in_value_and_in_mode():
     trainer = GANTrainer(trainer.G, D, latent_dim=4, device="cpu")
     before = {name: value.clone() for name, value in D.state_dict().items()}
     for _ in trainer.run([torch.rand(8, 6)], 3):
-        assert not frozen.training and D[1].training
+        assert not frozen[1].training and D[1].training
     moved = {n for n, v in D.state_dict().items() if not torch.equal(v, before[n])}
     assert moved == {"1.weight", "1.bias"}
     with pytest.raises(ValueError, match="discriminator has no parameter to train"):

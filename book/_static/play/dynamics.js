@@ -1,4 +1,4 @@
-// The Dirac-GAN and what each method makes of it: the formulas of gantut.dynamics and gantut.optim for two numbers, x and y.
+// The Dirac-GAN and what each method makes of it: the formulas of gantut.games for two numbers, x and y.
 // tests/browser/test_formulas.py holds paths, matrices and spectral radii against the library's.
 "use strict";
 

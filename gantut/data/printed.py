@@ -1,18 +1,23 @@
-"""Printed digits, rendered from the fonts that ship with matplotlib and bent a little: a data set of any size without a download."""
+"""Printed digits, rendered from the fonts that ship with matplotlib and bent a little.
+
+A data set of any size, without a download, in which it is known how each image was made.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gantut.data.batches import generator
 from gantut.data.cache import cached
-from gantut.data.digits import check_split
-from gantut.data.images import ImageData
+from gantut.data.datasets import ImageData, check_split
 
 FONTS = (
     *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
@@ -21,7 +26,7 @@ FONTS = (
     *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
     *("cmr10", "cmb10", "cmss10", "cmtt10"),
 )
-# name: (least, most), drawn uniformly: easy, hard. Angles in radians, shifts as a share of the side.
+# name: (least, most), drawn uniformly: easy, hard. Angles in radians, shifts in shares of the side.
 FACTORS = {
     "rotation": ((-0.12, 0.12), (-0.21, 0.21)),
     "shear": ((-0.12, 0.12), (-0.2, 0.2)),
@@ -30,7 +35,9 @@ FACTORS = {
     "shift_y": ((-0.04, 0.04), (-0.09, 0.09)),
     "stroke": ((-0.5, 0.5), (-1.0, 1.0)),
 }
-_MASK, _VERSION = 112, 1
+SPLITS = ("train", "test")
+_MASK = 112  # the side of a font's masks in pixels
+_VERSION = 1  # counts the ways of rendering, so that a cache does not serve an older one
 
 
 def glyphs(
@@ -42,32 +49,48 @@ def glyphs(
     split: str = "train",
     cache: bool = True,
 ) -> ImageData:
-    """``n`` printed digits of ``size``×``size`` pixels, white on black, with labels and the factors that made them.
+    """Printed digits, white on black, in twenty fonts, with labels and the factors that made them.
 
-    Twenty fonts; rotation, shear, scale, shift and stroke (negative is thin) are drawn uniformly, more widely with ``hard``. The splits
-    ``"train"`` and ``"test"`` are independent draws.
+    Rotation, shear, scale, shift and stroke (negative is thin) are drawn uniformly and
+    independently of one another.
+
+    Args:
+        n: the number of images.
+        size: their side in pixels, at least 8.
+        hard: draws the factors from wider ranges.
+        seed: decides all draws.
+        split: ``"train"`` or ``"test"``, independent draws from the same distribution.
+        cache: keeps the images on the disk, since 20,000 take some seconds to render.
+
+    Returns:
+        Images (n, 1, size, size) of ten classes; ``factors`` holds ``rotation`` and ``shear`` in
+        radians, ``scale``, ``shift_x`` and ``shift_y`` in shares of the side, ``stroke``, and the
+        number of the ``font``, each (n,).
 
     Raises:
         ValueError: n < 1, a size below 8, an unknown split.
+
+    Example:
+        >>> images = glyphs(100, size=16, cache=False)
+        >>> images.shape, images.classes, sorted(images.factors)[:3]
+        ((1, 16, 16), 10, ['font', 'rotation', 'scale'])
     """
-    check_split(split, ("train", "test"))
+    check_split(split, *SPLITS)
     if n < 1 or size < 8:
         raise ValueError(f"n must be at least 1 and size at least 8, got n={n}, size={size}")
-
-    def make() -> dict[str, Tensor]:
-        return _render(n, size, hard, generator(seed, SPLIT_CODES[split]))
-
-    key = f"glyphs-{_VERSION}-{n}-{size}-{'hard' if hard else 'easy'}-{seed}-{split}"
-    content = cached(key, make) if cache else make()
+    options: dict[str, Any] = {"n": n, "size": size, "hard": hard, "seed": seed, "split": split}
+    key = f"glyphs-{_VERSION}"
+    content = cached(key, _render, **options) if cache else _render(**options)
     images, labels = content.pop("images"), content.pop("labels")
     return ImageData(images, labels, name="glyphs", classes=10, factors=content)
 
 
-SPLIT_CODES = {"train": 0, "test": 1}
-
-
+@functools.cache
 def _masks() -> Tensor:
-    """Each font's digits as soft masks (fonts, 10, _MASK, _MASK), centred, the ink's box 60 % of the side at most."""
+    """Each font's digits as soft masks (fonts, 10, _MASK, _MASK).
+
+    They are centred, and their ink takes 60 % of the side at most.
+    """
     from matplotlib import get_data_path
     from PIL import Image, ImageDraw, ImageFont
 
@@ -84,15 +107,13 @@ def _masks() -> Tensor:
             picture = Image.new("L", (_MASK, _MASK))
             place = ((_MASK - left - right) / 2, (_MASK - top - bottom) / 2)
             ImageDraw.Draw(picture).text(place, str(digit), fill=255, font=font)
-            masks[f, digit] = (
-                torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(_MASK, _MASK)
-                / 255
-            )
+            masks[f, digit] = torch.from_numpy(np.array(picture)) / 255
     return masks
 
 
-def _blur(masks: Tensor, std: float) -> Tensor:
-    reach = math.ceil(3 * std)
+@functools.cache
+def _blurred(std: float) -> Tensor:
+    masks, reach = _masks(), math.ceil(3 * std)
     line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / std) ** 2)
     line = line / line.sum()
     flat = masks.flatten(0, 1)[:, None]
@@ -100,28 +121,23 @@ def _blur(masks: Tensor, std: float) -> Tensor:
     return F.conv2d(flat, line.view(1, 1, 1, -1), padding=(0, reach)).view_as(masks)
 
 
-def _render(n: int, size: int, hard: bool, g: torch.Generator) -> dict[str, Tensor]:
+def _render(n: int, size: int, hard: bool, seed: int, split: str) -> dict[str, Tensor]:
+    g = generator(seed, SPLITS.index(split))
     labels = torch.randint(10, (n,), generator=g)
     fonts = torch.randint(len(FONTS), (n,), generator=g)
     factors = {}
     for name, ranges in FACTORS.items():
         low, high = ranges[hard]
         factors[name] = low + (high - low) * torch.rand(n, generator=g)
-    # The level set of a blurred mask moves outwards as the level falls: one blur, and the level is the stroke.
-    masks = _blur(_masks(), 0.025 * _MASK)
+    # The level set of a blurred mask moves outwards as the level falls: the level is the stroke.
+    masks = _blurred(0.025 * _MASK)
     images = torch.empty(n, 1, size, size, dtype=torch.uint8)
     for start in range(0, n, 500):
         part = slice(start, start + 500)
         chosen = masks[fonts[part], labels[part]][:, None]
-        drawn = F.grid_sample(
-            chosen,
-            F.affine_grid(
-                _inverse_maps({k: v[part] for k, v in factors.items()}),
-                [len(chosen), 1, 2 * size, 2 * size],
-                align_corners=False,
-            ),
-            align_corners=False,
-        )
+        maps = _inverse_maps({name: values[part] for name, values in factors.items()})
+        places = F.affine_grid(maps, [len(chosen), 1, 2 * size, 2 * size], align_corners=False)
+        drawn = F.grid_sample(chosen, places, align_corners=False)
         level = 0.4 - 0.18 * factors["stroke"][part].view(-1, 1, 1, 1)
         ink = F.avg_pool2d(((drawn - level) * 6 + 0.5).clamp(0, 1), 2)
         images[part] = ink.mul(255).round().to(torch.uint8)
@@ -129,7 +145,10 @@ def _render(n: int, size: int, hard: bool, g: torch.Generator) -> dict[str, Tens
 
 
 def _inverse_maps(factors: dict[str, Tensor]) -> Tensor:
-    """The maps (n, 2, 3) from output to input places that rotate, shear, scale and then shift the ink; places run over [−1, 1]."""
+    """The maps (n, 2, 3) from output to input places that rotate, shear, scale and shift the ink.
+
+    Places run over [−1, 1].
+    """
     c, s = factors["rotation"].cos(), factors["rotation"].sin()
     shear, zeros, ones = factors["shear"], torch.zeros_like(c), torch.ones_like(c)
     rotation = torch.stack([c, -s, s, c], 1).view(-1, 2, 2)

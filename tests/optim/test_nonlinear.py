@@ -1,4 +1,4 @@
-"""Conjugate gradients: linear CG on quadratics, SciPy's iterates on test functions, and every way a step can go wrong."""
+"""Conjugate gradients: linear CG on quadratics, SciPy's iterates, and all that can go wrong."""
 
 import itertools
 import math
@@ -45,7 +45,7 @@ def iterates(function, start, steps, **options):
 @pytest.mark.parametrize("search", ["strong_wolfe", "approximate_wolfe"])
 @pytest.mark.parametrize("rule", CONJUGATE)
 def test_on_quadratics_it_is_linear_cg(rule, search):
-    """n steps solve n dimensions, directions are A-conjugate to 1e-8, and the iterates are those of linear CG."""
+    """n steps solve n dimensions, directions are A-conjugate, and the iterates linear CG's."""
     A, b = quadratic()
     path, _ = iterates(
         lambda x: 0.5 * x @ A @ x - b @ x, torch.zeros(6), 6, rule=rule, line_search=search, **EXACT
@@ -88,7 +88,7 @@ PROBLEMS = {
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_iterates_agree_with_scipy(name):
-    """SciPy's rule is Polak–Ribière+. With searches tight enough to be exact both take the same steps, as long as rounding allows."""
+    """SciPy's rule is Polak–Ribière+. With searches nearly exact both take the same steps."""
     function, start, tolerance = PROBLEMS[name]
 
     def gradient(v):
@@ -119,19 +119,20 @@ def test_iterates_agree_with_scipy(name):
 
 @pytest.mark.parametrize("rule", CONJUGATE)
 @pytest.mark.parametrize("search", ["strong_wolfe", "approximate_wolfe"])
-def test_every_rule_minimises(rule, search):
-    for function, start, _ in PROBLEMS.values():
+def test_every_rule_minimises_and_stays_there(rule, search):
+    for name in ("beale", "himmelblau", "rosenbrock of 4"):
+        function, start, _ = PROBLEMS[name]
         x = torch.tensor(start, dtype=torch.float64, requires_grad=True)
         optimizer = ConjugateGradient([x], rule=rule, line_search=search, powell=0.5)
         closure = closure_of(function, [x], optimizer)
         steps = 0
-        while function(x) >= 1e-8 and steps < 500:
+        while function(x) >= 1e-8 and steps < 300:
             optimizer.step(closure)
             steps += 1
-        for _ in range(20):  # there it stays
+        for _ in range(3):
             optimizer.step(closure)
-        assert function(x) < 1e-8, function.__name__
-        assert optimizer.report["evaluations"] < 26 * (steps + 20)
+        assert function(x) < 1e-8, name
+        assert optimizer.report["evaluations"] < 26 * (steps + 3)
 
 
 @pytest.mark.parametrize("rule", BETA_RULES)
@@ -156,15 +157,13 @@ def test_beta_by_hand(rule):
         "hestenes_stiefel_plus": max(0.0, hs),
         "dai_yuan": dai_yuan,
         "hager_zhang": hz,
-        "hybrid_fr_pr": max(-fr, min(pr, fr)),
-        "hybrid_hs_dy": max(0.0, min(hs, dai_yuan)),
     }[rule]
     assert optimizer.report["beta"] == pytest.approx(float(expected), rel=1e-12)
     assert torch.allclose(x.detach(), d + (-0.1 * g1 + expected * d), atol=1e-15)
 
 
 def test_groups_are_a_preconditioner():
-    """On a diagonal quadratic the inverse diagonal as learning rates makes one step enough; equal rates do not."""
+    """With the inverse diagonal as learning rates one step solves a diagonal quadratic."""
     scales = torch.tensor([1.0, 100.0]).double()
     for rates, gone in (((1.0, 0.01), True), ((1.0, 1.0), False)):
         x, y = (torch.ones(1, dtype=torch.float64, requires_grad=True) for _ in range(2))
@@ -202,7 +201,6 @@ def test_iterations_in_one_call_are_steps_with_fewer_evaluations():
     many, several = iterates(rosenbrock, [-1.2, 1.0], 1, iterations=8)
     assert torch.allclose(one[-1], many[-1], atol=1e-9)
     assert several.report["evaluations"] == single.report["evaluations"] - 7
-    assert several.report["steps"] == 8
 
 
 def test_state_is_saved_and_resumed_to_the_last_bit():
@@ -222,44 +220,66 @@ def test_state_is_saved_and_resumed_to_the_last_bit():
     assert torch.equal(a, b) and calls == again
 
 
-def test_restarts():
-    _, optimizer = iterates(rosenbrock, [-1.2, 1.0], 9, restart=3)
-    assert optimizer.report["restarts"] >= 2
-    _, never = iterates(
-        lambda x: 0.5 * (x * x * torch.tensor([1.0, 5.0, 9.0])).sum(),
-        torch.ones(3),
-        2,
-        powell=1e9,
-        **EXACT,
-    )
-    assert never.report["restarts"] == 0
-    _, always = iterates(rosenbrock, [-1.2, 1.0], 5, powell=1e-12)
-    assert always.report["restarts"] == 4
-    _, clipped = iterates(rosenbrock, [-1.2, 1.0], 5, rule="fletcher_reeves", clip=(0.0, 0.1))
-    assert clipped.report["beta"] <= 0.1
+def test_powells_restart_and_the_bound_on_beta():
+    """Each step is compared with |g·g₋| ≥ ν g·g, computed here from the gradients."""
+    x = torch.tensor([-1.2, 1.0], dtype=torch.float64, requires_grad=True)
+    optimizer = ConjugateGradient([x], rule="polak_ribiere_plus", powell=0.2, clip=(0.0, 0.4))
+    last, seen = None, []
+    for _ in range(30):
+        gradient = torch.autograd.grad(rosenbrock(x), x)[0]
+        optimizer.step(closure_of(rosenbrock, [x], optimizer))
+        if last is not None:
+            lost = (gradient @ last).abs() >= 0.2 * gradient @ gradient
+            beta = max(0.0, (gradient @ (gradient - last) / (last @ last)).item())
+            seen.append((bool(lost), beta > 0.4))
+            expected = 0.0 if lost else min(0.4, beta)
+            assert optimizer.report["beta"] == pytest.approx(expected, rel=1e-9)
+        last = gradient
+    assert (True, False) in seen or (True, True) in seen
+    assert (False, False) in seen
+    assert (False, True) in seen
+    assert optimizer.report["restarts"] == sum(lost for lost, _ in seen)
+
+
+def test_the_default_search_asks_for_a_ten_thousandth_of_the_promise():
+    """The first trial, a = 1, keeps 0.002 of the promised decrease and is flat: it is taken."""
+
+    def shallow(x):  # value 0 and slope −1 at 0, value −0.002 and slope 0 at 1
+        return (-x + 1.994 * x**2 - 0.996 * x**3).sum()
+
+    for search in ("strong_wolfe", "approximate_wolfe"):
+        path, optimizer = iterates(shallow, [0.0], 1, line_search=search)
+        assert path[-1].item() == 1
+        assert optimizer.report["evaluations"] == 2
 
 
 def test_a_failed_search_falls_back_and_then_says_that_it_stalled():
-    """Along the stored direction the loss is NaN, along the gradient it is not: one fallback. Where all is NaN: stalled, nothing moved."""
-    x = torch.tensor([1.0, 1.0], dtype=torch.float64, requires_grad=True)
-    optimizer = ConjugateGradient([x], rule="fletcher_reeves", max_evaluations=5)
-    optimizer.step(closure_of(rosenbrock, [x], optimizer))
-    assert not optimizer.report["stalled"]
+    """Where only −g can be searched, it falls back to −g; where nothing can, nothing moves."""
+    scales = torch.tensor([1.0, 4.0])
 
-    y = torch.tensor([2.0, 1.0], dtype=torch.float64, requires_grad=True)
-    optimizer = ConjugateGradient([y], rule="fletcher_reeves", max_evaluations=8)
-    optimizer.step(closure_of(lambda y: (y * y * torch.tensor([1.0, 4.0])).sum(), [y], optimizer))
-    place = y.detach().clone()
+    def function(y):
+        return (y * y * scales).sum()
 
-    def walled(y):
-        inside = (y.detach() - place).norm() == 0
-        return (y * y).sum() if inside else (y * y).sum() * math.nan
+    for everywhere in (False, True):
+        y = torch.tensor([2.0, 1.0], dtype=torch.float64, requires_grad=True)
+        optimizer = ConjugateGradient([y], rule="fletcher_reeves", max_evaluations=8)
+        optimizer.step(closure_of(function, [y], optimizer))
+        place = y.detach().clone()
+        downhill = -2 * scales * place
 
-    optimizer.step(closure_of(walled, [y], optimizer))
-    assert optimizer.report["stalled"] and optimizer.report["fallbacks"] == 1
-    assert torch.equal(y.detach(), place)
-    optimizer.step(closure_of(lambda y: (y * y).sum(), [y], optimizer))
-    assert not optimizer.report["stalled"] and y.norm() < place.norm()
+        def walled(y, place=place, downhill=downhill, everywhere=everywhere):
+            moved = y.detach() - place
+            along = torch.cosine_similarity(moved, downhill, dim=0) > 1 - 1e-9
+            fine = not moved.any() or (along and not everywhere)
+            return function(y) if fine else function(y) * math.nan
+
+        optimizer.step(closure_of(walled, [y], optimizer))
+        assert optimizer.report["fallbacks"] == 1
+        assert optimizer.report["stalled"] == everywhere
+        assert torch.equal(y.detach(), place) == everywhere
+        optimizer.step(closure_of(function, [y], optimizer))
+        assert not optimizer.report["stalled"]
+        assert function(y) < function(place)
 
 
 def test_at_the_minimum_nothing_moves():
@@ -281,47 +301,36 @@ def test_a_network_and_float32():
 
 
 @pytest.mark.parametrize(
-    ("make", "error", "message"),
+    ("options", "message"),
     [
-        (
-            lambda x: ConjugateGradient([x], rule="pr"),
-            ValueError,
-            "unknown rule 'pr'; known: steepest_descent",
-        ),
-        (
-            lambda x: ConjugateGradient([x], line_search="armijo"),
-            ValueError,
-            "unknown line search 'armijo'",
-        ),
-        (
-            lambda x: ConjugateGradient([x], lr=0.0),
-            ValueError,
-            "lr must be a finite number > 0, got 0",
-        ),
-        (lambda x: ConjugateGradient([x], clip=(1.0, 0.0)), ValueError, "clip \\(low, high\\)"),
-        (lambda x: ConjugateGradient([x], c1=0.2), ValueError, "0 < c1 < c2 < 1, got 0.2"),
-        (lambda x: ConjugateGradient([x], restart=0), ValueError, "at least 1"),
-        (lambda x: ConjugateGradient([x]).step(), ValueError, "needs a closure"),
-        (
-            lambda x: ConjugateGradient([x]).step(lambda: 1.0),
-            TypeError,
-            "a tensor with one number; got float",
-        ),
-        (
-            lambda x: ConjugateGradient([x]).step(lambda: torch.zeros(2)),
-            TypeError,
-            "one number; got \\(2,\\)",
-        ),
-        (
-            lambda x: ConjugateGradient([x]).step(lambda: x.sum()),
-            ValueError,
-            "no parameter has a gradient",
-        ),
+        ({"rule": "pr"}, "rule must be one of steepest_descent, .*, got 'pr'"),
+        ({"line_search": "armijo"}, "line_search must be one of .*'strong_wolfe'.* got 'armijo'"),
+        ({"lr": 0.0}, "lr must be a finite number > 0, got 0"),
+        ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"max_evaluations": 0}, "max_evaluations must be at least 1, got 0"),
+        ({"powell": 0.0}, "powell must be a number > 0, got 0"),
+        ({"clip": (1.0, 0.0)}, r"clip must be \(low, high\) with low ≤ high, got \(1.0, 0.0\)"),
+        ({"c1": 0.2}, r"0 < c1 < c2 < 1, got \(0.2, 0.1\)"),
     ],
 )
-def test_bad_input(make, error, message):
+def test_bad_settings(options, message):
+    with pytest.raises(ValueError, match=message):
+        ConjugateGradient([torch.ones(2, requires_grad=True)], **options)
+
+
+@pytest.mark.parametrize(
+    ("closure", "error", "message"),
+    [
+        (None, ValueError, "needs a closure"),
+        (lambda x: 1.0, TypeError, "a tensor with one number; got float"),
+        (lambda x: torch.zeros(2), TypeError, r"one number; got \(2,\)"),
+        (lambda x: x.sum(), ValueError, "no parameter has a gradient"),
+    ],
+)
+def test_bad_closures(closure, error, message):
+    x = torch.ones(2, requires_grad=True)
     with pytest.raises(error, match=message):
-        make(torch.ones(2, requires_grad=True))
+        ConjugateGradient([x]).step(closure and (lambda: closure(x)))
 
 
 def test_not_finite():

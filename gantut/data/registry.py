@@ -1,0 +1,40 @@
+"""The data sets by name, for the command line and for cells that loop over several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gantut.data.densities import DENSITIES
+from gantut.data.folders import folder, recordings
+from gantut.data.images import cifar10, digits, fashion_mnist, mnist
+from gantut.data.printed import glyphs
+from gantut.data.synthesis import vowels
+
+_FUNCTIONS = (digits, glyphs, mnist, fashion_mnist, cifar10, folder, vowels, recordings)
+DATASETS: dict[str, Callable[..., Any]] = {
+    **DENSITIES,
+    **{function.__name__: function for function in _FUNCTIONS},
+}
+
+
+def load(name: str, **options: Any) -> Any:
+    """Make or read the data set called ``name``.
+
+    Args:
+        name: a key of ``DATASETS``, such as ``"digits"``.
+        options: those of the function of that name.
+
+    Returns:
+        What that function returns: a data set, or a ``Density`` for a cloud in the plane.
+
+    Raises:
+        ValueError: the name is unknown; the message lists the known ones.
+
+    Example:
+        >>> len(load("digits", split="test"))
+        360
+    """
+    if name not in DATASETS:
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(DATASETS))}")
+    return DATASETS[name](**options)

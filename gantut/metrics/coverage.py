@@ -1,0 +1,223 @@
+"""What do samples cover? Classes by a classifier, modes of a known density, kinds of stacks."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gantut.data.densities import Density
+from gantut.metrics._checks import finite
+from gantut.metrics.features import FeatureNetwork
+
+
+def _check_logits(logits: Tensor) -> None:
+    if logits.ndim != 2 or len(logits) == 0:
+        raise ValueError(f"expected logits (N, classes) with N ≥ 1, got {tuple(logits.shape)}")
+    if logits.shape[1] < 2:
+        raise ValueError("expected logits of two classes or more, got one class only")
+    finite("logits", logits)
+
+
+def _warn_of_few(samples: int, total: int, what: str) -> None:
+    if samples < total:
+        warnings.warn(f"{samples} samples cannot cover {total} {what}", stacklevel=3)
+
+
+class LabelCoverage(NamedTuple):
+    """Which classes occur, and how evenly.
+
+    ``shares`` (classes,) sum to 1; a class is ``covered`` when it has at least a tenth of an equal
+    share; ``entropy`` of the shares is in nats.
+    """
+
+    shares: Tensor
+    covered: int
+    entropy: float
+
+
+def label_coverage(logits: Tensor) -> LabelCoverage:
+    """Which classes samples fall into, by a classifier's verdict on each.
+
+    Args:
+        logits: of the samples, (N, classes), say ``eye.extract(samples).logits``.
+
+    Returns:
+        Shares, covered classes and entropy. The entropy of equal shares is log(classes); counting
+        biases it downwards by about (classes − 1) / 2N.
+
+    Raises:
+        ValueError: no samples, logits not (N, classes), one class only, NaN or infinite logits.
+
+    With fewer samples than classes not all can be covered, and a warning says so.
+
+    Example:
+        >>> import torch
+        >>> found = label_coverage(torch.eye(4)[[0, 0, 0, 1]])
+        >>> found.shares.tolist(), found.covered
+        ([0.75, 0.25, 0.0, 0.0], 2)
+    """
+    _check_logits(logits)
+    classes = logits.shape[1]
+    _warn_of_few(len(logits), classes, "classes")
+    counts = torch.bincount(logits.argmax(1), minlength=classes)
+    entropy = float(torch.special.entr(counts.double() / len(logits)).sum())
+    shares = counts / len(logits)
+    return LabelCoverage(shares, int((shares >= 0.1 / classes).sum()), entropy)
+
+
+def class_accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The share of samples that a classifier puts into the class they were asked for.
+
+    Args:
+        logits: of the samples, (N, classes).
+        labels: the classes asked for, (N,), integers in 0 … classes − 1.
+
+    Returns:
+        A share in [0, 1].
+
+    Raises:
+        ValueError: logits that ``label_coverage`` would refuse, or not one label in the range per
+            sample.
+
+    Where all were asked for one class, a warning says that a generator which knows no other would
+    get the same number.
+
+    Example:
+        >>> import torch
+        >>> class_accuracy(torch.eye(3), torch.tensor([0, 1, 0]))
+        0.6666666666666666
+    """
+    _check_logits(logits)
+    if labels.shape != logits.shape[:1]:
+        wanted = f"one label for each of {len(logits)} samples"
+        raise ValueError(f"expected {wanted}, got shape {tuple(labels.shape)}")
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= logits.shape[1]:
+        raise ValueError(f"expected labels in 0 … {logits.shape[1] - 1}, got {least} … {most}")
+    if least == most and len(labels) > 1:
+        warnings.warn(f"all labels are {least}: this says nothing of other classes", stacklevel=2)
+    return float((logits.argmax(1) == labels).double().mean())
+
+
+class ModeCoverage(NamedTuple):
+    """Which modes of a density have samples.
+
+    ``covered`` of ``total`` modes, the share of ``high_quality`` samples, and how many of those
+    each mode has, ``counts`` (total,).
+    """
+
+    covered: int
+    total: int
+    high_quality: float
+    counts: Tensor
+
+
+def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> ModeCoverage:
+    """Count the modes of a known density that samples reach. [srivastava2017]
+
+    A sample is of high quality within ``sigmas`` standard deviations of its nearest mode; a mode is
+    covered when at least one such sample is nearest to it. A perfect sampler has
+    1 − e^(−4.5) = 98.9 % of high quality at 3σ.
+
+    Args:
+        samples: points, (N, 2). With fewer than modes a warning says that not all can be covered.
+        density: one with separate modes, such as ``data.ring()`` or ``data.grid()``.
+        sigmas: the radius, in standard deviations of one mode.
+
+    Returns:
+        Covered and total modes, the share of good samples, and their number at each mode.
+
+    Raises:
+        ValueError: the density has no modes, samples are not finite points (N, 2), or ``sigmas`` is
+            not positive.
+
+    Example:
+        >>> from gantut import data
+        >>> ring = data.ring(8)
+        >>> mode_coverage(ring.modes, ring).covered
+        8
+    """
+    modes = density.modes.to(samples.device, torch.float64)
+    if len(modes) == 0:
+        raise ValueError(f"{density.name!r} has no separate modes; take a ring or a grid")
+    if samples.ndim != 2 or samples.shape[1] != 2 or len(samples) == 0:
+        raise ValueError(f"expected points of shape (N, 2), N ≥ 1, got {tuple(samples.shape)}")
+    finite("samples", samples)
+    if not sigmas > 0:
+        raise ValueError(f"sigmas must be positive, got {sigmas}")
+    _warn_of_few(len(samples), len(modes), "modes")
+    distance, nearest = torch.cdist(samples.double(), modes).min(1)
+    good = distance <= sigmas * density.std
+    counts = torch.bincount(nearest[good], minlength=len(modes))
+    return ModeCoverage(int((counts > 0).sum()), len(modes), float(good.double().mean()), counts)
+
+
+class StackedCoverage(NamedTuple):
+    """Which kinds of stacked images occur.
+
+    ``covered`` of ``total`` kinds, ``kl`` in nats from the model's to the data's shares of the
+    kinds, and samples per kind, ``counts`` (total,).
+    """
+
+    covered: int
+    total: int
+    kl: float
+    counts: Tensor
+
+
+def stacked_coverage(
+    network: FeatureNetwork, images: Tensor, *, shares: Tensor | None = None
+) -> StackedCoverage:
+    """How many kinds of stacked images occur, by a verdict on each channel. [srivastava2017]
+
+    A stack of three digits has 10³ kinds. A kind is covered when at least one sample is of it.
+    KL(model ‖ data) = Σ_k q_k log(q_k / p_k), where q are the samples' shares of the kinds and p
+    the products of the classes' shares. Counting biases it upwards, for a perfect model by about
+    (kinds − 1) / 2N: so state N.
+
+    Args:
+        network: a classifier of one channel, from ``feature_network``.
+        images: stacks (N, channels, H, W) in [0, 1]. With fewer than kinds a warning says that not
+            all can be covered.
+        shares: of the classes in the data, (classes,); equal ones unless given.
+
+    Returns:
+        Covered and total kinds, the divergence, and samples per kind.
+
+    Raises:
+        ValueError: no stacks of the network's size, a network of several channels, values that are
+            not finite or outside [0, 1], or shares that are not positive with sum 1.
+
+    Example:
+        >>> from gantut import data, metrics
+        >>> digits = data.digits()
+        >>> eye = metrics.feature_network(digits, steps=5, cache=False)
+        >>> stacked_coverage(eye, data.stacked(digits, 2000).floats()).total
+        1000
+    """
+    classes, (channel, *size) = network.classes, network.shape
+    if channel != 1:
+        raise ValueError(f"expected a network of one channel, got one of {channel}")
+    if images.ndim != 4 or list(images.shape[2:]) != size or not images.numel():
+        wanted = f"images (N, channels, {size[0]}, {size[1]}) with N ≥ 1"
+        raise ValueError(f"expected {wanted}, got {tuple(images.shape)}")
+    if shares is None:
+        shares = torch.full((classes,), 1 / classes, dtype=torch.float64)
+    shares = shares.cpu().double()
+    if shares.shape != (classes,) or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
+        raise ValueError(f"expected {classes} positive shares with sum 1, got {shares.tolist()}")
+    n, channels = images.shape[:2]
+    total = classes**channels
+    _warn_of_few(n, total, "kinds")
+    verdicts = network.extract(images.reshape(-1, 1, *size)).logits.argmax(1).cpu()
+    kinds, expected = torch.zeros(n, dtype=torch.int64), torch.ones(1, dtype=torch.float64)
+    for column in verdicts.view(n, channels).T:
+        kinds = kinds * classes + column
+        expected = torch.outer(expected, shares).flatten()
+    counts = torch.bincount(kinds, minlength=total)
+    found = counts.double() / n
+    kl = float(torch.special.xlogy(found, found / expected).sum())
+    return StackedCoverage(int((counts > 0).sum()), total, kl, counts)

@@ -1,0 +1,168 @@
+"""How far apart are two clouds of features? Fréchet distance and kernel distance (FID, KID).
+
+Both compare real and generated examples after a network has turned each into a vector. The number
+depends on the network: only values from the same one can be compared. ``feature_network`` trains a
+small one on your own data; ``published_fid`` uses the networks of papers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gantut.data.batches import generator
+from gantut.metrics._checks import clouds
+
+
+def fid(real: Tensor, fake: Tensor) -> float:
+    """The Fréchet distance between Gaussians fitted to two clouds of features. [heusel2017]
+
+    ‖μ − μ′‖² + tr(Σ + Σ′ − 2(ΣΣ′)^½), where μ, Σ are the mean and covariance of ``real`` and
+    μ′, Σ′ those of ``fake``: 0 for equal moments, large for clouds that lie apart or differ in
+    width. Few samples make it too large, so compare models with equally many.
+
+    Args:
+        real: features of real examples, (N, d).
+        fake: features of generated examples, (M, d). Swapping the two changes nothing.
+
+    Returns:
+        The distance, ≥ 0, in squared units of the features. Computed in float64 about the joint
+        mean, so that a large common offset costs no digits.
+
+    Raises:
+        ValueError: a cloud is not (N, d) with N ≥ 2, the dimensions differ, or a value is NaN or
+            infinite.
+
+    With no more samples than features the covariance is singular, and a warning says that the value
+    is far too high.
+
+    Example:
+        >>> import torch
+        >>> real = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0))
+        >>> round(fid(real, real + 1), 4)  # a shift by 1 in each of 4 dimensions
+        4.0
+    """
+    real, fake = clouds(real, fake)
+    n, dimension = min(len(real), len(fake)), real.shape[1]
+    if n <= dimension:
+        few = f"{n} samples for {dimension} features"
+        warnings.warn(f"{few}: the covariance is singular, and FID is far too high", stacklevel=2)
+    centre = torch.cat([real, fake]).mean(0)
+    (mean, root), (other_mean, other_root) = _moments(real - centre), _moments(fake - centre)
+    # tr (ΣΣ′)^½ is the sum of the singular values of R R′ᵀ.
+    cross = torch.linalg.svdvals(root @ other_root.T).sum()
+    spread = root.square().sum() + other_root.square().sum() - 2 * cross
+    return max(0.0, float((mean - other_mean).square().sum() + spread))
+
+
+def _moments(cloud: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean, and an R with RᵀR = Σ: by QR of the centred cloud, since squares lose digits."""
+    mean = cloud.mean(0)
+    return mean, torch.linalg.qr(cloud - mean, mode="r").R / (len(cloud) - 1) ** 0.5
+
+
+def kid(real: Tensor, fake: Tensor, *, limit: int = 2000, seed: int = 0) -> float:
+    """The squared kernel distance (MMD²) of two clouds of features, without bias. [binkowski2018]
+
+    E k(x, x′) + E k(y, y′) − 2 E k(x, y) with the kernel k(a, b) = (a·b/d + 1)³: about 0 for
+    equal distributions, and slightly negative half of the time. Unlike ``fid`` it needs no more
+    samples than features; but with few samples it scatters.
+
+    Args:
+        real: features of real examples, (N, d).
+        fake: features of generated examples, (M, d).
+        limit: at most this many samples of each cloud are used (all pairs are formed); both
+            clouds give equally many.
+        seed: chooses which.
+
+    Returns:
+        The estimate, in the kernel's units.
+
+    Raises:
+        ValueError: clouds that ``fid`` would refuse, or a limit below 2.
+
+    Example:
+        >>> import torch
+        >>> real, fake = torch.randn(2, 500, 4, generator=torch.Generator().manual_seed(0))
+        >>> abs(kid(real, fake)) < 0.05 < kid(real, fake + 1)
+        True
+    """
+    if limit < 2:
+        raise ValueError(f"KID compares pairs of samples, so limit must be at least 2, got {limit}")
+    real, fake = clouds(real, fake)
+    n = min(len(real), len(fake), limit)
+    x, y = (
+        cloud[torch.randperm(len(cloud), generator=generator(seed, i))[:n]]
+        for i, cloud in enumerate((real, fake))
+    )
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    # An example is no pair with itself: the diagonal is left out.
+    within = sum(k.sum() - k.trace() for k in (kernel(x, x), kernel(y, y))) / (n * (n - 1))
+    return float(within - 2 * kernel(x, y).mean())
+
+
+class Extrapolated(NamedTuple):
+    """FID for endlessly many samples, and the line it was read from.
+
+    ``fid`` is the line's value at 1/N = 0; ``sizes`` and ``values`` are the points behind it.
+    """
+
+    fid: float
+    sizes: list[int]
+    values: list[float]
+
+
+def fid_extrapolated(
+    real: Tensor, fake: Tensor, *, points: int = 8, smallest: float = 0.2, seed: int = 0
+) -> Extrapolated:
+    """FID without the bias of a finite sample: a line through FID against 1/N. [chong2020]
+
+    The bias of FID is about proportional to 1/N, so models with different numbers of samples cannot
+    be compared by FID itself. For each size, ``fake`` is cut into as many separate parts as fit;
+    the mean of their FIDs is one point. The bias from the number of ``real`` examples remains.
+
+    Args:
+        real: features of real examples, (N, d).
+        fake: features of generated examples, (M, d).
+        points: how many sizes, equally far apart in 1/N.
+        smallest: the smallest size, as a share of M; it must exceed d samples.
+        seed: chooses the order in which ``fake`` is cut.
+
+    Returns:
+        The value at 1/N = 0, and the points of the line.
+
+    Raises:
+        ValueError: clouds that ``fid`` would refuse, fewer than 2 points, a share outside (0, 1),
+            or subsets no larger than the number of features.
+
+    Example:
+        >>> import torch
+        >>> real, fake = torch.randn(2, 2000, 8, generator=torch.Generator().manual_seed(0))
+        >>> found = fid_extrapolated(real, fake)
+        >>> found.values[0] > found.values[-1] > found.fid
+        True
+    """
+    real, fake = clouds(real, fake)
+    if points < 2 or not 0 < smallest < 1:
+        raise ValueError(f"expected points ≥ 2 and 0 < smallest < 1, got {points} and {smallest}")
+    least = smallest * len(fake)
+    if least <= fake.shape[1]:
+        found = f"{int(least)} for {fake.shape[1]} features"
+        raise ValueError(f"the smallest subset needs more samples than features, got {found}")
+    inverse = torch.linspace(1 / least, 1 / len(fake), points, dtype=torch.float64)
+    sizes = [min(len(fake), round(1 / value)) for value in inverse.tolist()]
+    values = []
+    for i, size in enumerate(sizes):
+        order = torch.randperm(len(fake), generator=generator(seed, i))
+        parts = [fid(real, fake[part]) for part in order.split(size) if len(part) == size]
+        values.append(sum(parts) / len(parts))
+    slope_of = 1 / torch.tensor(sizes, dtype=torch.float64)
+    line = torch.stack([torch.ones_like(slope_of), slope_of], 1)
+    heights = torch.tensor(values, dtype=torch.float64)[:, None]
+    return Extrapolated(torch.linalg.lstsq(line, heights).solution[0].item(), sizes, values)

@@ -1,0 +1,110 @@
+"""PSNR and SSIM against torchmetrics, scikit-image's recipe in scipy, and values by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
+
+from gantut import data
+from gantut.metrics import psnr, ssim
+
+
+def pairs(n=5, channels=3, height=20, width=27, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.rand(n, channels, height, width, generator=g, dtype=torch.float64)
+    noise = torch.randn(x.shape, generator=g, dtype=torch.float64)
+    size = torch.linspace(0.02, 0.5, n).view(-1, 1, 1, 1)
+    return x, (x + size * noise).clamp(0, 1)
+
+
+def photographs():
+    x = data.glyphs(6).floats()
+    blurred = torch.nn.functional.avg_pool2d(x, 3, stride=1, padding=1)
+    return x, blurred
+
+
+def by_scipy(x, y):
+    """Filter all of the image, then leave out the border that the window does not fit into."""
+
+    def blur(a):
+        filtered = gaussian_filter(a.numpy(), (0, 0, 1.5, 1.5), truncate=3.5)
+        return filtered[..., 5:-5, 5:-5]
+
+    x, y = x.double(), y.double()
+    ux, uy = blur(x), blur(y)
+    vx, vy, vxy = blur(x * x) - ux * ux, blur(y * y) - uy * uy, blur(x * y) - ux * uy
+    c, d = 0.01**2, 0.03**2
+    s = (2 * ux * uy + c) * (2 * vxy + d) / ((ux**2 + uy**2 + c) * (vx + vy + d))
+    return np.mean(s, axis=(1, 2, 3))
+
+
+@pytest.mark.parametrize("images", [pairs, photographs])
+def test_both_are_torchmetrics(images):
+    x, y = images()
+    for one in range(len(x)):
+        a, b = x[one : one + 1], y[one : one + 1]
+        wanted = peak_signal_noise_ratio(a, b, data_range=1.0).item()
+        assert psnr(x, y)[one].item() == pytest.approx(wanted, rel=1e-5)
+        wanted = structural_similarity_index_measure(a.double(), b.double(), data_range=1.0).item()
+        assert ssim(x, y, reflect=True)[one].item() == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("images", [pairs, photographs])
+def test_ssim_is_scikit_images_recipe(images):
+    x, y = images()
+    assert ssim(x, y).numpy() == pytest.approx(by_scipy(x, y), abs=1e-9)
+
+
+def test_psnr_by_hand():
+    x = torch.zeros(2, 1, 2, 2)
+    y = torch.tensor([0.1, 0.01]).view(2, 1, 1, 1).expand_as(x)
+    assert psnr(x, y).tolist() == pytest.approx([20, 40], abs=1e-4)
+    assert psnr(x, x).tolist() == [math.inf] * 2
+
+
+def test_ssim_of_constants_is_the_luminance_alone():
+    x, y = torch.full((1, 1, 11, 11), 0.2), torch.full((1, 1, 11, 11), 0.6)
+    wanted = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
+    assert ssim(x, y).item() == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("measure", [psnr, ssim])
+def test_each_pair_has_its_own_value_and_the_order_does_not_matter(measure):
+    x, y = pairs()
+    found = measure(x, y)
+    assert found.shape == (5,) and (found[:-1] > found[1:]).all()  # more noise, less quality
+    assert torch.allclose(measure(y, x), found)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    assert torch.allclose(measure(x[order], y[order]), found[order])
+    assert torch.allclose(measure(x[2:3], y[2:3]), found[2:3])
+
+
+@pytest.mark.parametrize("measure", [psnr, ssim])
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (torch.zeros(2, 1, 16, 16), torch.zeros(1, 1, 16, 16), r"got \(2, 1, 16, 16\) and \(1,"),
+        (torch.zeros(16, 16), torch.zeros(16, 16), r"batches of images \(N, C, H, W\)"),
+        (torch.zeros(0, 1, 16, 16), torch.zeros(0, 1, 16, 16), r"got \(0, 1, 16, 16\)"),
+        (torch.full((1, 1, 16, 16), 2.0), torch.zeros(1, 1, 16, 16), "got 2 … 2"),
+        (torch.zeros(1, 1, 16, 16), torch.full((1, 1, 16, 16), math.nan), "finite originals"),
+    ],
+)
+def test_bad_images(measure, x, y, message):
+    with pytest.raises(ValueError, match=message):
+        measure(x, y)
+
+
+def test_ssim_needs_room_for_its_window():
+    x = torch.zeros(1, 1, 8, 8)
+    with pytest.raises(ValueError, match=r"sides ≥ 11, got \(1, 1, 8, 8\)"):
+        ssim(x, x)
+    assert ssim(x, x, reflect=True).item() == 1
+    with pytest.raises(ValueError, match="sides ≥ 6"):
+        ssim(x[..., :5], x[..., :5], reflect=True)
