@@ -8,14 +8,15 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 TORCH_INDEX ?=
 NB ?= $(wildcard notebooks/*.ipynb notebooks/assignments/*.ipynb)
 WORKERS ?= 2
+ARGS ?=
 OUT ?= grades
 # Two workers on two cores: one thread and one process each, or those of one would stand in the way of the other.
 ENV := OMP_NUM_THREADS=1 GANTUT_WORKERS=1 TQDM_DISABLE=1
 CACHE := GANTUT_CACHE="$(CURDIR)/.gantut"
 PYTEST := $(ENV) $(CACHE) $(BIN)/python -m pytest -q -n $(WORKERS)
-SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*/*.py) _config.yml _toc.yml
+SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*.pyi gantut/*/*.py gantut/*/*.pyi) _config.yml _toc.yml
 
-.PHONY: help book test check lint notebooks assignments grade figures archive pdf bench serve clean lock
+.PHONY: help book test check lint chapters notebooks assignments grade figures archive pdf bench serve clean lock
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -48,16 +49,21 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint ## the fast part of the checks, under three minutes
-	$(PYTEST) -m "not slow" tests
+check: lint ## the fast part of the checks, under two minutes
+	$(PYTEST) --dist worksteal -m "not slow" tests
 
-test: lint book ## set up and pass every check: style, types, tests, notebooks, the book
+# The book's pages are made by one process, which leaves a core free for the chapters.
+test: lint ## set up and pass every check: style, types, tests, notebooks, the book
+	$(MAKE) -j 2 book chapters
 	$(PYTEST) --dist worksteal tests
+
+chapters: $(STAMP) ## hold what the notebooks store against a fresh run
 	$(PYTEST) --dist loadfile -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval.cfg notebooks
 
 notebooks: $(STAMP) ## execute the chapters anew and store their outputs (NB=notebooks/07-train-a-gan.ipynb for one)
 	$(CACHE) $(BIN)/python .ci/notebooks.py $(NB)
 	$(BIN)/python .ci/checks.py
+	$(BIN)/python .ci/chapters.py
 
 assignments: $(STAMP) ## build what students and graders get into _build/assignments
 	$(CACHE) $(BIN)/python .ci/assignments.py
@@ -75,8 +81,8 @@ archive: book ## put the book into one file to read without a network, _build/ga
 pdf: book ## print the book into _build/gantut-book.pdf (needs Chromium)
 	$(BIN)/python .ci/pdf.py
 
-bench: $(STAMP) ## measure the trainers against the plainest loop
-	$(BIN)/python tests/benchmarks/run.py
+bench: $(STAMP) ## measure the trainers against their ceiling and other loops (ARGS="--only gan --seconds 1")
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 serve: book ## serve the book on http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000

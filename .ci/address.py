@@ -1,6 +1,8 @@
-"""Write the one repository address (pyproject.toml, [project.urls]) everywhere else; `--check` only looks.
+"""Write the one repository address (pyproject.toml, [project.urls]) everywhere else; `--check` only
+looks.
 
-It stands in _config.yml, README.md, CITATION.cff, and in the setup cell of each chapter and assignment.
+It stands in _config.yml, README.md, CITATION.cff, and in the setup cell of each chapter and
+assignment.
 """
 
 from __future__ import annotations
@@ -16,16 +18,19 @@ ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"https://github\.com/[\w.-]+/gantut\b")
 COLAB = re.compile(r"(colab\.research\.google\.com/github/)[\w.-]+/gantut\b")
 SETUP = """\
-# In Colab this installs the library. Where it is installed, nothing happens.
+# Where the library is missing, as in Colab, this installs it and what it needs.
 import importlib.util
 import subprocess
 import sys
 
 if importlib.util.find_spec("gantut") is None:
+    from importlib.metadata import version
+
     library = "gantut @ git+{address}"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    command += [library, "torchmetrics", "lightning-utilities"]
-    subprocess.run(command, check=True)"""
+    # PyTorch stays the one that is there: it was built for this machine.
+    kept = [f"{{name}}=={{version(name)}}" for name in ("torch", "torchvision")]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", library]
+    subprocess.run(command + kept, check=True)"""
 
 
 def address() -> str:

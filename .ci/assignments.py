@@ -2,8 +2,9 @@
 
 python .ci/assignments.py [-o _build/assignments] [notebooks/assignments/A1-….ipynb …]
 
-otter-grader cuts the master; then the student's notebook gets its visible tests inside (one file is all that a student needs), and the
-autograder's zip gets an index for `python -m gantut.grading`. The zip remains a plain otter bundle: `otter run -a` takes it too.
+otter-grader cuts the master; then the student's notebook gets its visible tests inside (one file is
+all that a student needs), and the autograder's zip gets an index for `python -m gantut.grading`.
+The zip remains a plain otter bundle: `otter run -a` takes it too.
 """
 
 from __future__ import annotations
@@ -164,7 +165,9 @@ def declared(name: str) -> Any:
 
 
 def canaries(name: str, asked: list[str]) -> dict[str, str]:
-    """For each question the first wrong answer: the grader runs it among the real ones, and it has to fail."""
+    """For each question the first wrong answer: the grader runs it among the real ones, and it has
+    to fail.
+    """
     first: dict[str, str] = {}
     for one in wrong(name):
         if one.question in asked:
@@ -234,7 +237,8 @@ def pack(folder: Path, target: Path, extra: dict[str, str]) -> None:
     with zipfile.ZipFile(theirs) as archive:
         for name in archive.namelist():
             files[name] = archive.read(name).decode()
-    # A notebook that went through another program may have lost its metadata: grade it all the same.
+    # A notebook that went through another program may have lost its metadata: grade it all the
+    # same.
     settings = json.loads(files["otter_config.json"])
     settings.pop("assignment_name", None)
     files["otter_config.json"] = json.dumps(settings, indent=1) + "\n"
@@ -289,7 +293,7 @@ def build(master: Path, out: Path) -> Path:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "_build" / "assignments")
     parser.add_argument("masters", nargs="*", type=Path)
     arguments = parser.parse_args()

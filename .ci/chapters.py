@@ -1,6 +1,8 @@
-"""Write the map of the chapters into book/index.md and README.md, from the notebooks and book/chapters.toml; `--check` only looks.
+"""Write the map of the chapters into book/index.md and README.md, from the notebooks and
+book/chapters.toml; `--check` only looks.
 
-Titles, run times, what a chapter needs and what it holds are read from the notebooks of _toc.yml, so the map says what they say.
+Titles, run times, what a chapter needs and what it holds are read from the notebooks of _toc.yml,
+so the map says what they say.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ COLAB = "https://colab.research.google.com/github/{slug}/blob/main/notebooks/{st
 
 
 class Chapter(NamedTuple):
-    """One chapter; ``level`` is 1 where it needs no other, and else one more than the highest of those it needs."""
+    """One chapter; ``level`` is 1 where it needs no other, and else one more than the highest of
+    those it needs.
+    """
 
     stem: str
     title: str
@@ -107,7 +111,9 @@ def count(number: int, noun: str) -> str:
 
 
 def listed(numbers: list[int]) -> str:
-    """1, 2 and 4, 5, 6 as "1, 2, 4–6": three or more in a row are a range, so that the line of a card stays one line."""
+    """1, 2 and 4, 5, 6 as "1, 2, 4–6": three or more in a row are a range, so that the line of a
+    card stays one line.
+    """
     parts: list[list[int]] = []
     for number in numbers:
         if parts and number == parts[-1][-1] + 1:

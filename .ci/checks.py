@@ -1,4 +1,6 @@
-"""Write book/checks.md: every checked statement of the chapters with the deviations its cell measured; `--check` only looks."""
+"""Write book/checks.md: every checked statement of the chapters with the deviations its cell
+measured; `--check` only looks.
+"""
 
 from __future__ import annotations
 

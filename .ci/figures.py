@@ -1,8 +1,10 @@
-"""Take the figures out of the chapters for slides: PNGs with captions, alt texts and the licence line, in _build/figures.
+"""Take the figures out of the chapters for slides: PNGs with captions, alt texts and the licence
+line, in _build/figures.
 
 python .ci/figures.py [-o _build/figures] [notebooks/02-gan-concepts.ipynb …]
 
-A figure is named after its cell, so a link to a file stays right when a chapter grows. `figures.md` lists all of them.
+A figure is named after its cell, so a link to a file stays right when a chapter grows. `figures.md`
+lists all of them.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ def write(paths: list[Path], out: Path) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "notebooks", nargs="*", type=Path, default=sorted((ROOT / "notebooks").glob("*.ipynb"))
     )

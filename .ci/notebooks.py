@@ -1,4 +1,5 @@
-"""Execute notebooks in an empty folder, clean what they store, and put them back; `--check` only looks.
+"""Execute notebooks in an empty folder, clean what they store, and put them back; `--check` only
+looks.
 
 python .ci/notebooks.py [--check] notebooks/*.ipynb
 """
@@ -34,7 +35,9 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """The outputs with neighbouring pieces of one stream as one piece: where a stream is cut depends on the clock."""
+    """The outputs with neighbouring pieces of one stream as one piece: where a stream is cut
+    depends on the clock.
+    """
     whole: list[nbformat.NotebookNode] = []
     for output in outputs:
         if whole and output.output_type == "stream" and whole[-1].get("name") == output.name:

@@ -1,8 +1,11 @@
-"""Print the built book as one PDF: _build/gantut-book.pdf, with bookmarks, page numbers and working links inside.
+"""Print the built book as one PDF: _build/gantut-book.pdf, with bookmarks, page numbers and working
+links inside.
 
-python .ci/pdf.py [-o _build/gantut-book.pdf]     (make pdf builds the book first; it needs Chromium)
+python .ci/pdf.py [-o _build/gantut-book.pdf]     (make pdf builds the book first; it needs
+Chromium)
 
-All pages of the contents become one long page whose identifiers begin with the name of their own page. Chromium prints that.
+All pages of the contents become one long page whose identifiers begin with the name of their own
+page. Chromium prints that.
 """
 
 from __future__ import annotations
@@ -54,7 +57,9 @@ def anchor(document: str, fragment: str = "") -> str:
 
 
 def target(document: str, link: str, known: set[str]) -> str:
-    """Where a link of a page leads in the one long page: inside, to the built files' names, or out as it is."""
+    """Where a link of a page leads in the one long page: inside, to the built files' names, or out
+    as it is.
+    """
     parts = urlsplit(link)
     if parts.scheme or parts.netloc or link.startswith("data:"):
         return link

@@ -1,4 +1,5 @@
-"""Draw the moving picture of the landing page and the picture of README.md, from real training with the library.
+"""Draw the moving picture of the landing page and the picture of README.md, from real training with
+the library.
 
 python .ci/picture.py [learning] [digits]      (both, unless one is named)
 """
@@ -50,7 +51,9 @@ SIDE, REACH, PIXELS, POINTS = 4.0, 2.9, 400, 160
 
 
 def field(trainer: training.GANTrainer) -> np.ndarray:
-    """D's logit on a grid as a picture: orange where it says fake, blue where it says real, clear where it cannot tell."""
+    """D's logit on a grid as a picture: orange where it says fake, blue where it says real, clear
+    where it cannot tell.
+    """
     line = torch.linspace(-REACH, REACH, 64)
     with torch.no_grad():
         logit = trainer.D(torch.cartesian_prod(line, line)).view(64, 64).T.clamp(-3, 3) / 3

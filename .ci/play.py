@@ -1,9 +1,11 @@
-"""Write the data that the widgets draw with: densities of the library, and a trained decoder and generator of two-dimensional codes.
+"""Write the data that the widgets draw with: densities of the library, and a trained decoder and
+generator of two-dimensional codes.
 
     python .ci/play.py [densities] [decoders]      (both, unless one is named)
 
-The decoder is the one of chapter 8's map of all digits, with smaller layers and more steps; the generator has the same layers, and learns
-against a convolutional discriminator. Weights are stored in half precision: what the browser gets is what is measured here.
+The decoder is the one of chapter 8's map of all digits, with smaller layers and more steps; the
+generator has the same layers, and learns against a convolutional discriminator. Weights are stored
+in half precision: what the browser gets is what is measured here.
 """
 
 from __future__ import annotations

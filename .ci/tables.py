@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from pages import settle
 
-from gantut import losses, metrics, training
+from gantut import losses, metrics, networks, training
 from gantut.losses import LOSSES, PENALTIES, AdversarialLoss, f_gan
 from gantut.models import priors
 from gantut.models.likelihoods import LIKELIHOODS
@@ -105,8 +105,8 @@ def reference(family: str, name: str) -> str:
     if family == "likelihoods":
         return f"gantut.models.likelihoods.{type(LIKELIHOODS[name]()).__name__}"
     if name == "normalise_spectrally":
-        return "gantut.networks.MLPDiscriminator"
-    rooms = (losses, training, priors, metrics)
+        return f"{networks.MLPDiscriminator.__module__}.MLPDiscriminator"
+    rooms = (losses, training, priors, metrics, networks)
     found = [getattr(room, name).__module__ for room in rooms if hasattr(room, name)]
     return f"{(*found, 'gantut.networks')[0]}.{name}"
 

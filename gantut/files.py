@@ -22,7 +22,7 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
             ``path``.
 
     Example:
-        >>> with whole("out/notes.txt") as beside:  # doctest: +SKIP
+        >>> with whole("out/notes.txt") as beside:  # writes a file  # doctest: +SKIP
         ...     beside.write_text("all of it")
     """
     path, beside = Path(path), None

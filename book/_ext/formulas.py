@@ -1,7 +1,9 @@
-"""Typeset the formulas of docstrings: they are written in Unicode, as in γ/2 · ‖∇D(x)‖², and become TeX on the pages.
+"""Typeset the formulas of docstrings: they are written in Unicode, as in γ/2 · ‖∇D(x)‖², and become
+TeX on the pages.
 
-A formula is a run of letters, numbers and operators with at least one sign that prose does not have (γ, ∇, ‖, ², p(x), …). It ends at a
-word, at a comma outside brackets, at a full stop. What stands in double backticks is code and stays.
+A formula is a run of letters, numbers and operators with at least one sign that prose does not have
+(γ, ∇, ‖, ², p(x), …). It ends at a word, at a comma outside brackets, at a full stop. What stands
+in double backticks is code and stays.
 """
 
 from __future__ import annotations
@@ -117,7 +119,8 @@ FUNCTIONS = {name: rf"\{name} " for name in PLAIN} | {
         "Re",
     )
 }
-# Letters side by side that are a product, and words that are quantities; elsewhere a word ends a formula.
+# Letters side by side that are a product, and words that are quantities; elsewhere a word ends a
+# formula.
 PRODUCTS, QUANTITIES = (
     {"Jz", "xy", "Hs", "Ax"},
     {"ELBO", "distortion", "rate", "codebook", "commitment", "loss", "last"},
@@ -137,7 +140,9 @@ TOKEN = re.compile(
 
 
 class Token:
-    """One token: whether it can stand in a formula (``math``), and whether it makes one (``strong``)."""
+    """One token: whether it can stand in a formula (``math``), and whether it makes one
+    (``strong``).
+    """
 
     def __init__(self, kind: str, text: str) -> None:
         self.kind, self.text = kind, text
@@ -205,7 +210,7 @@ def text_after(found: list[Token], token: Token) -> str:
 
 
 def closes(text: str) -> bool:
-    """Whether the bracket is closed before a code, a full stop or a third word of prose in a row."""
+    """Whether the bracket is closed before a code, a full stop or a third word in a row."""
     depth = 1
     for number, letter in enumerate(text):
         depth += (letter in OPEN) - (letter in CLOSED)
@@ -240,7 +245,9 @@ def runs(found: list[Token]) -> list[tuple[int, int]]:
 
 
 def trimmed(found: list[Token], start: int, end: int) -> list[tuple[int, int]]:
-    """The run without what only looks like a part of it at its ends; nothing where no formula is left."""
+    """The run without what only looks like a part of it at its ends; nothing where no formula is
+    left.
+    """
     if start > 0 and found[start].text == "(" and found[start - 1].kind == "word":
         return []  # the call of a function that is named in prose
     if found[start].text == "−" and found[start + 1].kind == "space":
@@ -274,7 +281,8 @@ def loose_start(part: list[Token]) -> bool:
     if first.text in (",", ";", *CLOSED, "′", "…", "%"):
         return True
     if len(part) > 2 and part[1].kind == "space" and first.kind == "word" and not first.function:
-        # An article, or the last letter of a list: a letter with no operator after it. E log p is an expectation.
+        # An article, or the last letter of a list: a letter with no operator after it. E log p is
+        # an expectation.
         expects = first.text == "E" and (part[2].function or part[2].strong)
         return not (part[2].operator() or part[2].text in ("|", "‖") or expects)
     return False

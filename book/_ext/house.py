@@ -1,11 +1,13 @@
-"""What the book needs beside its extensions: no doubled scripts, docstrings with formulas and citations, an index, Chinese search."""
+"""What the book needs beside its extensions.
+
+No doubled scripts, docstrings with formulas and citations, an index, a search for Chinese words.
+"""
 
 from __future__ import annotations
 
-import ast
-import importlib
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,24 +20,17 @@ from sphinx import addnodes, search
 from sphinx.transforms import SphinxTransform
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / ".ci"))
+
+import surface  # noqa: E402
+import tables  # noqa: E402
+
 # A citation key in a docstring, such as [goodfellow2014] or [arjovsky2017, lim2017].
 KEYS = re.compile(r"\[([a-z]+\d{4}[a-z]*(?:, [a-z]+\d{4}[a-z]*)*)\]")
 # A bar that would open a substitution, as in |rate − C|; what stands in backticks is left alone.
 BAR = re.compile(r"(``.*?``|:[\w:]+:`[^`]*`)|(?<!\\)\|(?=\S)")
 STAR = re.compile(r"(``.*?``|:[\w:]+:`[^`]*`)|(?<![*\\])\*(?=\w)(?![\w -]+\*)")
 CHINESE = "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-ROOMS = (
-    "data",
-    "networks",
-    "losses",
-    "likelihoods",
-    "priors",
-    "optim",
-    "training",
-    "metrics",
-    "dynamics",
-    "plots",
-)
 
 
 def mend_page(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -51,27 +46,52 @@ def mend_page(app: Any, page: str, template: str, context: dict[str, Any], doctr
             seen.add(key)
             kept.append(script)
     context["script_files"] = kept
-    # docutils calls the references a list whose children are no items, which misleads a screen reader.
+    # docutils calls the references a list whose children are no items, which misleads a screen
+    # reader.
     context["body"] = context.get("body", "").replace(
         '<div role="list" class="citation-list">', '<div class="citation-list">'
     )
 
 
 def cite(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Typeset a docstring's formulas, turn keys into citations, and say which chapters use the thing.
+    """Typeset a docstring's formulas, turn keys into citations, and say which chapters use it.
 
-    Stars as in (N, *shape) and bars as in |x| are kept from being markup.
+    Stars as in (N, *shape) and bars as in |x| are kept from being markup. Examples stay as they
+    are.
     """
-    text = typeset("\n".join(lines))
-    text = STAR.sub(lambda match: match[1] or r"\*", text)
-    text = BAR.sub(lambda match: match[1] or r"\|", text)
-    lines[:] = KEYS.sub(lambda match: f":cite:`{match[1].replace(' ', '')}`", text).split("\n")
+    done: list[str] = []
+    for example, part in parted(lines):
+        done += part if example else prose("\n".join(part)).split("\n")
+    lines[:] = done
     if what in ("function", "class", "exception", "data"):
         lines += [*([""] if lines and lines[-1] else []), *used_in(thing)]
 
 
+def parted(lines: list[str]) -> Iterator[tuple[bool, list[str]]]:
+    """The lines in parts: examples, each from >>> to the next empty line, and what is between."""
+    inside, part = False, list[str]()
+    for line in lines:
+        starts, ends = not inside and line.lstrip().startswith(">>>"), inside and not line.strip()
+        if (starts or ends) and part:
+            yield inside, part
+            part = []
+        inside = starts or (inside and not ends)
+        part.append(line)
+    if part:
+        yield inside, part
+
+
+def prose(text: str) -> str:
+    """A docstring's text with its formulas, stars, bars and citations as Sphinx wants them."""
+    text = STAR.sub(lambda match: match[1] or r"\*", typeset(text))
+    text = BAR.sub(lambda match: match[1] or r"\|", text)
+    return KEYS.sub(lambda match: f":cite:`{match[1].replace(' ', '')}`", text)
+
+
 def used_in(thing: Any) -> list[str]:
-    """A line that leads to the chapters whose code uses this function or class, and to the table of losses."""
+    """A line that leads to the chapters whose code uses this function or class, and to the table of
+    losses.
+    """
     key = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
     stems = chapters_that_use().get(key, [])
     links = ", ".join(f":doc:`{int(stem[:2])} </notebooks/{stem}>`" for stem in stems)
@@ -83,55 +103,19 @@ def used_in(thing: Any) -> list[str]:
 
 @cache
 def chapters_that_use() -> dict[str, list[str]]:
-    """Module and name of each function and class of the library, and the chapters of the contents whose code cells name it."""
+    """Where each function and class of the library lives → the chapters whose code uses it."""
     found: dict[str, list[str]] = {}
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    for path in sorted(
-        p for p in (ROOT / "notebooks").glob("*.ipynb") if f"notebooks/{p.stem}\n" in contents
-    ):
-        cells = nbformat.read(path, as_version=4).cells
-        source = "\n".join(
-            re.sub(r"^\s*[%!].*", "", c.source, flags=re.M) for c in cells if c.cell_type == "code"
-        )
-        for thing in sorted(named_things(ast.parse(source))):
-            found.setdefault(thing, []).append(path.stem)
-    return found
-
-
-def named_things(tree: ast.AST) -> set[str]:
-    """What the code takes from the library: ``losses.r1`` after ``from gantut import losses``, or names it imports itself."""
-    rooms, found = {}, set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gantut":
-            for alias in node.names:
-                rooms[alias.asname or alias.name] = (str(node.module), alias.name)
-    taken = set(rooms.values())
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Name)
-            and node.value.id in rooms
-        ):
-            module, name = rooms[node.value.id]
-            taken.add((f"{module}.{name}", node.attr))
-    for module, name in taken:
-        try:
-            thing = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError):
-            continue  # a method of a class, or a module
-        if hasattr(thing, "__qualname__"):
-            found.add(f"{thing.__module__}.{thing.__qualname__}")
+    for path in surface.notebooks():
+        if f"notebooks/{path.stem}\n" in contents:
+            for thing in sorted(surface.used(surface.notebook_code(path))):
+                found.setdefault(thing, []).append(path.stem)
     return found
 
 
 @cache
 def tabulated() -> frozenset[str]:
     """What has a row in the table of losses."""
-    sys.path.insert(0, str(ROOT / ".ci"))
-    try:
-        import tables
-    finally:
-        sys.path.remove(str(ROOT / ".ci"))
     rows = tables.tomllib.loads(tables.DATA.read_text(encoding="utf-8"))
     return frozenset(
         tables.reference(family, name) for family, table in rows.items() for name in table["rows"]
@@ -141,7 +125,9 @@ def tabulated() -> frozenset[str]:
 def with_the_chapters(
     app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """The reference and the contents are read anew when a chapter changed: they say which chapters use what, and their titles."""
+    """The reference and the contents are read anew when a chapter changed: they say which chapters
+    use what, and their titles.
+    """
     return (
         ["book/api", app.config.root_doc]
         if any(name.startswith("notebooks/") for name in added | changed | removed)
@@ -168,7 +154,7 @@ class IndexEntries(SphinxTransform):
                 node.parent.insert(node.parent.index(node), addnodes.index(entries=[entry]))
 
     def chinese(self, term: nodes.term) -> None:
-        """In ``Generator (生成器)`` the second word gets its own entry in the index, and its language."""
+        """In ``Generator (生成器)`` the second word gets an index entry and its language."""
         for entries in term.findall(addnodes.index):
             for word in re.findall(CHINESE, term.astext()):
                 entries["entries"].append(("single", word, term["ids"][0], "", "中文"))
@@ -184,7 +170,9 @@ class IndexEntries(SphinxTransform):
 
 
 def contents(app: Any, doctree: nodes.document) -> None:
-    """In the contents at the left a chapter has the number of its file, 4 · GAN losses, and the index is the last line."""
+    """In the contents at the left a chapter has the number of its file, 4 · GAN losses, and the
+    index is the last line.
+    """
     if app.env.docname != app.config.root_doc:
         return
     trees = list(doctree.findall(addnodes.toctree))
@@ -205,7 +193,7 @@ def numbered(name: str) -> str | None:
 
 
 class Search(search.SearchEnglish):
-    """English words, and every two neighbouring signs of a Chinese word, so that 对抗 finds 对抗损失."""
+    """English words, and each two neighbours in a Chinese word, so that 对抗 finds 对抗损失."""
 
     def split(self, input: str) -> list[str]:
         words = super().split(input)

@@ -1,4 +1,6 @@
-"""What is done to the pages when all are written: only the icons that occur are shipped, and the whole book as one file to download."""
+"""What is done to the pages when all are written: only the icons that occur are shipped, and the
+whole book as one file to download.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 ARCHIVE, PDF = "gantut-book.zip", "gantut-book.pdf"
-# An icon in the theme's script: name:[width,height,[other names],"code point","path" or ["path","path"]].
+# An icon in the theme's script: name:[width,height,[other names],"code point","path" or
+# ["path","path"]].
 ICON = re.compile(
     r"(?:\"([\w-]+)\"|([a-zA-Z][\w$]*)):\[\d+,\d+,(\[[^\]]*\]),\"\w+\",(?:\"[^\"]*\"|\[[^\]]*\])\],?"
 )
-# The same icon in the theme's style, where a page without scripts takes it from a font. The font of brands is loaded for one icon alone.
+# The same icon in the theme's style, where a page without scripts takes it from a font. The font of
+# brands is loaded for one icon alone.
 RULE = re.compile(r"((?:\.fa-[\w-]+:before,?)+)\{content:\"[^\"]*\"\}")
 BRANDS = re.compile(r"@font-face\{[^}]*Font Awesome\\ 6 Brands[^}]*\}")
 # Marked parts of the landing page make no sense in the archive itself.
@@ -24,7 +28,9 @@ UNUSED = (".map", ".buildinfo", "objects.inv")
 
 
 def icons_of(folder: Path) -> set[str]:
-    """The names of all icons that pages and scripts mention; the theme's style mentions every icon there is."""
+    """The names of all icons that pages and scripts mention; the theme's style mentions every icon
+    there is.
+    """
     found: set[str] = set()
     for path in folder.rglob("*"):
         if path.suffix in (".html", ".js") and path.name != "fontawesome.js":
@@ -47,7 +53,7 @@ def only_icons(script: str, wanted: set[str]) -> str:
 
 
 def only_rules(style: str, wanted: set[str]) -> str:
-    """The theme's style with the rules of the wanted icons alone, and without the font of brands."""
+    """The theme's style with the rules of the wanted icons alone, without the font of brands."""
 
     def keep(match: re.Match[str]) -> str:
         return match[0] if set(re.findall(r"fa-([\w-]+)", match[1])) & wanted else ""

@@ -61,7 +61,7 @@ def folder(
             an option is out of its range.
 
     Example:
-        >>> folder("my-pictures", size=64).class_names  # doctest: +SKIP
+        >>> folder("my-pictures", size=64).class_names  # reads your pictures  # doctest: +SKIP
         ('cats', 'dogs')
     """
     from PIL import ImageColor
@@ -150,7 +150,7 @@ def recordings(
             message names the first and counts the others), or an option is out of its range.
 
     Example:
-        >>> recordings("my-voice", length=512).class_names  # doctest: +SKIP
+        >>> recordings("my-voice", length=512).class_names  # reads your files  # doctest: +SKIP
         ('ah', 'oo')
     """
     if length < 2 or rate < 1 or not quietest < 0:

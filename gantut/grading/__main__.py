@@ -1,7 +1,7 @@
 """Grade a folder of submissions: `python -m gantut.grading BUNDLE.zip SUBMISSIONS -o grades`.
 
-Writes scores.csv, and for each student feedback/NAME.html and feedback/NAME.json. What was graded before and has not changed is left
-alone, so it can be interrupted and called again.
+Writes scores.csv, and for each student feedback/NAME.html and feedback/NAME.json. What was graded
+before and has not changed is left alone, so it can be interrupted and called again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ FULL = {"network", "processes", "files"}
 
 
 def hidden_folders(arguments: argparse.Namespace) -> list[Path]:
-    """What a submission must not see: the bundle, the other submissions, the grades, and a checkout's masters and tests."""
+    """What a submission must not see: the bundle, the other submissions, the grades, and a
+    checkout's masters and tests.
+    """
     root = Path(gantut.__file__).resolve().parent.parent
     checkout = (
         ["notebooks", "_build", "tests/assignments", ".git"]
@@ -49,13 +51,15 @@ def stored(path: Path) -> dict[str, Any] | None:
 
 
 def store(path: Path, text: str) -> None:
-    """Write a file of texts that students wrote, where half of a surrogate pair may stand; no such text stops the others' grading."""
+    """Write a file of texts that students wrote, where half of a surrogate pair may stand; no such
+    text stops the others' grading.
+    """
     put(path, text.encode(errors="replace"))
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m gantut.grading", description=__doc__.split("\n")[0]
+        prog="python -m gantut.grading", description=__doc__.split("\n\n")[0]
     )
     parser.add_argument("bundle", type=Path, help="A1-autograder.zip from `make assignments`")
     parser.add_argument(

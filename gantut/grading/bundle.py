@@ -16,7 +16,9 @@ INDEX = "gantut.json"
 
 
 class Bundle(NamedTuple):
-    """The questions with their points, the test files' text, the wrong answers that must fail, the limits, and the cells that only show."""
+    """The questions with their points, the test files' text, the wrong answers that must fail, the
+    limits, and the cells that only show.
+    """
 
     name: str
     title: str
@@ -56,7 +58,7 @@ def load(path: str | Path) -> Bundle:
 
 
 class Submission(NamedTuple):
-    """One student's notebook: its code cells, its answers in words, or what is wrong with the file."""
+    """One student's notebook: code cells, answers in words, or what is wrong with the file."""
 
     student: str
     digest: str
@@ -66,7 +68,8 @@ class Submission(NamedTuple):
 
 
 def find(folder: str | Path) -> list[tuple[str, Path | None]]:
-    """(student, notebook) of every ``name.ipynb`` and of every folder ``name/`` with one notebook in it; None where there is none.
+    """(student, notebook) of every ``name.ipynb`` and of every folder ``name/`` with one notebook
+    in it; None where there is none.
 
     Raises:
         ValueError: the folder is not there, or holds no submission.
@@ -97,7 +100,10 @@ def find(folder: str | Path) -> list[tuple[str, Path | None]]:
 
 
 def read(student: str, path: Path | None, bundle: Bundle) -> Submission:
-    """Read a submission. Nothing of it is executed, and whatever is wrong with the file becomes its ``fault``."""
+    """Read a submission.
+
+    Nothing of it is executed, and whatever is wrong with the file becomes its ``fault``.
+    """
     if path is None:
         return Submission(student, "", [], {}, "the folder does not hold exactly one notebook")
     try:
@@ -148,7 +154,9 @@ def written(cells: list[tuple[str, str]], bundle: Bundle) -> dict[str, str]:
 
 
 def needed(cells: list[tuple[int, str]], looks: list[str]) -> list[tuple[int, str]]:
-    """The cells without those that only show something (``looks``), where they are unchanged and nothing else uses a name of theirs."""
+    """The cells without those that only show something (``looks``), where they are unchanged and
+    nothing else uses a name of theirs.
+    """
     shown = [text.strip() for text in looks]
     others = set().union(*(names(text)[1] for _, text in cells if text.strip() not in shown))
     return [
@@ -188,7 +196,9 @@ def plain(text: str) -> str:
 
 
 def imports(cells: list[tuple[int, str]], forbidden: list[str]) -> list[str]:
-    """Which of the modules that an answer shall not use are imported in the code, or reached as attributes."""
+    """Which of the modules that an answer shall not use are imported in the code, or reached as
+    attributes.
+    """
     used: set[str] = set()
     for _, text in cells:
         try:

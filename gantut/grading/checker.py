@@ -1,4 +1,7 @@
-"""Read and run test files in otter-grader's exception-based format. Standard library only: a student needs nothing else."""
+"""Read and run test files in otter-grader's exception-based format.
+
+Standard library only: a student needs nothing else.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# What stands above the tests of every file that .ci/assignments.py writes; a test needs no imports of its own for these.
+# What stands above the tests of every file that .ci/assignments.py writes; a test needs no imports
+# of its own for these.
 HEADER = """\
 import math
 
@@ -23,7 +27,9 @@ OTTER = "from otter.test_files import test_case"
 
 
 class Case(NamedTuple):
-    """One test: its name, whether students see it, its points (None: an equal share), and the function."""
+    """One test: its name, whether students see it, its points (None: an equal share), and the
+    function.
+    """
 
     name: str
     hidden: bool
@@ -108,7 +114,9 @@ class Result:
 
 
 class Checker:
-    """Run a question's visible tests on the objects of a notebook: ``Checker(tests, globals()).check("q1")``."""
+    """Run a question's visible tests on the objects of a notebook: ``Checker(tests,
+    globals()).check("q1")``.
+    """
 
     silent = False  # while a submission is graded, its own checks need no time
 

@@ -15,10 +15,12 @@ def hold(
     *,
     tolerance: float = 1e-6,
 ) -> None:
-    """Assert that ``found`` has the shape and the values of ``wanted``; else say what was found, and which known mistake gives it.
+    """Assert that ``found`` has the shape and the values of ``wanted``; else say what was found,
+    and which known mistake gives it.
 
-    ``mistakes`` maps a sentence to the value that this mistake would give. Only real tensors and numbers are compared: an object that
-    claims to equal everything does not pass. The tolerance is relative for values above 1.
+    ``mistakes`` maps a sentence to the value that this mistake would give. Only real tensors and
+    numbers are compared: an object that claims to equal everything does not pass. The tolerance is
+    relative for values above 1.
 
     Raises:
         AssertionError: the two differ; the message begins with ``what``.
@@ -50,7 +52,9 @@ def hold(
 
 
 def alone(function: Any, **parts: Any) -> Any:
-    """A student's function that finds ``parts`` where it calls the student's other answers, so that a mistake there costs nothing here."""
+    """A student's function that finds ``parts`` where it calls the student's other answers, so that
+    a mistake there costs nothing here.
+    """
     if not isinstance(function, types.FunctionType):
         return function
     space = {**function.__globals__, **parts}

@@ -28,7 +28,9 @@ def number(value: float) -> str:
 
 
 def table(records: list[dict[str, Any]], questions: list[dict[str, Any]]) -> str:
-    """scores.csv: one line a student; the columns of written questions are empty, for a person to fill."""
+    """scores.csv: one line a student; the columns of written questions are empty, for a person to
+    fill.
+    """
     out = io.StringIO()
     names = [q["name"] for q in questions]
     head = [

@@ -1,7 +1,9 @@
-"""Notice what a submission does beside answering: replaced functions, looks into the grader, actions outside its folder.
+"""Notice what a submission does beside answering: replaced functions, looks into the grader,
+actions outside its folder.
 
-Python has no walls inside a process. This guard sees the known ways; somebody who knows the interpreter well can pass it. What
-contains a stranger's code is the process around it (``sandbox``), and a container or a virtual machine around that.
+Python has no walls inside a process. This guard sees the known ways; somebody who knows the
+interpreter well can pass it. What contains a stranger's code is the process around it
+(``sandbox``), and a container or a virtual machine around that.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ SINGLE = (
     "socket",
     "struct",
 )
-# Audit events of actions that are stopped, by the place of the path in their arguments; without a path they are always stopped.
+# Audit events of actions that are stopped, by the place of the path in their arguments; without a
+# path they are always stopped.
 CHANGES = {
     "os.remove": 0, "os.rmdir": 0, "os.rename": 0, "os.truncate": 0, "os.chmod": 0, "shutil.rmtree": 0, "os.link": 1, "os.symlink": 1,
 }  # fmt: skip
@@ -76,7 +79,9 @@ def counts(value: Any) -> bool:
 
 
 class Snapshot:
-    """The functions and classes of the library, of PyTorch and of Python, as they were before a submission ran."""
+    """The functions and classes of the library, of PyTorch and of Python, as they were before a
+    submission ran.
+    """
 
     def __init__(self) -> None:
         self.modules = {
@@ -109,7 +114,10 @@ class Snapshot:
                 self.entries.append((f"{name}.{key}", owner, key, value, parts(value)))
 
     def changed(self) -> Iterator[str]:
-        """The names of what is no longer the same. Builtins are put back first, since all else needs them."""
+        """The names of what is no longer the same.
+
+        Builtins are put back first, since all else needs them.
+        """
         now, replaced = builtins.__dict__, []
         for name, value in self.builtins.items():
             if name != "_" and now.get(name) is not value:

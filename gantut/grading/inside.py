@@ -1,6 +1,8 @@
-"""What happens in the child: the submission's cells run, then the tests arrive and run, then it ends.
+"""What happens in the child: the submission's cells run, then the tests arrive and run, then it
+ends.
 
-The tests are sent only after the last cell has run, so no cell can read them. Every message carries a token that the cells are not told.
+The tests are sent only after the last cell has run, so no cell can read them. Every message carries
+a token that the cells are not told.
 """
 
 from __future__ import annotations
@@ -109,7 +111,8 @@ def run_tests(
 ) -> tuple[dict[str, list[tuple[str, str | None]]], list[str]]:
     """(name, message or None) of every test, and the questions whose known wrong answer passes.
 
-    Wrong answers run among the real ones in a random order: a test that has been made to pass everything passes them too.
+    Wrong answers run among the real ones in a random order: a test that has been made to pass
+    everything passes them too.
     """
     questions = [read_tests(source) for source in tests]
     jobs: list[tuple[Question, str | None]] = [(q, None) for q in questions]

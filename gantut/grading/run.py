@@ -1,4 +1,7 @@
-"""Grade one submission: the trusted side. It reads files and messages, and never executes a submission."""
+"""Grade one submission: the trusted side.
+
+It reads files and messages, and never executes a submission.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ START, GRACE, TAIL = 120, 5, 2000
 
 
 class Worker:
-    """One server process and what it needs; ``with Worker(0, hide) as worker: worker.grade(submission, bundle)``."""
+    """One server process and what it needs; ``with Worker(0, hide) as worker:
+    worker.grade(submission, bundle)``.
+    """
 
     def __init__(self, number: int, hide: list[Path]) -> None:
         self.number, self.hide = number, [str(p.resolve()) for p in hide if p.exists()]
@@ -57,7 +62,7 @@ class Worker:
             self.process = None
 
     def grade(self, submission: Submission, bundle: Bundle) -> dict[str, Any]:
-        """Everything that is known about the submission afterwards: status, score, results, notes."""
+        """All that is known about the submission afterwards: status, score, results, notes."""
         if submission.fault:
             return report(submission, bundle, status="no notebook", notes=[submission.fault])
         if self.process is None or self.process.poll() is not None:
@@ -97,7 +102,9 @@ class Worker:
 
 
 def converse(sock: socket.socket, submission: Submission, bundle: Bundle) -> dict[str, Any]:
-    """Give the child the cells, then the tests; what it said, with ``over``: done, timeout, gone or nonsense."""
+    """Give the child the cells, then the tests; what it said, with ``over``: done, timeout, gone or
+    nonsense.
+    """
     deadline = time.monotonic() + bundle.limits["wall"]
     told: dict[str, Any] = {"incidents": [], "over": "done"}
     token = tokens.token_hex(16)

@@ -1,8 +1,11 @@
-"""What a child process gives up before it runs a stranger's code: limits first, then as much isolation as the system grants.
+"""What a child process gives up before it runs a stranger's code: limits first, then as much
+isolation as the system grants.
 
-Linux grants namespaces to root and, on most distributions, to users: then the child sees a read-only file system with one folder of its
-own in memory, no network, and no other process, and the folders with solutions and other submissions are empty to it. As root it also
-becomes an unprivileged user. Where nothing is granted the limits remain, and a file that the user may delete can be deleted.
+Linux grants namespaces to root and, on most distributions, to users: then the child sees a
+read-only file system with one folder of its own in memory, no network, and no other process, and
+the folders with solutions and other submissions are empty to it. As root it also becomes an
+unprivileged user. Where nothing is granted the limits remain, and a file that the user may delete
+can be deleted.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ NOBODY = 61_000  # the first of a range of users that nobody has
 
 
 def limit(settings: dict[str, Any]) -> None:
-    """CPU seconds, bytes of memory on top of what the libraries hold, bytes of a file; no core file."""
+    """CPU seconds, bytes of memory on top of what the libraries hold, bytes of a file; no core
+    file.
+    """
     with contextlib.suppress(FileNotFoundError):
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         cap(resource.RLIMIT_AS, held + settings["memory"])
@@ -45,9 +50,11 @@ class _Attributes(ctypes.Structure):
 
 
 def isolate(folder: str, hide: list[str], number: int) -> list[str]:
-    """Leave the system's shared parts, as far as it is granted; the names of what was left. The caller is in a process of its own.
+    """Leave the system's shared parts, as far as it is granted; the names of what was left. The
+    caller is in a process of its own.
 
-    From here on the process runs in a second fork, whose parent only waits: a process enters a new list of processes by being born in it.
+    From here on the process runs in a second fork, whose parent only waits: a process enters a new
+    list of processes by being born in it.
     """
     root, got = os.geteuid() == 0, []
     user, group = (NOBODY + number, NOBODY + number) if root else (os.geteuid(), os.getegid())
@@ -139,7 +146,9 @@ def _files(folder: str, hide: list[str], user: int) -> bool:
 
 
 def _within_reach(prefix: str) -> None:
-    """Python may lie in a folder that only its owner enters, such as root's home: put that prefix alone into an empty such folder."""
+    """Python may lie in a folder that only its owner enters, such as root's home: put that prefix
+    alone into an empty such folder.
+    """
     parts = os.path.abspath(prefix).split("/")
     above = ["/".join(parts[:n]) for n in range(2, len(parts))]
     closed = [path for path in above if not os.stat(path).st_mode & 0o001]
@@ -180,7 +189,9 @@ def _born_again(needed: bool) -> None:
 
 
 def _no_privileges() -> None:
-    """No new privileges from any program, none left from the namespaces; and die with the process that waits."""
+    """No new privileges from any program, none left from the namespaces; and die with the process
+    that waits.
+    """
     with contextlib.suppress(OSError, AttributeError):
         _call("prctl", 38, 1, 0, 0, 0)
         _call("prctl", 1, signal.SIGKILL, 0, 0, 0)

@@ -64,7 +64,7 @@ def published_fid(
         ValueError: an unknown network, weights for DINOv2, or images that do not fit.
 
     Example:
-        >>> published_fid(real, fake, download=True)  # doctest: +SKIP
+        >>> published_fid(real, fake, download=True)  # fetches weights  # doctest: +SKIP
     """
     if network not in NETWORKS:
         raise ValueError(f"unknown network {network!r}; known: {', '.join(NETWORKS)}")

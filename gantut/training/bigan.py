@@ -96,7 +96,7 @@ class BiGANTrainer(AdversarialTrainer):
 
     @property
     def model(self) -> nn.Module:
-        """The generator to sample from: the moving average where there is one."""
+        """The generator to sample from, which is the moving average where there is one."""
         return self._averaged()["generator"]
 
     def _averaged(self) -> nn.ModuleDict:

@@ -397,7 +397,7 @@ class Trainer(ABC):
 
     @property
     def model(self) -> nn.Module:
-        """The network to sample from: the moving average where there is one, else the trained one."""
+        """The network to sample from, which is the moving average where there is one."""
         return self.trained if self.ema is None else self.ema.network
 
     @property

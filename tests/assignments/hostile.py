@@ -1,8 +1,9 @@
-"""Submissions that do something else than answer. Each is code in a cell of its own, before or in place of the answers.
+"""Submissions that do something else than answer. Each is code in a cell of its own, before or in
+place of the answers.
 
-``HOSTILE`` maps a name to (code, the statuses that are right, what a note or the status must say). On the first
-assignment the answers around the code are the solution's where the attack is meant to hide behind them, and empty where it is meant to
-replace them; on the others they are empty.
+``HOSTILE`` maps a name to (code, the statuses that are right, what a note or the status must say).
+On the first assignment the answers around the code are the solution's where the attack is meant to
+hide behind them, and empty where it is meant to replace them; on the others they are empty.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import NamedTuple
 
 
 class Hostile(NamedTuple):
-    """What is put into the notebook, whether the answers are right otherwise, which status it must get, and what is reported."""
+    """What is put into the notebook, whether the answers are right otherwise, which status it must
+    get, and what is reported.
+    """
 
     code: str
     answered: bool

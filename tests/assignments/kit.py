@@ -1,4 +1,6 @@
-"""What the tests of the assignments share: masters, builds, notebooks with changes, and one call of the grader."""
+"""What the tests of the assignments share: masters, builds, notebooks with changes, and one call of
+the grader.
+"""
 
 from __future__ import annotations
 
@@ -82,10 +84,11 @@ def with_answers(built: Built, answers: dict[str, str]) -> nbformat.NotebookNode
     return notebook
 
 
-def with_wrong(built: Built, question: str, code: str) -> nbformat.NotebookNode:
-    """One wrong answer among right ones: the solution's, or quicker ones where the declaration has them."""
+def with_wrong(built: Built, *wrong: Any) -> nbformat.NotebookNode:
+    """Wrong answers among right ones: the solution's, or quicker ones where there are any."""
     answers = dict(among(built.name))
-    answers[question] = f"{answers.get(question, '')}\n\n{code}"
+    for one in wrong:
+        answers[one.question] = f"{answers.get(one.question, '')}\n\n{one.code}"
     return with_answers(built, answers)
 
 

@@ -1,4 +1,6 @@
-"""What is built: students get no solution and no hidden test, graders get everything, and the same master gives the same bytes."""
+"""What is built: students get no solution and no hidden test, graders get everything, and the same
+master gives the same bytes.
+"""
 
 import json
 import re
@@ -34,7 +36,9 @@ def lines(text):
 
 
 def secrets(master):
-    """The lines of solutions, of hidden tests and of model answers, which the master shows nowhere else."""
+    """The lines of solutions, of hidden tests and of model answers, which the master shows nowhere
+    else.
+    """
     kept, shown, state = set(), set(), ""
     for cell in master.cells:
         first = cell.source.split("\n")[0].strip()
@@ -71,7 +75,7 @@ def leaks(master, text):
 
 
 def everything(notebook):
-    """All text of a notebook: sources, outputs, metadata, and the strings inside of them as lines."""
+    """All text of a notebook: sources, outputs, metadata, and strings inside them as lines."""
     return (
         "\n".join(cell.source for cell in notebook.cells)
         + "\n"
@@ -151,7 +155,8 @@ def test_the_bundle_is_whole(built):
                     (t["name"], t["hidden"]) for t in question["tests"]
                 ]
         assert set(index["canaries"]) == {q["name"] for q in index["questions"] if not q["manual"]}
-        # What only shows something is left out when it is graded: the student's notebook has it letter by letter.
+        # What only shows something is left out when it is graded: the student's notebook has it
+        # letter by letter.
         assert index["looks"] and set(index["looks"]) <= {
             cell.source for cell in built.student.cells
         }

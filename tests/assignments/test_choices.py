@@ -1,4 +1,6 @@
-"""A5 leaves the application to the student: a right answer to each choice has all points, whatever its verdict."""
+"""A5 leaves the application to the student: a right answer to each choice has all points, whatever
+its verdict.
+"""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,9 @@
-"""Grading is proven: right answers get all points, wrong ones lose those of their question, and mischief gets none."""
+"""Grading is proven: right answers get all points, wrong ones lose those of their question, and
+mischief gets none.
+"""
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -38,6 +41,20 @@ def hurried(bundle, path, **limits):
     return path
 
 
+def shared_out(wrong):
+    """Which wrong answers stand together in a submission: at most one to a question.
+
+    The first to each question stands alone, which shows that a mistake costs no other question
+    anything. The others share submissions, so that long trainings run less often.
+    """
+    by_question = {}
+    for one in wrong:
+        by_question.setdefault(one.question, []).append(one)
+    alone = [[first] for first, *_ in by_question.values()]
+    rows = itertools.zip_longest(*(rest for _, *rest in by_question.values()))
+    return alone + [[one for one in row if one is not None] for row in rows]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", kit.MASTERS)
 def test_right_empty_and_wrong_submissions(name, tmp_path):
@@ -48,9 +65,11 @@ def test_right_empty_and_wrong_submissions(name, tmp_path):
     if kit.among(name):
         store(kit.with_answers(built, kit.among(name)), folder / "among.ipynb")
         rights.append("among")
-    wrong = {f"wrong-{n:02d}": one for n, one in enumerate(assignments.wrong(name))}
-    for student, one in wrong.items():
-        store(kit.with_wrong(built, one.question, one.code), folder / f"{student}.ipynb")
+    together = shared_out(assignments.wrong(name))
+    assert sum(map(len, together)) == len(assignments.wrong(name))
+    wrong = {f"wrong-{n:02d}": ones for n, ones in enumerate(together)}
+    for student, ones in wrong.items():
+        store(kit.with_wrong(built, *ones), folder / f"{student}.ipynb")
     records = kit.grade(built.bundle, folder, tmp_path / "grades")
     assert {r["status"] for r in records.values()} == {"graded"}
     for right in rights:
@@ -65,22 +84,27 @@ def test_right_empty_and_wrong_submissions(name, tmp_path):
         for test in q["tests"]
     )
     faults = []
-    for student, one in wrong.items():
+    for student, ones in wrong.items():
         missed = kit.lost(records[student])
-        if set(missed) != {one.question}:
-            faults.append(f"{one.name}: should lose {one.question}, and loses {sorted(missed)}")
-        elif not any(re.search(one.says, message) for message in missed[one.question]):
-            faults.append(f"{one.name}: no message says {one.says!r}: {missed[one.question]}")
+        if set(missed) != {one.question for one in ones}:
+            names = [(one.question, one.name) for one in ones]
+            faults.append(f"{names} lose points in {sorted(missed)}")
+        for one in ones:
+            messages = missed.get(one.question, [])
+            if not any(re.search(one.says, message) for message in messages):
+                faults.append(f"{one.name}: no message says {one.says!r}: {messages}")
     assert faults == []
-    assert max(r["seconds"] for r in records.values()) < 60
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", kit.MASTERS)
 def test_hostile_submissions(name, tmp_path):
+    """All attacks on the first assignment; on the others, those that a test could fall for."""
     built, folder, out = kit.built(name), tmp_path / "class", tmp_path / "grades"
     first = name == min(kit.MASTERS)
-    # On the first the attacks hide behind right answers; on the others they come alone, which costs no run of the solution.
+    attacks = {k: one for k, one in HOSTILE.items() if first or "{names!r}" in one.code}
+    # On the first the attacks hide behind right answers. On the others they come alone, which
+    # costs no run of the solution.
     limits = {"wall": 20, "cpu": 8} if first else {"wall": 8, "cpu": 4}
     bundle = hurried(built.bundle, tmp_path / "quick.zip", memory=600_000_000, **limits)
     kept = [tmp_path / "precious.txt", out / "precious.csv", bundle, folder / "victim.ipynb"]
@@ -94,7 +118,7 @@ def test_hostile_submissions(name, tmp_path):
         r"^def (\w+)", "\n".join(kit.solution_cells(built.master).values()), re.M
     )
     values = {"bundle": str(bundle), "targets": [str(path) for path in kept], "names": functions}
-    for key, one in HOSTILE.items():
+    for key, one in attacks.items():
         filled = any(f"{{{field}!r}}" in one.code for field in values)
         code = one.code.format(**values) if filled else one.code
         store(
@@ -103,7 +127,7 @@ def test_hostile_submissions(name, tmp_path):
         )
     records = kit.grade(bundle, folder, out)
     faults = []
-    for key, one in HOSTILE.items():
+    for key, one in attacks.items():
         record = records[key]
         if record["score"] != 0:
             faults.append(f"{key} has {record['score']} points")
@@ -117,8 +141,9 @@ def test_hostile_submissions(name, tmp_path):
     assert records["victim"]["status"] == "graded", "the others are graded all the same"
     assert records["victim"]["score"] == (records["victim"]["out_of"] if first else 0)
     assert {path: path.read_bytes() for path in kept} == before
-    rows = {row["student"]: row for row in table(out)}
-    assert rows["endless-loop"]["status"] == "timeout" and rows["patches-the-library"]["notes"]
+    if first:
+        rows = {row["student"]: row for row in table(out)}
+        assert rows["endless-loop"]["status"] == "timeout" and rows["patches-the-library"]["notes"]
 
 
 @pytest.mark.slow
@@ -126,7 +151,7 @@ def test_a_plain_otter_run_gives_the_same_scores(tmp_path):
     built, folder = kit.built("A1"), tmp_path / "class"
     store(built.solution, folder / "right.ipynb")
     one = next(w for w in assignments.wrong("A1") if w.name == "norm over the batch")
-    store(kit.with_wrong(built, one.question, one.code), folder / "wrong.ipynb")
+    store(kit.with_wrong(built, one), folder / "wrong.ipynb")
     records = kit.grade(built.bundle, folder, tmp_path / "grades")
     environment = {
         **os.environ,
@@ -163,12 +188,14 @@ def table(out):
     return csv.DictReader((out / "scores.csv").read_text(encoding="utf-8").splitlines())
 
 
-# -- a class ------------------------------------------------------------------------------------------------------------------------------
+# -- a class ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_a_class_in_one_command(tmp_path):
-    """Files and folders, what is no notebook, an interruption, a second call, a changed submission, hidden tests kept hidden."""
+    """Files and folders, what is no notebook, an interruption, a second call, a changed submission,
+    hidden tests kept hidden.
+    """
     built, folder, out = kit.built("A1"), tmp_path / "class", tmp_path / "grades"
     store(built.solution, folder / "ada.ipynb")
     store(built.student, folder / "grace" / "my answer.ipynb")
@@ -243,7 +270,7 @@ def test_what_is_asked_wrongly_is_said(tmp_path):
         assert not (tmp_path / "grades").exists()
 
 
-# -- isolation ----------------------------------------------------------------------------------------------------------------------------
+# -- isolation -------------------------------------------------------------------------------------
 
 PROBE = """
 import os, sys, tempfile

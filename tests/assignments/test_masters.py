@@ -1,4 +1,6 @@
-"""The masters keep the pattern of an assignment: a teacher can rely on points, times, tests, rubrics and wrong answers being there."""
+"""The masters keep the pattern of an assignment: a teacher can rely on points, times, tests,
+rubrics and wrong answers being there.
+"""
 
 import ast
 import re
@@ -102,7 +104,9 @@ def test_enough_wrong_answers_are_declared(name):
 
 @pytest.mark.parametrize("name", kit.MASTERS)
 def test_a_canary_stands_alone(name):
-    """The first wrong answer to a question runs among each student's own: it must not call or change them."""
+    """The first wrong answer to a question runs among each student's own: it must not call or
+    change them.
+    """
     master = nbformat.read(kit.MASTERS[name], as_version=4)
     answers = set().union(
         *(bundle.names(source)[0] for source in kit.solution_cells(master).values())
@@ -124,7 +128,7 @@ CASES = [
     ("does not say 'You need'", lambda cells: edit(cells, "You need", "Bring")),
     ("that there are 34 points", lambda cells: edit(cells, "**34 points", "**35 points")),
     ("takes 315 minutes", lambda cells: edit(cells, "5 points, 30 minutes", "5 points, 150 minutes")),
-    ("not the setup cell", lambda cells: edit(cells, "# In Colab", "# At home")),
+    ("not the setup cell", lambda cells: edit(cells, "as in Colab", "as at home")),
     ("does not begin with A1-", lambda cells: cells[5].update(id="x")),
     ("does not add up to 2", lambda cells: edit(cells, "- 1 point: D is", "- 2 points: D is")),
     ("q6 has no solution cell", lambda cells: retag(cells, "solution-q6", "solution-q60")),

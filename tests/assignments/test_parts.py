@@ -1,4 +1,6 @@
-"""The parts of the grader, one by one: comparisons and messages, test files, reading submissions, the guard."""
+"""The parts of the grader, one by one: comparisons and messages, test files, reading submissions,
+the guard.
+"""
 
 import json
 import re

@@ -1,4 +1,6 @@
-"""How a wrong submission is declared: a mistake in one question, and what the grader must say about it."""
+"""How a wrong submission is declared: a mistake in one question, and what the grader must say about
+it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from gantut.bugs import BUGS
 
 
 class Wrong(NamedTuple):
-    """``code`` is appended to the solution of ``question``; the question loses points, and a message matches ``says``."""
+    """``code`` is appended to the solution of ``question``; the question loses points, and a
+    message matches ``says``.
+    """
 
     name: str
     question: str

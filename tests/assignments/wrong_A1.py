@@ -1,4 +1,7 @@
-"""Wrong answers to A1, most of them from the bug zoo. The first of each question is also the grader's canary."""
+"""Wrong answers to A1, most of them from the bug zoo.
+
+The first of each question is also the grader's canary.
+"""
 
 from wrong import Wrong, zoo
 

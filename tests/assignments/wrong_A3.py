@@ -1,4 +1,7 @@
-"""Wrong answers to A3, most of them from the bug zoo. The first of each question is also the grader's canary."""
+"""Wrong answers to A3, most of them from the bug zoo.
+
+The first of each question is also the grader's canary.
+"""
 
 from wrong import Wrong, zoo
 
@@ -61,8 +64,8 @@ def train_gan(seed):
         pass
     return t
 """
-# The wrong answers to the other questions stand beside this right one: 400 steps cover all modes on every seed that was tried, and 250 do
-# on those of the tests.
+# The wrong answers to the other questions stand beside this right one: 400 steps cover all modes on
+# every seed that was tried, and 250 do on those of the tests.
 AMONG = {"q4": gan(steps="250")}
 PULSE = """
 def pulse(real_logits, fake_logits, generator_loss):

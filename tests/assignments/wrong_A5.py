@@ -2,8 +2,9 @@
 
 from wrong import Wrong, zoo
 
-# The wrong answers stand among these right ones in place of the solution's, which train a VAE 14 times in each grading: the best linear
-# estimate against the exact posterior mean under the training images themselves.
+# The wrong answers stand among these right ones in place of the solution's, which train a VAE 14
+# times in each grading: the best linear estimate against the exact posterior mean under the
+# training images themselves.
 QUICK_BUT_RIGHT = """
 def measure(method, seed, train, test):
     (clean, y), pixels = noisy(test, seed), train.floats().flatten(1)

@@ -1,8 +1,10 @@
-"""Public training scripts, rewritten by us from what they publish: networks, batch, optimizers, data path, order of the steps.
+"""Public training scripts, rewritten by us from what they publish: networks, batch, optimizers,
+data path, order of the steps.
 
-Each network is a plain stack that ends in tanh or in logits. A peer's loop trains it as its script does; ``as_ours`` dresses the same stack
-for images in [0, 1], for the plainest loop and for our trainers. What a script writes or prints once an epoch is left out, and so is a last
-batch that is not full.
+Each network is a plain stack that ends in tanh or in logits. A peer's loop trains it as its script
+does; ``as_ours`` dresses the same stack for images in [0, 1], for the plainest loop and for our
+trainers. What a script writes or prints once an epoch is left out, and so is a last batch that is
+not full.
 """
 
 from __future__ import annotations
@@ -44,11 +46,14 @@ class Settings:
         return 1, self.size, self.size
 
 
-# -- the data path -------------------------------------------------------------------------------------------------------------------------
+# -- the data path ---------------------------------------------------------------------------------
 
 
 class PILImages(torch.utils.data.Dataset):
-    """One PIL image at a time, with its label. ``afresh`` makes it from an array each time, as torchvision's MNIST does."""
+    """One PIL image at a time, with its label.
+
+    ``afresh`` makes it from an array each time, as torchvision's MNIST does.
+    """
 
     def __init__(
         self, size: int, transform: Callable[[Image.Image], Tensor], *, afresh: bool = False
@@ -87,11 +92,13 @@ def numpy_noise(s: Settings) -> Tensor:
     return torch.FloatTensor(np.random.normal(0, 1, (s.batch, s.latent))).to(s.device)  # noqa: NPY002 (as published)
 
 
-# -- the networks --------------------------------------------------------------------------------------------------------------------------
+# -- the networks ----------------------------------------------------------------------------------
 
 
 def mlp_pair(s: Settings) -> tuple[nn.Module, nn.Module]:
-    """gan.py and wgan_gp.py: BatchNorm with ε = 0.8 on all hidden layers of G but the first, none in D."""
+    """gan.py and wgan_gp.py: BatchNorm with ε = 0.8 on all hidden layers of G but the first, none
+    in D.
+    """
     G: list[nn.Module] = [nn.Linear(s.latent, 128), nn.LeakyReLU(0.2, inplace=True)]
     for width in (128, 256, 512):
         G += [
@@ -108,7 +115,9 @@ def mlp_pair(s: Settings) -> tuple[nn.Module, nn.Module]:
 
 
 def upsampling_pair(s: Settings) -> tuple[nn.Module, nn.Module]:
-    """dcgan.py: nearest-neighbour upsampling and 3×3 convolutions in G; strided convolutions with dropout in D."""
+    """dcgan.py: nearest-neighbour upsampling and 3×3 convolutions in G; strided convolutions with
+    dropout in D.
+    """
     side = s.size // 4
     G: list[nn.Module] = [
         nn.Linear(s.latent, 128 * side**2),
@@ -144,7 +153,9 @@ def upsampling_pair(s: Settings) -> tuple[nn.Module, nn.Module]:
 
 
 def transposed_pair(s: Settings, planes: int = 32) -> tuple[nn.Module, nn.Module]:
-    """torchgan's DCGAN at 32×32 with 32 planes, as its first tutorial builds it; its D ends in a LeakyReLU."""
+    """torchgan's DCGAN at 32×32 with 32 planes, as its first tutorial builds it; its D ends in a
+    LeakyReLU.
+    """
     G: list[nn.Module] = [
         nn.Unflatten(1, (s.latent, 1, 1)),
         nn.ConvTranspose2d(s.latent, 4 * planes, 4, bias=False),
@@ -214,7 +225,9 @@ class Generating(nn.Module):
 
 
 class Judging(nn.Module):
-    """A stack that wants images in [−1, 1], as a discriminator of images in [0, 1] with logits (N,)."""
+    """A stack that wants images in [−1, 1], as a discriminator of images in [0, 1] with logits
+    (N,).
+    """
 
     classes = 0
 
@@ -234,11 +247,13 @@ def as_ours(first: nn.Module, second: nn.Module, s: Settings) -> tuple[nn.Module
     )
 
 
-# -- the loops -----------------------------------------------------------------------------------------------------------------------------
+# -- the loops -------------------------------------------------------------------------------------
 
 
 def pytorch_gan(G: nn.Module, D: nn.Module, s: Settings) -> Iterator[tuple[float, ...]]:
-    """gan.py, dcgan.py: probabilities and BCELoss; G moves first, with gradients into D; a line printed in every step."""
+    """gan.py, dcgan.py: probabilities and BCELoss; G moves first, with gradients into D; a line
+    printed in every step.
+    """
     loss, told = nn.BCELoss(), io.StringIO()
     to_G, to_D = Adam(G.parameters(), **s.adam), Adam(D.parameters(), **s.adam)
     for real in published(s):
@@ -260,7 +275,9 @@ def pytorch_gan(G: nn.Module, D: nn.Module, s: Settings) -> Iterator[tuple[float
 
 
 def pytorch_gan_wgan_gp(G: nn.Module, D: nn.Module, s: Settings) -> Iterator[tuple[float, ...]]:
-    """wgan_gp.py: the critic's loss runs back into G; G moves in every fifth step, on the noise of the critic's."""
+    """wgan_gp.py: the critic's loss runs back into G; G moves in every fifth step, on the noise of
+    the critic's.
+    """
     to_G, to_D = Adam(G.parameters(), **s.adam), Adam(D.parameters(), **s.adam)
     told, g_loss = io.StringIO(), torch.zeros(())
     for number, real in enumerate(published(s)):
@@ -291,7 +308,9 @@ def pytorch_gan_wgan_gp(G: nn.Module, D: nn.Module, s: Settings) -> Iterator[tup
 
 
 def torchgan(G: nn.Module, D: nn.Module, s: Settings) -> Iterator[tuple[float, ...]]:
-    """torchgan's trainer with its minimax losses: each player makes its own fakes, and gradients are measured, then cleared."""
+    """torchgan's trainer with its minimax losses: each player makes its own fakes, and gradients
+    are measured, then cleared.
+    """
     to_G, to_D = Adam(G.parameters(), **s.adam), Adam(D.parameters(), **(s.adam_d or s.adam))
     for real in published(s):
         to_G.zero_grad()
@@ -322,7 +341,9 @@ def measure_and_clear(network: nn.Module) -> float:
 
 
 def pytorch_vae(encoder: nn.Module, decoder: nn.Module, s: Settings) -> Iterator[tuple[float, ...]]:
-    """The VAE of pytorch/examples: sigmoid, cross-entropy of probabilities, all terms summed over the batch."""
+    """The VAE of pytorch/examples: sigmoid, cross-entropy of probabilities, all terms summed over
+    the batch.
+    """
     optimizer = Adam([*encoder.parameters(), *decoder.parameters()], **s.adam)
     images = PILImages(s.size, transforms.ToTensor(), afresh=True)
     for x in endless(images, s.batch, s.device):
@@ -340,7 +361,6 @@ def pytorch_vae(encoder: nn.Module, decoder: nn.Module, s: Settings) -> Iterator
 
 class Peer(NamedTuple):
     source: str
-    bar: float  # how much faster than the peer our trainer has to be, from the project's plan
     settings: Settings
     networks: Callable[[Settings], tuple[nn.Module, nn.Module]]
     loop: Callable[[nn.Module, nn.Module, Settings], Iterator[tuple[float, ...]]]
@@ -349,27 +369,24 @@ class Peer(NamedTuple):
 _ADAM = {"lr": 2e-4, "betas": (0.5, 0.999)}
 _TORCHGAN = {"lr": 1e-4, "betas": (0.5, 0.999)}
 PEERS = {
-    "gan": Peer(f"{PYTORCH_GAN} gan.py", 1.85, Settings(64, 100, 28, _ADAM), mlp_pair, pytorch_gan),
+    "gan": Peer(f"{PYTORCH_GAN} gan.py", Settings(64, 100, 28, _ADAM), mlp_pair, pytorch_gan),
     "vae": Peer(
         "pytorch/examples vae",
-        2.15,
         Settings(128, 20, 28, {"lr": 1e-3}),
         lambda s: (VAEEncoder(), VAEDecoder()),
         pytorch_vae,
     ),
     "wgan_gp": Peer(
         f"{PYTORCH_GAN} wgan_gp.py",
-        2.67,
         Settings(64, 100, 28, _ADAM),
         mlp_pair,
         pytorch_gan_wgan_gp,
     ),
     "dcgan": Peer(
-        f"{PYTORCH_GAN} dcgan.py", 1.54, Settings(64, 100, 32, _ADAM), upsampling_pair, pytorch_gan
+        f"{PYTORCH_GAN} dcgan.py", Settings(64, 100, 32, _ADAM), upsampling_pair, pytorch_gan
     ),
     "torchgan": Peer(
         "torchgan, DCGAN 32×32",
-        1.71,
         Settings(64, 100, 32, _TORCHGAN, {"lr": 3e-4, "betas": (0.5, 0.999)}),
         transposed_pair,
         torchgan,

@@ -1,6 +1,7 @@
 """The plainest loops: what anyone writes first. Each yields its losses after every step.
 
-A ``DataLoader`` over PIL images with ``ToTensor``, default Adam, noise from NumPy, one G pass whose fakes D reuses.
+A ``DataLoader`` over PIL images with ``ToTensor``, default Adam, noise from NumPy, one G pass whose
+fakes D reuses.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def noise(source: np.random.Generator, s: Settings) -> Tensor:
 
 
 def gan(G: nn.Module, D: nn.Module, s: Settings) -> Iterator[tuple[float, ...]]:
-    """G moves first with gradients that also run into D's weights; D then sees the same fakes, detached."""
+    """G moves first with gradients that also run into D's weights; D then sees the same fakes,
+    detached.
+    """
     to_G, to_D = Adam(G.parameters(), **s.adam), Adam(D.parameters(), **s.adam)
     loss, source = nn.BCEWithLogitsLoss(), np.random.default_rng(0)
     valid, fake = torch.ones(s.batch, device=s.device), torch.zeros(s.batch, device=s.device)
@@ -72,7 +75,9 @@ def slope(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def vae(encoder: nn.Module, decoder: nn.Module, s: Settings) -> Iterator[tuple[float, ...]]:
-    """Cross-entropy of logits, closed-form KL, both summed over pixels or codes and averaged over the batch."""
+    """Cross-entropy of logits, closed-form KL, both summed over pixels or codes and averaged over
+    the batch.
+    """
     optimizer = Adam([*encoder.parameters(), *decoder.parameters()], **s.adam)
     for x in batches(s):
         optimizer.zero_grad()

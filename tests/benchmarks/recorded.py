@@ -1,4 +1,5 @@
-"""What takes too long for a chapter: when compiling pays, and what threads cost that fight for cores. Chapter 12 quotes its tables.
+"""What takes too long for a chapter: when compiling pays, and what threads cost that fight for
+cores. Chapter 12 quotes its tables.
 
 python tests/benchmarks/recorded.py compile [--only gan vae torchgan]
 python tests/benchmarks/recorded.py threads
@@ -30,7 +31,9 @@ def spent() -> float:
 
 
 def compiled(name: str, rounds: int = 5) -> str:
-    """Our trainer with its networks as they are and compiled, in turns: seconds of compiling, milliseconds a step, steps until it pays."""
+    """Our trainer with its networks as they are and compiled, in turns: seconds of compiling,
+    milliseconds a step, steps until it pays.
+    """
     peer, runs, cost = PEERS[name], {}, 0.0
     for kind in ("eager", "compiled"):
         torch.manual_seed(0)
@@ -75,7 +78,9 @@ print(64 * done / (time.perf_counter() - wall), 1e3 * (time.process_time() - own
 
 
 def crowded(threads: int, seconds: float, wait: str) -> tuple[float, float]:
-    """Images a second of the MLP GAN in a fresh process with so many threads, and the processor's milliseconds for a step."""
+    """Images a second of the MLP GAN in a fresh process with so many threads, and the processor's
+    milliseconds for a step.
+    """
     environment = (
         os.environ | {"OMP_NUM_THREADS": str(threads)} | ({"OMP_WAIT_POLICY": wait} if wait else {})
     )
@@ -131,8 +136,8 @@ def main() -> None:
     if options.what == "compile":
         torch.set_num_threads(1)
         print(
-            "| trainer | compiling, CPU s | eager, ms a step | compiled, ms a step | ratio | pays after steps |\n|"
-            + "---|" * 6
+            "| trainer | compiling, CPU s | eager, ms a step | compiled, ms a step | ratio "
+            "| pays after steps |\n|" + "---|" * 6
         )
         for name in options.only:
             print(compiled(name), flush=True)

@@ -1,4 +1,7 @@
-"""Links inside the book lead somewhere: each file and each anchor that a page names is there. Read from the files, without a browser."""
+"""Links inside the book lead somewhere: each file and each anchor that a page names is there.
+
+Read from the files, without a browser.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Every page as a reader meets it, in headless Chromium: complete, typeset, offline, accessible, narrow enough, light enough.
+"""Every page as a reader meets it, in headless Chromium: complete, typeset, offline, accessible,
+narrow enough, light enough.
 
-Each page is opened once. What was measured lies in _build/browser, and `python tests/browser/report.py` puts it into a table.
+Each page is opened once. What was measured lies in _build/browser, and `python
+tests/browser/report.py` puts it into a table.
 """
 
 from __future__ import annotations
@@ -24,13 +26,15 @@ NAMES = sorted(
     for path in HTML.rglob("*.html")
     if "_static" not in path.parts
 )
-# The sources of modules look all alike: one stands for all. Their links are followed with those of all pages, in test_links.py.
+# The sources of modules look all alike: one stands for all. Their links are followed with those of
+# all pages, in test_links.py.
 SOURCES = [name for name in NAMES if name.startswith("_modules/")]
 PAGES = [name for name in NAMES if name not in SOURCES[1:]] or ["index.html"]
 
 pytestmark = pytest.mark.slow
 
-# What a page must not hold once MathJax is done: errors of its own, formulas left as text, pictures without size or words.
+# What a page must not hold once MathJax is done: errors of its own, formulas left as text, pictures
+# without size or words.
 INSPECT = r"""async () => {
     const faults = [];
     if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
@@ -62,7 +66,8 @@ RULES = """async () => {
     const rules = { "color-contrast": { enabled: false } };
     return axe.run(document, { resultTypes: ["violations"], preload: false, runOnly: { type: "tag", values: tags }, rules });
 }"""
-# Two of each kind of text are enough for its contrast: same tag, classes, colour and size, in the same kind of box.
+# Two of each kind of text are enough for its contrast: same tag, classes, colour and size, in the
+# same kind of box.
 CONTRAST = """async () => {
     const seen = {};
     const some = [...document.body.querySelectorAll("*")].filter((node) => {
@@ -87,8 +92,9 @@ def violations(found):
             yield f"{v['id']} ({v['impact']}, {len(nodes)}): {nodes[0]['html'][:160]} – {why}"
 
 
-# For axe-core alone: a page has up to twenty thousand elements, most of them the coloured words of code, the insides of formulas, and rows
-# like the row above. Of each kind a few stand for all; a formula is one line of text.
+# For axe-core alone: a page has up to twenty thousand elements, most of them the coloured words of
+# code, the insides of formulas, and rows like the row above. Of each kind a few stand for all; a
+# formula is one line of text.
 PRUNE = """() => {
     document.querySelectorAll("mjx-container").forEach((node) => node.replaceWith("x"));
     const kinds = {};
@@ -126,7 +132,9 @@ def context(browser, site):
 
 
 class Watched:
-    """A page whose requests and complaints are written down; a request to elsewhere does not get out."""
+    """A page whose requests and complaints are written down; a request to elsewhere does not get
+    out.
+    """
 
     def __init__(self, context, site):
         self.page, self.site = context.new_page(), site
@@ -157,7 +165,9 @@ class Watched:
         route.abort()
 
     def weights(self):
-        """Bytes of the files that the page asked for: as they lie on the disk, and packed as a usual server sends them."""
+        """Bytes of the files that the page asked for: as they lie on the disk, and packed as a
+        usual server sends them.
+        """
         paths = {
             unquote(urlsplit(url).path).lstrip("/")
             for url in self.requests

@@ -1,4 +1,6 @@
-"""The widgets under a reader's hands: mouse, touch and keys, on a page and from a file, and what they say when they cannot run."""
+"""The widgets under a reader's hands: mouse, touch and keys, on a page and from a file, and what
+they say when they cannot run.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,9 @@ INK = """() => [...document.querySelectorAll("canvas.play-surface")].map((surfac
 
 
 def test_the_explorers_pictures_follow_the_theme(visit):
-    """Dark ink on a light page, light ink on a dark one; the pictures are the second and third surface."""
+    """Dark ink on a light page, light ink on a dark one; the pictures are the second and third
+    surface.
+    """
     page = visit("latent")
     levels = []
     for theme in ("light", "dark"):

@@ -1,20 +1,19 @@
-"""The chapters keep the pattern of a chapter: every statement is checked, every figure is described, every notebook runs alone."""
+"""The chapters keep the pattern of a chapter.
+
+Every statement is checked, every figure described, every notebook runs alone.
+"""
 
 import ast
-import importlib
 import itertools
 import json
-import pkgutil
 import re
-from functools import cache
 from pathlib import Path
 
 import address
 import nbformat
 import pytest
+import surface
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-
-import gantut
 
 ROOT = Path(__file__).resolve().parents[2]
 # Assignments have rules of their own, in tests/assignments.
@@ -29,22 +28,13 @@ FENCE = r"^[ ]*(?:`{3,}|:{3,})\{%s\}[ ]*(.*)\n((?:[ ]*:[\w-]+:.*\n)*)"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SKIPPING = {"nbval-skip", "skip-execution", "raises-exception"}
 SETUP = address.SETUP.format(address=address.address())
-
-
-@cache
-def public_names():
-    """Every name that a room of the library makes public: its __all__, or what it defines without an underscore."""
-    found = set()
-    for entry in pkgutil.iter_modules(gantut.__path__, "gantut."):
-        if not entry.name.endswith("__main__"):
-            room = importlib.import_module(entry.name)
-            own = (
-                name
-                for name, value in vars(room).items()
-                if getattr(value, "__module__", "") == entry.name
-            )
-            found.update(getattr(room, "__all__", own))
-    return frozenset(name for name in found if not name.startswith("_"))
+# Chapters of the first edition, whose cells are wider and longer than a page of today shows. The
+# issue that rewrites a chapter takes its number off.
+WIDE = {f"{number:02d}" for number in range(1, 17)}
+COLUMNS, LINES = 80, 40
+# How a duration is called in the chapters. Ratios of durations have no name in common.
+CLOCK = re.compile(r"(?i)seconds|elapsed|took|\w*_ms|.*, ms|perf_counter|process_time|monotonic")
+PLACEHOLDER = re.compile(r"\b(?:TODO|FIXME|XXX)\b|\b[A-Z]{2,}(?:_[A-Z0-9]+)+\b")
 
 
 def bib_keys():
@@ -80,7 +70,10 @@ def parsed(cell):
 
 
 def asserts(cell):
-    """A statement that can fail: assert something that is not a constant, or call ``report`` or an assert_… function."""
+    """Whether it holds a statement that can fail.
+
+    That is an assertion of something that is no constant, or a call of ``report`` or assert_….
+    """
     for node in ast.walk(parsed(cell)):
         if isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant):
             return True
@@ -152,7 +145,7 @@ def images(html):
 
 
 def figures(notebook, name):
-    """Every figure has alt text and a caption; an animation may have prose right after it instead of the caption."""
+    """Every figure has alt text and a caption; after an animation, prose may stand for it."""
     for cell, after in itertools.zip_longest(notebook.cells, notebook.cells[1:]):
         if cell.cell_type == "markdown":
             yield from figures_in_prose(cell)
@@ -250,7 +243,7 @@ def formulas(notebook, name):
 def outputs(notebook, name):
     """Nothing is stored that differs from run to run or that a reader should not see."""
     if dict(notebook.metadata) != {"kernelspec": KERNEL}:
-        yield f"the notebook's metadata is {sorted(notebook.metadata)}, not the kernelspec of python3 alone"
+        yield f"the notebook's metadata is {sorted(notebook.metadata)}, not just a kernelspec"
     cells = code(notebook)
     counts = [cell.execution_count for cell in cells]
     if counts != list(range(1, len(cells) + 1)):
@@ -273,23 +266,66 @@ def outputs(notebook, name):
 
 def redefinitions(notebook, name):
     """What the library has may be written by hand, if it is then held against the library's."""
+    public = {known.rpartition(".")[2] for known in surface.public()}
     cells = code(notebook)
     for number, cell in enumerate(cells):
-        defined = {
-            n.name for n in parsed(cell).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))
-        }
-        for twice in sorted(defined & public_names()):
+        body = parsed(cell).body
+        defined = {n.name for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+        for twice in sorted(defined & public):
             if not any(asserts(near) for near in cells[number : number + 3]):
-                yield f"cell {cell.id} defines {twice} again, and nothing asserts that it equals the library's"
+                yield f"cell {cell.id} defines {twice} again, and does not compare the two"
+
+
+def files(notebook, name):
+    """A chapter runs alone: it opens no file of the checkout."""
+    for cell in code(notebook):
+        for node in ast.walk(parsed(cell)):
+            text = node.value if isinstance(node, ast.Constant) else None
+            if not isinstance(text, str) or not re.fullmatch(
+                r"[\w-][\w./-]*[./][\w./-]*|\.\..*", text
+            ):
+                continue
+            if any((base / text).is_file() for base in (ROOT, ROOT / "notebooks")):
+                yield f"cell {cell.id} names {text}, a file of the checkout"
+
+
+def clock(notebook, name):
+    """A busy machine fails no assertion."""
+    for cell in code(notebook):
+        for node in ast.walk(parsed(cell)):
+            if isinstance(node, ast.Assert):
+                used = [getattr(n, "id", getattr(n, "attr", "")) for n in ast.walk(node.test)]
+                used += [n.value for n in ast.walk(node.test) if isinstance(n, ast.Constant)]
+                if any(isinstance(word, str) and CLOCK.fullmatch(word) for word in used):
+                    yield f"cell {cell.id} asserts on a duration: {ast.unparse(node.test)}"
+
+
+def pages(notebook, name):
+    """What a page shows fits on it, and nothing in it is left to be filled in."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            text = re.sub(r"`[^`]*`|\$[^$]*\$", "", cell.source)
+            for left in PLACEHOLDER.findall(text):
+                yield f"cell {cell.id} still holds {left}"
+        elif name[:2] not in WIDE:
+            lines = cell.source.split("\n")
+            if max(map(len, lines)) > COLUMNS:
+                yield f"cell {cell.id} has lines of more than {COLUMNS} columns"
+            folded = any(t.startswith(("hide-", "remove-", "check-")) for t in tags(cell))
+            if len(lines) > LINES and not folded:
+                yield f"cell {cell.id} shows {len(lines)} lines of code; at most {LINES}"
+
+
+RULES = (
+    *(frame, statements, figures, exercises, formulas),
+    *(outputs, redefinitions, files, clock, pages),
+)
 
 
 def faults(notebook, name, keys):
     """What is wrong with a chapter, one sentence a fault."""
-    rules = (frame, statements, figures, exercises, formulas, outputs, redefinitions)
-    return [
-        *(fault for rule in rules for fault in rule(notebook, name)),
-        *citations(notebook, keys),
-    ]
+    found = [fault for rule in RULES for fault in rule(notebook, name)]
+    return found + list(citations(notebook, keys))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -297,198 +333,115 @@ def test_the_chapter_keeps_the_pattern(path):
     assert faults(nbformat.read(path, as_version=4), path.stem, bib_keys()) == []
 
 
-def test_there_are_chapters_sources_and_public_names():
-    assert NOTEBOOKS
-    assert "goodfellow2014" in bib_keys()
-    assert {"GANTrainer", "VAE", "r1", "fid", "ring"} <= public_names()
+# -- each rule rejects its fault -------------------------------------------------------------------
 
+OPENING = """# A title
 
-# -- each rule rejects its fault -----------------------------------------------------------------------------------------------------------
-
-OPENING = "# A title\n\n**You will be able to** read. **You need** eyes. **It runs** in a second. {cite}`here2020,there2021`\n"
+**You will be able to** read. **You need** eyes. **It runs** in a second. {cite}`here2020`
+"""
 STATEMENT = "```{prf:proposition} A sum\n:label: prop-sum\n\n$1 + 1 = 2$\n```"
-EXERCISE = "```{exercise}\n:label: ex-one\n\nAdd.\n```\n\n````{solution-start} ex-one\n:class: dropdown\n````\n\nSo:"
+EXERCISE = """```{exercise}
+:label: ex-one
+
+Add.
+```
+
+````{solution-start} ex-one
+:class: dropdown
+````
+"""
+END = "````{solution-end}\n````\n\n## Take-aways\n\nIt adds.\n\n## References\n\nNone."
 STDOUT = {"output_type": "stream", "name": "stdout", "text": "2\n"}
-HAND = "class GANTrainer:\n    pass"
-
-
-def picture():
-    return new_output("display_data", data={"image/png": "AAAA", "text/plain": "<Figure>"})
-
-
-def animation(alt=' alt="A dot moves."'):
-    return new_output(
-        "display_data", data={"text/html": f'<img src="data:image/gif;base64,AAAA"{alt}>'}
-    )
+DRAWN = {"image/png": "AAAA", "text/plain": "<Figure>"}
+FIGURE = {"mystnb": {"figure": {"caption": "A line."}, "image": {"alt": "A rising line."}}}
 
 
 def sound():
-    """A small chapter without a fault; cells are named by their position below."""
-    figure = {"mystnb": {"figure": {"caption": "A line."}, "image": {"alt": "A rising line."}}}
-    setup = {"tags": ["remove-cell", "nbval-ignore-output"]}
+    """A small chapter without a fault. A cell's number is its place here."""
+    animation = {"text/html": '<img src="data:image/gif;base64,AAAA" alt="A dot moves.">'}
+    show = "display_data"
     cells = [
         new_markdown_cell(OPENING),
-        new_code_cell(SETUP, metadata=setup),
+        new_code_cell(SETUP, metadata={"tags": ["remove-cell", "nbval-ignore-output"]}),
         new_markdown_cell(STATEMENT + "\n\n![A plane](plane.png)"),
-        new_code_cell(
-            "assert 1 + 1 == 2\nprint(1 + 1)",
-            metadata={"tags": ["check-prop-sum"]},
-            outputs=[new_output(**STDOUT)],
-        ),
-        new_code_cell("plot()", metadata=figure, outputs=[picture()]),
-        new_code_cell("animate()", outputs=[animation()]),
+        new_code_cell("assert 1 + 1 == 2", metadata={"tags": ["check-prop-sum"]}),
+        new_code_cell("plot()", metadata=FIGURE, outputs=[new_output(show, data=DRAWN)]),
+        new_code_cell("animate()", outputs=[new_output(show, data=animation)]),
         new_markdown_cell("The dot moves."),
-        new_code_cell(HAND),
+        new_code_cell("class GANTrainer:\n    pass"),
         new_code_cell("assert GANTrainer() == other"),
         new_markdown_cell(EXERCISE),
         new_code_cell("1 + 1"),
-        new_markdown_cell(
-            "````{solution-end}\n````\n\n## Take-aways\n\nIt adds.\n\n## References\n\nNone."
-        ),
+        new_markdown_cell(END),
     ]
+    cells[3].outputs = [new_output(**STDOUT)]
     for number, cell in enumerate(cells):
-        cell.id = f"03-{number:03d}"
-    return number_code(new_notebook(cells=cells, metadata={"kernelspec": KERNEL}))
-
-
-def number_code(notebook):
+        cell.id = f"17-{number:03d}"
+    notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
     for count, cell in enumerate(code(notebook), 1):
         cell.execution_count = count
     return notebook
 
 
-def replace(number, old, new):
-    def change(notebook):
-        assert old in notebook.cells[number].source
-        notebook.cells[number].source = notebook.cells[number].source.replace(old, new)
-
-    return change
-
-
-def put(number, **changes):
-    """Change attributes of a cell, its metadata or its outputs."""
-
-    def change(notebook):
-        for key, value in changes.items():
-            notebook.cells[number][key] = nbformat.from_dict(value)
-
-    return change
-
-
-def drop(number):
-    def change(notebook):
-        del notebook.cells[number]
-        number_code(notebook)
-
-    return change
-
-
-CASES = [
-    ("open with a title", replace(0, "# A", "A")),
-    ("say 'You will be able to'", replace(0, "You will be able to", "You")),
-    ("say 'You need'", replace(0, "You need", "Bring")),
-    ("say 'runs'", replace(0, "runs", "works")),
-    ("no section 'Take-aways'", replace(11, "## Take-aways", "Take-aways")),
-    ("no section 'References'", replace(11, "## References", "## Sources")),
-    ("not the setup cell", replace(1, "gantut", "gantud")),
-    ("not the setup cell", drop(1)),
-    ("setup cell has the tags", put(1, metadata={"tags": ["remove-cell"]})),
-    ("does not begin with 03-", put(4, id="a1b2c3d4")),
-    ("does not begin with 03-", put(4, id="04-004")),
-    ("occurs twice", put(4, id="03-003")),
-    ("at most", put(10, outputs=[{**STDOUT, "text": "2" * LARGEST}])),
-    ("has no label", replace(2, ":label: prop-sum\n", "")),
-    ("no cell tagged check-prop-sum", put(3, metadata={})),
-    (
-        "no cell tagged check-prop-gap",
-        replace(0, "# A title", "# A title\n\n:::{prf:theorem}\n:label: prop-gap\n:::"),
-    ),
-    (
-        "no cell tagged check-prop-gap",
-        replace(2, STATEMENT, STATEMENT + "\n```{prf:lemma} B\n:label: prop-gap\n```"),
-    ),
-    (
-        "no cell tagged check-cor-sum",
-        replace(2, "proposition} A sum\n:label: prop-", "corollary}\n:label: cor-"),
-    ),
-    ("check-prop-sum has no statement", replace(2, "{prf:proposition}", "{prf:remark}")),
-    ("asserts nothing", replace(3, "assert 1 + 1 == 2\n", "")),
-    ("asserts nothing", replace(3, "assert 1 + 1 == 2\n", "assert True\n# assert\n")),
-    ("prints nothing", put(3, outputs=[])),
-    ("03-004 has no alt text", put(4, metadata={"mystnb": {"figure": {"caption": "A line."}}})),
-    ("03-004 has no caption", put(4, metadata={"mystnb": {"image": {"alt": "A rising line."}}})),
-    (
-        "03-004 has no caption",
-        put(4, metadata={"mystnb": {"figure": {"caption": " "}, "image": {"alt": "A line."}}}),
-    ),
-    ("03-005 has no alt text", put(5, outputs=[animation("")])),
-    ("03-005 has no alt text", put(5, outputs=[animation(' alt=""')])),
-    ("03-005 has no caption", drop(6)),
-    ("03-005 has no caption", replace(6, "The dot", "## The dot")),
-    ("prose of cell 03-002 has no alt", replace(2, "![A plane]", "![]")),
-    (
-        "prose of cell 03-006 has no alt",
-        replace(6, "The dot", "```{figure} dot.png\nThe dot\n```\n"),
-    ),
-    ("prose of cell 03-006 has no alt", replace(6, "The dot", 'The <img src="dot.png"> dot')),
-    ("citation 'there2021'", replace(0, "there2021", "there2021, here2020")),
-    ("citation 'nowhere2022'", replace(6, "The dot", "The dot of {cite:t}`nowhere2022`")),
-    ("'Sums' has a title", replace(9, "{exercise}", "{exercise} Sums")),
-    ("exercise has no label", replace(9, ":label: ex-one\n", "")),
-    (
-        "exercise ex-one has no solution",
-        replace(9, "{solution-start} ex-one", "{solution-start} ex-two"),
-    ),
-    (
-        "solution ex-two has no exercise",
-        replace(9, "{solution-start} ex-one", "{solution-start} ex-two"),
-    ),
-    ("has no code that ran", drop(10)),
-    ("has no code that ran", put(10, execution_count=None)),
-    ("does not end", replace(11, "{solution-end}", "{note}")),
-    (
-        "begins inside the solution of ex-one",
-        replace(11, "````{solution-end}", "## More\n\n````{solution-end}"),
-    ),
-    ("not a paragraph of its own", replace(6, "The dot", "So\n$$a = b$$\n\nThe dot")),
-    ("not a paragraph of its own", replace(6, "The dot", "$$\na = b\n$$\nThe dot")),
-    (
-        "stores an error",
-        put(10, outputs=[{"output_type": "error", "ename": "E", "evalue": "", "traceback": []}]),
-    ),
-    ("stores stderr", put(10, outputs=[{**STDOUT, "name": "stderr"}])),
-    (
-        "stores a widget",
-        put(
-            10,
-            outputs=[
-                new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {}})
-            ],
-        ),
-    ),
-    (
-        "metadata of an output",
-        put(10, outputs=[new_output("display_data", metadata={"isolated": True})]),
-    ),
-    ("stores execution times", put(10, metadata={"execution": {"iopub.status.busy": "now"}})),
-    ("is skipped", put(10, metadata={"tags": ["nbval-skip"]})),
-    ("execution counts", put(10, execution_count=99)),
-    ("metadata is", lambda n: n.metadata.update(language_info={"name": "python"})),
-    ("defines GANTrainer again", replace(8, "assert", "_ =")),
-    ("defines r1 again", replace(10, "1 + 1", "def r1(gamma):\n    pass")),
+# (what the fault says, the cell, what stands there, what stands there instead)
+WORDS = [
+    ("open with a title", 0, "# A", "A"),
+    ("say 'You need'", 0, "You need", "Bring"),
+    ("no section 'References'", 11, "## References", "## Sources"),
+    ("not the setup cell", 1, "gantut", "gantud"),
+    ("no cell tagged check-prop-gap", 2, "prop-sum", "prop-gap"),
+    ("check-prop-sum has no statement", 2, "{prf:proposition}", "{prf:remark}"),
+    ("asserts nothing", 3, "assert 1 + 1 == 2", "assert True"),
+    ("prose of cell 17-002 has no alt", 2, "![A plane]", "![]"),
+    ("prose of cell 17-006 has no alt", 6, "The dot", "```{figure} dot.png\nThe dot\n```\n"),
+    ("17-005 has no caption", 6, "The dot", "## The dot"),
+    ("citation 'nowhere2022'", 6, "The dot", "The dot of {cite:t}`nowhere2022`"),
+    ("'Sums' has a title", 9, "{exercise}", "{exercise} Sums"),
+    ("exercise ex-one has no solution", 9, "{solution-start} ex-one", "{solution-start} ex-two"),
+    ("does not end", 11, "{solution-end}", "{note}"),
+    ("not a paragraph of its own", 6, "The dot", "$$\na = b\n$$\nThe dot"),
+    ("defines GANTrainer again", 8, "assert", "_ ="),
+    ("a file of the checkout", 10, "1 + 1", 'open("../book/losses.toml")'),
+    ("asserts on a duration", 10, "1 + 1", "assert max(took.values()) < 3"),
+    ("asserts on a duration", 10, "1 + 1", "assert time.perf_counter() - start < 3"),
+    ("asserts on a duration", 10, "1 + 1", 'assert row["1,000 samples, ms"] < 3'),
+    ("still holds VERDICT_OF_DOTS", 6, "The dot", "VERDICT_OF_DOTS. The dot"),
+    ("more than 80 columns", 10, "1 + 1", " + ".join(["1"] * 30)),
+    ("shows 41 lines", 10, "1 + 1", "\n".join(["1 + 1"] * 41)),
+]
+# (what the fault says, the cell, its changed attributes)
+PARTS = [
+    ("setup cell has the tags", 1, {"metadata": {"tags": ["remove-cell"]}}),
+    ("does not begin with 17-", 4, {"id": "a1b2c3d4"}),
+    ("at most", 10, {"outputs": [{**STDOUT, "text": "2" * LARGEST}]}),
+    ("prints nothing", 3, {"outputs": []}),
+    ("17-004 has no alt text", 4, {"metadata": {"mystnb": {"figure": {"caption": "A line."}}}}),
+    ("17-004 has no caption", 4, {"metadata": {"mystnb": {"image": {"alt": "A line."}}}}),
+    ("has no code that ran", 10, {"execution_count": None}),
+    ("stores stderr", 10, {"outputs": [{**STDOUT, "name": "stderr"}]}),
+    ("stores execution times", 10, {"metadata": {"execution": {"iopub.status.busy": "now"}}}),
+    ("is skipped", 10, {"metadata": {"tags": ["nbval-skip"]}}),
+    ("execution counts", 10, {"execution_count": 99}),
 ]
 
 
 def test_a_sound_chapter_has_no_fault():
-    assert faults(sound(), "03-sums", {"here2020", "there2021"}) == []
+    assert faults(sound(), "17-sums", {"here2020"}) == []
 
 
-@pytest.mark.parametrize(
-    ("expected", "change"), CASES, ids=[f"{n:02d} {text}" for n, (text, _) in enumerate(CASES)]
-)
-def test_the_rule_rejects(expected, change):
+@pytest.mark.parametrize(("expected", "number", "old", "new"), WORDS)
+def test_a_changed_text_is_rejected(expected, number, old, new):
     notebook = sound()
-    change(notebook)
-    keys = {"here2020"} if "there2021" in expected else {"here2020", "there2021"}
-    found = faults(notebook, "03-sums", keys)
+    assert old in notebook.cells[number].source
+    notebook.cells[number].source = notebook.cells[number].source.replace(old, new)
+    found = faults(notebook, "17-sums", {"here2020"})
+    assert any(expected in fault for fault in found), found
+
+
+@pytest.mark.parametrize(("expected", "number", "changes"), PARTS)
+def test_a_changed_cell_is_rejected(expected, number, changes):
+    notebook = sound()
+    for key, value in changes.items():
+        notebook.cells[number][key] = nbformat.from_dict(value)
+    found = faults(notebook, "17-sums", {"here2020"})
     assert any(expected in fault for fault in found), found

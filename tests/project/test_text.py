@@ -1,4 +1,4 @@
-"""No file of the project holds a path of somebody's machine, the host of a package registry, or a secret."""
+"""No file holds a path of somebody's machine, the host of a package registry, or a secret."""
 
 import json
 import re
@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# A path begins where no word, dot or variable ends; addresses of web pages have such an end before each slash.
+# A path begins where no word, dot or variable ends; addresses of web pages have such an end before
+# each slash.
 START = r"(?<![\w.~)}\]*-])"
 PATTERNS = {
     "a path of a machine": rf"{START}/(?:work|root|farm|opt/pypi)\b|{START}/(?:home|Users)/\w+",
-    "a registry host": r"\bpypi(?:\.[\w-]+)+|\b(?:files|test)\.pythonhosted\.org|\bdownload\.pytorch\.org",
-    "a package index": r"https?://[^\s\"'<>]+/simple\b|index-url[ =]+[\"']?https?:|127\.0\.0\.1:\d|https?://127\.",
-    "a token": r"\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bhf_\w{20,}|\bxox[abprs]-\w{10,}",
+    "a registry host": r"\bpypi(?:\.[\w-]+)+|\b\w+\.pythonhosted\.org|\bdownload\.pytorch\.org",
+    "a package index": r"https?://[^\s\"'<>]+/simple\b|index-url[ =]+[\"']?https?:|https?://127\.",
+    "a token": r"\bAKIA[0-9A-Z]{16}\b|\b(?:gh[pousr]|github_pat|hf)_\w{20,}|\bxox[abprs]-\w{10,}",
     "a key": r"(?<![\w-])sk-(?:[a-z0-9]+-)*\w{20,}|BEGIN [A-Z ]*PRIVATE KEY|://[^\s/:@]+:[^\s/:@]+@",
 }
 IN_OUTPUTS = {"a temporary path": rf"{START}/(?:tmp|var/folders)/\w"}
@@ -78,69 +79,38 @@ def test_files_end_with_a_newline():
 
 
 # Each sample is written with a § in it, so that this file does not hold what it forbids.
-SAMPLES = [
-    ("a path of a machine", "see §/wo§rk/main/x.py"),
-    ("a path of a machine", '"/ro§ot/.cache"'),
-    ("a path of a machine", "file:///ho§me/somebody/book"),
-    ("a path of a machine", "/Us§ers/somebody"),
-    ("a path of a machine", "cd /fa§rm"),
-    ("a path of a machine", "--find-links /o§pt/pypi/wheels"),
-    ("a registry host", "https://py§pi.org/project/gantut"),
-    ("a registry host", "https://py§pi.mirror.example/x"),
-    ("a registry host", "files.python§hosted.org"),
-    ("a registry host", "download.py§torch.org/whl/cpu"),
-    ("a package index", "https://packages.example/si§mple"),
-    ("a package index", "--extra-index-u§rl https://packages.example"),
-    ("a package index", "http:§//127.0.§0.1:3141/index"),
-    ("a token", "AK§IAABCDEFGHIJ234567"),
-    ("a token", "gh§p_" + "a1B2" * 9),
-    ("a token", "github_§pat_" + "a1B2" * 9),
-    ("a token", "h§f_" + "aBcD" * 8),
-    ("a token", "xo§xb-1234567890"),
-    ("a key", "s§k-" + "a1B2" * 9),
-    ("a key", "s§k-proj-" + "a1B2" * 9),
-    ("a key", "-----BEGIN RSA PRIVATE §KEY-----"),
-    ("a key", "https:§//user:secret@example.org"),
-]
-
-
-@pytest.mark.parametrize(("kind", "sample"), SAMPLES)
+@pytest.mark.parametrize(
+    ("kind", "sample"),
+    [
+        ("a path of a machine", "file:///ho§me/somebody/book"),
+        ("a path of a machine", "see §/wo§rk/main/x.py"),
+        ("a registry host", "https://py§pi.mirror.example/x"),
+        ("a package index", "--extra-index-u§rl https://packages.example"),
+        ("a package index", "http:§//127.0.0.1:3141/index"),
+        ("a token", "gh§p_" + "a1B2" * 9),
+        ("a token", "xo§xb-1234567890"),
+        ("a key", "s§k-proj-" + "a1B2" * 9),
+        ("a key", "https:§//user:secret@example.org"),
+    ],
+)
 def test_the_pattern_catches(kind, sample):
     found = faults("some.md", f"text {sample.replace('§', '')} text")
     assert any(f"holds {kind}:" in fault for fault in found), found
 
 
-def test_every_kind_has_a_sample():
-    assert {kind for kind, _ in SAMPLES} == set(PATTERNS)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "http.server --bind 127.0.0.1 and http://localhost:8000",
-        "https://example.org/wo§rk/ro§ot/simpler and notebooks/wo§rk, and/ro§ot",
-        "a task-force, mask-aware sk-learn, [kingma2014]",
-        "$(VENV)/wo§rk and ${HOME}/ro§ot and ~/wo§rk",
-    ],
-)
-def test_innocent_text_passes(text):
+def test_innocent_text_passes():
+    text = (
+        "http.server --bind 127.0.0.1, notebooks/wo§rk, $(VENV)/wo§rk, ${HOME}/ro§ot, a task-force"
+    )
     assert faults("some.md", text.replace("§", "")) == []
 
 
-def test_only_the_readme_may_name_where_packages_come_from():
-    text = "from py§pi.org or --index-u§rl https://download.py§torch.org/whl/cpu".replace("§", "")
-    assert faults("README.md", text) == []
-    assert len(faults("CONTRIBUTING.md", text)) == 3
+def test_a_path_that_a_cell_printed_is_found():
+    """Also one that the file format cut in two, and none inside a picture."""
 
+    def notebook(**output):
+        return json.dumps({"cells": [{"cell_type": "code", "source": ["x"], "outputs": [output]}]})
 
-def notebook(**output):
-    return json.dumps({"cells": [{"cell_type": "code", "source": ["x"], "outputs": [output]}]})
-
-
-def test_stored_outputs_are_read():
-    here = "/".join(["", "tmp", "ipykernel_17", "1.py"])
-    assert len(faults("a.ipynb", notebook(text=["saved in ", here]))) == 1
-    assert len(faults("a.ipynb", notebook(data={"text/plain": [here]}))) == 1
-    # A path cut in two by the file format is one path in the output.
     assert faults("a.ipynb", notebook(text=["/wo", "rk/main"]))
+    assert faults("a.ipynb", notebook(data={"text/plain": ["/t", "mp/ipykernel_17/1.py"]}))
     assert faults("a.ipynb", notebook(data={"image/png": "+/t§mp/".replace("§", "") * 99})) == []
