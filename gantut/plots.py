@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import html
 import io
@@ -335,14 +336,33 @@ def animate(
 
 
 def show_source(*things: Any) -> Any:
-    """The source of functions or classes, as a Markdown block that a notebook colours."""
+    """The source of functions or classes, as a Markdown block that a notebook colours.
+
+    Of each docstring the first paragraph is shown; the rest is in the reference.
+    """
     import inspect
     import textwrap
 
     from IPython.display import Markdown
 
     sources = [textwrap.dedent(inspect.getsource(thing)).rstrip() for thing in things]
-    return Markdown("```python\n" + "\n\n".join(sources) + "\n```")
+    shown = "\n\n".join(map(_brief, sources))
+    return Markdown(f"```python\n{shown}\n```")
+
+
+def _brief(source: str) -> str:
+    """Source whose docstrings end after their first paragraph."""
+    lines = source.split("\n")
+    for node in reversed(list(ast.walk(ast.parse(source)))):
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or not ast.get_docstring(node):
+            continue
+        text = node.body[0]
+        said = range(text.lineno - 1, text.end_lineno or text.lineno)
+        blank = next((k for k in said if not lines[k].strip()), None)
+        if blank is not None:
+            lines[blank : said.stop] = []
+            lines[blank - 1] += '"""'
+    return "\n".join(lines)
 
 
 def _axes(ax: Axes | None, *size: float) -> Axes:
