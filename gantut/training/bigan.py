@@ -24,7 +24,8 @@ class BiGANTrainer(AdversarialTrainer):
     encoder's side of the game is the generator's with real and fake exchanged, that is, with the
     sign of the logit changed: so the loss has to be one that the exchange leaves as it is.
 
-    Logs ``discriminator`` and ``generators``, the sum of both players' losses: means over the batch.
+    Logs ``discriminator`` and ``generators``, the sum of both players' losses; means over the
+    batch.
 
     Args:
         generator: G, from noise (N, latent_dim) to examples.

@@ -128,8 +128,8 @@ class Trainer(ABC):
         A training loop is yours to write; ``fit`` is this with a progress bar.
 
         >>> import torch, gantut
-        >>> G, D = torch.nn.Linear(2, 3), torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Flatten(0))
-        >>> trainer = gantut.GANTrainer(G, D, latent_dim=2, device="cpu")
+        >>> D = torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Flatten(0))
+        >>> trainer = gantut.GANTrainer(torch.nn.Linear(2, 3), D, latent_dim=2, device="cpu")
         >>> for logs in trainer.run([torch.rand(8, 3)], steps=2):
         ...     print(trainer.steps, sorted(logs))
         1 ['discriminator', 'generator']
@@ -375,11 +375,7 @@ class Trainer(ABC):
     def _diagnosis(self, player: str, batch: Batch, logs: Mapping[str, Tensor]) -> str:
         x = unpacked(batch, 0, None)[0]
         bad = [name for name, value in logs.items() if not torch.isfinite(value)]
-        what = (
-            f"the {player} loss became {logs[bad[0]]:g}"
-            if bad
-            else f"the {player} loss is finite, but its gradient is not"
-        )
+        became = f"became {logs[bad[0]]:g}" if bad else "is finite, but its gradient is not"
         # What one process alone has seen, all of them have to say.
         if processes.averaged(torch.isfinite(x).all().float()) < 1:
             cause = "the batch itself holds NaN or infinite values: clean the data"
@@ -388,10 +384,14 @@ class Trainer(ABC):
         elif (largest := x.abs().max().item()) > 100:
             cause = f"the data has values up to {largest:g}: scale it to about 1"
         elif bad:
-            cause = "the loss overflowed: lower the learning rate, clip the gradient (clip=1.0) or, for an unbounded loss, add a penalty"
+            cause = (
+                "the loss overflowed: lower the learning rate, clip the gradient (clip=1.0), or "
+            )
+            cause += "add a penalty where the loss is unbounded"
         else:
-            cause = "a square root or a norm at 0, or an overflow on the way back: look at the loss, or clip and lower the learning rate"
-        return f"step {self.steps}: {what}; likely cause: {cause}. The step was not taken."
+            cause = "a root or a norm at 0, or an overflow on the way back: look at the loss"
+        said = f"step {self.steps}: the {player} loss {became}"
+        return f"{said}; likely cause: {cause}. The step was not taken."
 
     # -- sampling --------------------------------------------------------------------------------
 

@@ -377,7 +377,7 @@ def test_a_gradient_of_nan_never_reaches_the_weights_or_the_checkpoint(k, tmp_pa
     trainer = plain_vae(objective=objective)
     with pytest.raises(
         NonFiniteError,
-        match=rf"step {k}: the vae loss is finite, but its gradient is not.*square root",
+        match=rf"step {k}: the vae loss is finite, but its gradient is not.*a root or a norm at 0",
     ):
         trainer.fit([torch.rand(4, 6)], 5, save=tmp_path / "a.pt", save_every=1)
     assert all(torch.isfinite(p).all() for p in trainer.vae.parameters())
