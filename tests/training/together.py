@@ -187,7 +187,7 @@ def joint_noise():
 
 
 def train(name, steps=STEPS):
-    """Everything that a trainer holds after some steps, and its last logs, as one dict of tensors."""
+    """What a trainer holds after some steps, and its last logs, as one dict of tensors."""
     trainer = TRAINERS[name]()
     trainer.generator.manual_seed(3)  # in every process the same, see joint_noise
     conditional = any(getattr(network, "classes", 0) for network in trainer.networks.values())
