@@ -60,13 +60,14 @@ def initialise(network: nn.Module) -> None:
 
 
 @torch.no_grad()
-def start_near_zero(head: nn.Linear) -> None:
+def start_near_zero(head: nn.Module) -> None:
     """Make a last layer's weights ten times smaller, so that a network's outputs begin near zero.
 
     An encoder then starts at the prior: mean and log-variance near 0 are q(z|x) ≈ N(0, I), the
     rate starts near 0 nats, and no code starts far out. A decoder starts with p ≈ ½ in each pixel.
     """
-    head.weight.mul_(0.1)
+    for parameter in head.parameters():
+        parameter.mul_(0.1)
 
 
 def initialise_dcgan(network: nn.Module) -> None:
