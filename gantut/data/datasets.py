@@ -171,12 +171,6 @@ class ImageData(TensorData):
         return chosen.to(torch.float32).div_(self.maximum)
 
 
-def check_split(split: str, *known: str) -> None:
-    """Raise ``ValueError`` for a split that is not among the ``known`` ones."""
-    if split not in known:
-        raise ValueError(f"unknown split {split!r}; known: {', '.join(known)}")
-
-
 def _checked_labels(labels: Any, n: int, classes: int) -> tuple[Tensor, int]:
     """Labels as int64 and K: they are looked at once, so that nothing on the device has to."""
     labels = torch.as_tensor(labels)

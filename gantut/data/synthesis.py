@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from gantut.data.batches import generator
-from gantut.data.datasets import TensorData, check_split
-from gantut.data.printed import SPLITS
+from gantut.data.datasets import TensorData
+from gantut.data.images import SPLITS
+from gantut.numerics import at_least, chosen
 
 # Averages of 33 men for the vowels in heed, head, hod, hawed and who'd, in Hz. [peterson1952]
 VOWELS = {
@@ -176,9 +177,9 @@ def vowels(
         >>> sounds.shape, sounds.classes, sounds.class_names[0]
         ((1, 512), 20, 'i 110 Hz')
     """
-    check_split(split, *SPLITS)
-    if n < 1 or length < 2:
-        raise ValueError(f"n must be at least 1 and length at least 2, got n={n}, length={length}")
+    chosen("split", split, SPLITS)
+    at_least(1, n=n)
+    at_least(2, length=length)
     if not pitches or min(pitches) < 50 or max(pitches) > 1000:
         raise ValueError(f"expected pitches in 50 … 1000 Hz, got {tuple(pitches)}")
     if not (detune >= 0 and 0 <= shift < 0.25):
