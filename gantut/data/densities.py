@@ -148,13 +148,12 @@ def two_moons(std: float = 0.1, points: int = 200) -> Density:
         points: Gaussians on each half circle.
 
     Raises:
-        ValueError: fewer than 2 points, or ``std`` is not a finite number > 0.
+        ValueError: ``std`` is not a finite number > 0.
 
     Example:
         >>> two_moons().centres.shape
         torch.Size([400, 2])
     """
-    at_least(2, points=points)
     angle = torch.linspace(0, math.pi, points, dtype=torch.float64)
     upper = _polar(torch.ones_like(angle), angle) - torch.tensor([0.5, 0.25])
     return Density("two_moons", torch.cat([upper, -upper]), std)

@@ -163,9 +163,20 @@ def recordings(
 
 def _frames(file: Path, *, length: int, rate: int, resample: bool) -> Tensor:
     """The frames (n, length) of one file that are no pause."""
+    from scipy.io import wavfile
     from scipy.signal import resample_poly
 
-    found, wave = _samples(file)
+    with warnings.catch_warnings():
+        # Chunks that the reader does not know are harmless; an end that comes too early is not.
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)
+        warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
+        found, samples = wavfile.read(file)
+    wave = samples.astype("float64")
+    if samples.dtype.kind in "iu":  # whole numbers become [−1, 1]
+        wave = (wave - np.iinfo(samples.dtype).min) / 2.0 ** (8 * samples.itemsize - 1) - 1
+    if not np.isfinite(wave).all():
+        raise ValueError("it holds NaN or infinite values")
+    wave = wave.mean(1) if wave.ndim == 2 else wave
     if found != rate:
         if not resample:
             raise ValueError(f"it has {found} samples a second; expected {rate}, or resample=True")
@@ -180,24 +191,6 @@ def _frames(file: Path, *, length: int, rate: int, resample: bool) -> Tensor:
     if not float(power.max()) > 0:
         raise ValueError("it is silent; expected a recording")
     return scaled(frames[power >= power.max() * 10 ** (QUIETEST / 10)])
-
-
-def _samples(file: Path) -> tuple[int, np.ndarray]:
-    """The rate and the samples (T,) of a WAV file, float64; whole numbers become [−1, 1]."""
-    from scipy.io import wavfile
-
-    with warnings.catch_warnings():
-        # Chunks that the reader does not know are harmless; an end that comes too early is not.
-        warnings.simplefilter("ignore", wavfile.WavFileWarning)
-        warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
-        rate, samples = wavfile.read(file)
-    values = samples.astype("float64")
-    if samples.dtype.kind in "iu":
-        least = np.iinfo(samples.dtype).min
-        values = (values - least) / 2.0 ** (8 * samples.itemsize - 1) - 1
-    if not np.isfinite(values).all():
-        raise ValueError("it holds NaN or infinite values")
-    return rate, values.mean(1) if values.ndim == 2 else values
 
 
 def _files(path: str | PathLike, suffixes: tuple[str, ...], what: str) -> tuple[Path, list[str]]:

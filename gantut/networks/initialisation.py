@@ -73,13 +73,10 @@ def start_near_zero(head: nn.Module) -> None:
 def initialise_dcgan(network: nn.Module) -> None:
     """Draw all weights as DCGAN does: N(0, 0.02²), and N(1, 0.02²) for BatchNorm. [radford2016]"""
     for module in network.modules():
-        if isinstance(module, _WEIGHTED):
-            nn.init.normal_(module.weight, 0.0, 0.02)
+        if isinstance(module, (*_WEIGHTED, nn.BatchNorm2d)):
+            nn.init.normal_(module.weight, float(isinstance(module, nn.BatchNorm2d)), 0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.02)
-            nn.init.zeros_(module.bias)
 
 
 def normalise_spectrally(network: nn.Module) -> None:
