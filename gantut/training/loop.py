@@ -99,7 +99,7 @@ class Trainer(ABC):
     Args:
         networks: name → network; all of them are saved.
         players: name → what its optimizer moves; the networks unless given. Parts that are frozen
-            (``requires_grad_(False)``) are left out, and stay in evaluation mode.
+            (``requires_grad_(False)``) are left out; a player that is frozen whole stands still.
         lr: learning rate of every player's Adam, per step.
         betas: Adam's two decay rates.
         optimizers: player → an optimizer of your own in Adam's place, made with that player's
@@ -122,7 +122,7 @@ class Trainer(ABC):
     Raises:
         ValueError: an unknown precision or device; float16 on Apple's MPS; an optimizer or a
             schedule for a player that does not exist, or with parameters that are not the
-            player's; a player with nothing to train.
+            player's.
 
     Example:
         A training loop is yours to write; ``fit`` is this with a progress bar.
@@ -345,6 +345,8 @@ class Trainer(ABC):
             loss: one number per example.
             keep_graph: for a loss whose graph another player's loss shares.
         """
+        if player not in self.optimizers:
+            return  # all of it is frozen
         optimizer, scaler, mean = self.optimizers[player], self.scalers[player], loss.mean()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         parameters = [p for p in parameters if p.requires_grad]
@@ -540,8 +542,6 @@ def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimi
     found = {}
     for name, player in players.items():
         own = [p for p in player.parameters() if p.requires_grad]
-        if not own:
-            raise ValueError(f"the {name} has no parameter to train: all are frozen")
         if name in given:
             moved = {id(p) for group in given[name].param_groups for p in group["params"]}
             if foreign := len(moved - {id(p) for p in player.parameters()}):
@@ -550,7 +550,7 @@ def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimi
                     f"{name}'s; make it with that network's parameters"
                 )
             found[name] = given[name]
-        else:
+        elif own:
             found[name] = torch.optim.Adam(own, lr=told["lr"], betas=told["betas"], fused=True)
     return found
 
