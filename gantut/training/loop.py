@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, Protocol, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,15 @@ PRECISIONS = {
 COMPUTING = ("encoder", "decoder", "generator")
 Batch = Any
 Players = Mapping[str, nn.Module]
+
+
+class Batched(Protocol):
+    """Data whose k-th batch is a function of k alone, such as ``data.digits().batches(64)``."""
+
+    def batch(self, k: int) -> Any: ...
+
+
+Data = Batched | Iterable[Any]
 ScheduleOf = LRScheduler | Callable[[torch.optim.Optimizer], LRScheduler]
 
 
@@ -206,7 +215,7 @@ class Trainer(ABC):
         """
 
     def run(
-        self, data: Any, steps: int, *, stop: threading.Event | None = None
+        self, data: Data, steps: int, *, stop: threading.Event | None = None
     ) -> Iterator[dict[str, float]]:
         """Train for ``steps`` more steps and yield the logs of each.
 
@@ -270,7 +279,7 @@ class Trainer(ABC):
 
     def fit(
         self,
-        data: Any,
+        data: Data,
         steps: int,
         *,
         save: str | os.PathLike | None = None,
@@ -572,7 +581,7 @@ def _schedules(
     return found
 
 
-def _batches(data: Any, start: int) -> Iterator[Batch]:
+def _batches(data: Data, start: int) -> Iterator[Batch]:
     """The endless sequence of batches from number ``start`` on."""
     if hasattr(data, "batch"):
         k = start
