@@ -391,7 +391,7 @@ def test_bad_input():
         vqvae.decode(torch.tensor([[[0, 1], [2, 4]]]))
     with pytest.raises(ValueError, match=r"images of shape \(N, 1, 4, 4\), got \(2, 1, 5, 5\)"):
         vqvae.encode(torch.zeros(2, 1, 5, 5))
-    with pytest.raises(ValueError, match=r"vectors of shape \(N, 2, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"codes z of shape \(N, 2, 2, 2\)"):
         decoder(torch.zeros(1, 2, 3, 3))
     with pytest.raises(ValueError, match="beta must be a finite number ≥ 0, got -1"):
         VQVAETrainer(vqvae, beta=-1)
