@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from gantut.numerics import expect
+
 
 def feature_distance(features: Callable[[Tensor], Tensor], x: Tensor, other: Tensor) -> Tensor:
     """½‖f(x) − f(x̂)‖²; x stands still, and the gradient goes to x̂.
@@ -30,8 +32,5 @@ def feature_distance(features: Callable[[Tensor], Tensor], x: Tensor, other: Ten
 
     Source: [larsen2016].
     """
-    if x.shape != other.shape:
-        raise ValueError(
-            f"expected two batches of one shape, got {tuple(x.shape)} and {tuple(other.shape)}"
-        )
+    expect(x.shape == other.shape, "two batches of one shape", x, other)
     return 0.5 * (features(x).detach() - features(other)).flatten(1).square().sum(1)

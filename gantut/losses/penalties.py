@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gantut.numerics import check_weight
+from gantut.numerics import check_weight, expect
 
 Discriminator = Callable[[Tensor], Tensor]
 
@@ -163,7 +163,7 @@ def r1_r2(gamma: float) -> Penalty:
     check_weight("gamma", gamma)
 
     def penalty(D, real, fake, *, generator=None):
-        _check_shapes(real, fake)
+        expect(real.shape == fake.shape, "real and fake examples of one shape", real, fake)
         # One pass over both halves costs less than two passes.
         at_real, at_fake = input_gradient(D, torch.cat([real, fake])).square().sum(1).chunk(2)
         return 0.5 * gamma * (at_real + at_fake)
@@ -204,7 +204,7 @@ def gradient_penalty(
     check_weight("target", target)
 
     def penalty(D, real, fake, *, generator=None):
-        _check_shapes(real, fake)
+        expect(real.shape == fake.shape, "real and fake examples of one shape", real, fake)
         x = torch.lerp(fake, real, _uniform_per_example(real, generator))
         return weight * _excess_slope(D, x, target, one_sided).square()
 
@@ -245,14 +245,6 @@ def dragan(weight: float = 10.0, *, spread: float = 0.5) -> Penalty:
         return weight * _excess_slope(D, real + reach * noise, 1.0).square()
 
     return penalty
-
-
-def _check_shapes(real: Tensor, fake: Tensor) -> None:
-    if real.shape != fake.shape:
-        raise ValueError(
-            "this penalty needs real and fake examples of one shape, got "
-            f"{tuple(real.shape)} and {tuple(fake.shape)}"
-        )
 
 
 def _uniform_per_example(x: Tensor, generator: torch.Generator | None) -> Tensor:
