@@ -123,8 +123,7 @@ def _changed(
     expect(x.ndim == 4, "images (N, C, H, W)", x)
     for change in changes:
         changed = change(x, generator)
-        coins = torch.rand((len(x), 1, 1, 1), generator=generator, device=x.device)
-        x = torch.where(coins < probability, changed, x)
+        x = torch.where(_uniform(x, 0.0, 1.0, generator) < probability, changed, x)
     return x
 
 

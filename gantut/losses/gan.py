@@ -422,4 +422,4 @@ def adversarial_loss(loss: str | tuple[Any, ...]) -> AdversarialLoss:
         return loss
     if isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss)):
         return AdversarialLoss(*loss)
-    return chosen("loss", loss, LOSSES)
+    return chosen("loss (a name or a pair of functions)", str(loss), LOSSES)

@@ -46,7 +46,7 @@ def log_weights(output: VAEOutput, x: Tensor) -> Tensor:
 
 
 def _log_joint(output: VAEOutput, x: Tensor) -> Tensor:
-    draws = "K draws per example, z of shape (K, N, latent_dim), as vae(x, samples=K) gives them"
+    draws = "K draws per example by vae(x, samples=K), z of shape (K, N, latent_dim)"
     expect(output.z.ndim == 3, draws, output.z)
     wanted = output.likelihood.batch_shape[1:] + output.likelihood.event_shape
     expect(x.shape == wanted, f"examples of shape {tuple(wanted)}", x)

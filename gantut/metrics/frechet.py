@@ -7,6 +7,7 @@ small one on your own data; ``published_fid`` uses the networks of papers.
 
 from __future__ import annotations
 
+import statistics
 import warnings
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from gantut.data.batches import generator
 from gantut.metrics._checks import clouds
+from gantut.numerics import at_least, expect
 
 
 def fid(real: Tensor, fake: Tensor) -> float:
@@ -90,8 +92,7 @@ def kid(real: Tensor, fake: Tensor, *, limit: int = 2000, seed: int = 0) -> floa
         >>> abs(kid(real, fake)) < 0.05 < kid(real, fake + 1)
         True
     """
-    if limit < 2:
-        raise ValueError(f"KID compares pairs of samples, so limit must be at least 2, got {limit}")
+    at_least(2, limit=limit)
     real, fake = clouds(real, fake)
     n = min(len(real), len(fake), limit)
     x, y = (
@@ -149,12 +150,10 @@ def fid_extrapolated(
         True
     """
     real, fake = clouds(real, fake)
-    if points < 2 or not 0 < smallest < 1:
-        raise ValueError(f"expected points ≥ 2 and 0 < smallest < 1, got {points} and {smallest}")
-    least = smallest * len(fake)
-    if least <= fake.shape[1]:
-        found = f"{int(least)} for {fake.shape[1]} features"
-        raise ValueError(f"the smallest subset needs more samples than features, got {found}")
+    fits = points > 1 and 0 < smallest < 1
+    expect(fits, "points ≥ 2 and 0 < smallest < 1", points, smallest)
+    least, features = smallest * len(fake), fake.shape[1]
+    expect(least > features, f"subsets of more samples than the {features} features", int(least))
     inverse = torch.linspace(1 / least, 1 / len(fake), points, dtype=torch.float64)
     sizes = [min(len(fake), round(1 / value)) for value in inverse.tolist()]
     values = []
@@ -162,7 +161,5 @@ def fid_extrapolated(
         order = torch.randperm(len(fake), generator=generator(seed, i))
         parts = [fid(real, fake[part]) for part in order.split(size) if len(part) == size]
         values.append(sum(parts) / len(parts))
-    slope_of = 1 / torch.tensor(sizes, dtype=torch.float64)
-    line = torch.stack([torch.ones_like(slope_of), slope_of], 1)
-    heights = torch.tensor(values, dtype=torch.float64)[:, None]
-    return Extrapolated(torch.linalg.lstsq(line, heights).solution[0].item(), sizes, values)
+    line = statistics.linear_regression([1 / size for size in sizes], values)
+    return Extrapolated(line.intercept, sizes, values)

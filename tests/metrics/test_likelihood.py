@@ -274,10 +274,10 @@ def test_bits_per_dimension():
 
 def test_bad_input(model, drawn):
     z, x = drawn
-    with pytest.raises(ValueError, match="samples and chunk ≥ 1, got 0 and 50"):
+    with pytest.raises(ValueError, match="samples must be at least 1, got 0"):
         importance_weighted(linear_vae(model), x, samples=0)
     with pytest.raises(
-        ValueError, match="chains, temperatures and leapfrogs must be at least 1, got 16, 0 and 5"
+        ValueError, match="temperatures must be at least 1, got 0"
     ):
         annealed_importance(linear_vae(model), x, temperatures=0)
     with pytest.raises(ValueError, match=r"codes \(N, d\), got \(3,\)"):
@@ -288,8 +288,8 @@ def test_bad_input(model, drawn):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x[:, :-1], r"expected examples \(N, 6\) with N ≥ 1, got \(12, 5\)"),
-        (lambda x: x[0], r"expected examples \(N, 6\) with N ≥ 1, got \(6,\)"),
+        (lambda x: x[:, :-1], r"expected examples of shape \(N, 6\), got \(12, 5\)"),
+        (lambda x: x[0], r"expected examples of shape \(N, 6\), got \(6,\)"),
         (lambda x: x * math.nan, "the examples hold 72 NaN or infinite values"),
         (lambda x: x[:0], "(and 0|got \\(0, 6\\))"),
     ],
