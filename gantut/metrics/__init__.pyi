@@ -15,7 +15,6 @@ from .features import (
 )
 from .fidelity import published_fid as published_fid
 from .frechet import (
-    Extrapolated as Extrapolated,
     fid as fid,
     fid_extrapolated as fid_extrapolated,
     kid as kid,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gantut.data.cache import cached
 from gantut.data.datasets import ImageData
 from gantut.metrics._checks import in_unit_interval
+from gantut.networks.initialisation import seeded
 from gantut.numerics import check_shape, expect
 from gantut.progress import bar
 
@@ -128,8 +129,7 @@ def feature_network(
     if len(data) <= FEATURES:
         few = f"{len(data)} images for {FEATURES} features"
         warnings.warn(f"{few}: the network learns them by heart", stacklevel=2)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         network = FeatureNetwork(data.shape, data.classes)
 
     def train() -> dict[str, Tensor]:

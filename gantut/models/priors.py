@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 
 from gantut.networks.initialisation import seeded
-from gantut.networks.shapes import check_latent_dim
-from gantut.numerics import full
+from gantut.numerics import at_least, expect, full
 
 Encode = Callable[[Tensor], Distribution]
 
@@ -90,9 +89,8 @@ class MixturePrior(nn.Module):
 
     def __init__(self, latent_dim: int, components: int = 10, *, seed: int = 0) -> None:
         super().__init__()
-        if components < 1:
-            raise ValueError(f"a mixture needs at least one component, got {components}")
-        size = (components, check_latent_dim(latent_dim))
+        at_least(1, components=components, latent_dim=latent_dim)
+        size = (components, latent_dim)
         with seeded(seed):
             self.mean = nn.Parameter(torch.randn(size))
         self.log_variance = nn.Parameter(torch.zeros(size))
@@ -127,10 +125,7 @@ class VampPrior(nn.Module):
 
     def __init__(self, inputs: Tensor) -> None:
         super().__init__()
-        if inputs.ndim < 2 or len(inputs) < 1:
-            raise ValueError(
-                f"a VampPrior needs at least one input, shape (K, …), got {tuple(inputs.shape)}"
-            )
+        expect(inputs.ndim > 1 and len(inputs), "at least one input, shape (K, …)", inputs)
         self.inputs = nn.Parameter(inputs.detach().clone())
 
     def forward(self, z: Tensor, encode: Encode | None = None) -> Distribution:

@@ -276,9 +276,7 @@ def test_bad_input(model, drawn):
     z, x = drawn
     with pytest.raises(ValueError, match="samples must be at least 1, got 0"):
         importance_weighted(linear_vae(model), x, samples=0)
-    with pytest.raises(
-        ValueError, match="temperatures must be at least 1, got 0"
-    ):
+    with pytest.raises(ValueError, match="temperatures must be at least 1, got 0"):
         annealed_importance(linear_vae(model), x, temperatures=0)
     with pytest.raises(ValueError, match=r"codes \(N, d\), got \(3,\)"):
         bidirectional_bounds(lambda z: z.sum(-1), z[0])

@@ -288,9 +288,9 @@ def test_a_density_with_noise_bounds_the_discrete_model():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GaussianLikelihood(0.0), "sigma must be a finite number > 0, got 0"),
-        (lambda: GaussianLikelihood(math.nan), "sigma must be a finite number > 0, got nan"),
-        (lambda: GaussianPerPixelLikelihood(-1.0), "minimum must be a finite number > 0, got -1"),
+        (lambda: GaussianLikelihood(0.0), "a finite sigma > 0, got 0"),
+        (lambda: GaussianLikelihood(math.nan), "a finite sigma > 0, got nan"),
+        (lambda: GaussianPerPixelLikelihood(-1.0), "a finite minimum > 0, got -1"),
         (lambda: DiscretisedLogisticLikelihood(1), "levels must be at least 2, got 1"),
         (lambda: CategoricalLikelihood(0), "levels must be at least 2, got 0"),
         (lambda: likelihood("poisson"), "unknown likelihood 'poisson'; known: bernoulli"),
