@@ -116,11 +116,11 @@ def check_weight(name: str, value: float) -> float:
     return value
 
 
-def expect(holds: bool | Tensor, wanted: str, *found: object) -> None:
+def expect(holds: object, wanted: str, *found: object) -> None:
     """Raise one clear error where a condition does not hold.
 
     Args:
-        holds: the condition.
+        holds: the condition, or anything that is true or false.
         wanted: what was expected, in words.
         found: what came instead. A tensor is named by its shape.
 

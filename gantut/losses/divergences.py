@@ -126,7 +126,7 @@ def f_divergence(name: str, p: Tensor, q: Tensor) -> float:
     Source: [nowozin2016].
     """
     for which, values in (("p", p), ("q", q)):
-        fits = values.shape == p.shape and values.ndim == 1 and (values > 0).all()
-        fits = fits and abs(values.sum().item() - 1) <= 1e-6
+        positive = values.shape == p.shape and values.ndim == 1 and (values > 0).all()
+        fits = positive and abs(values.sum().item() - 1) <= 1e-6
         expect(fits, f"{which} as positive probabilities (K,) with sum 1", values.tolist())
     return (q * chosen("divergence", name, DIVERGENCES).f(p / q)).sum().item()

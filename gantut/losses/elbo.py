@@ -7,17 +7,13 @@ pixels would weigh the two terms against each other by the size of the image. [k
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
+from gantut.models.vae import VAEOutput
 from gantut.numerics import check_weight, expect
 from gantut.processes import gathered
-
-if TYPE_CHECKING:
-    from gantut.models.vae import VAEOutput
 
 
 def check_one_draw(output: VAEOutput) -> None:

@@ -6,16 +6,12 @@ the bound. All functions take an output with K draws, ``vae(x, samples=K)``. [bu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from gantut.models.priors import diagonal_normal
+from gantut.models.vae import VAEOutput
 from gantut.numerics import expect, log_mean_exp
-
-if TYPE_CHECKING:
-    from gantut.models.vae import VAEOutput
 
 
 def log_weights(output: VAEOutput, x: Tensor) -> Tensor:

@@ -8,17 +8,15 @@ another, and how far each dimension is from the prior.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from gantut.losses.elbo import check_one_draw, distortion
+from gantut.models.vae import VAEOutput
 from gantut.numerics import check_weight, expect
 from gantut.processes import gathered, rank
-
-if TYPE_CHECKING:
-    from gantut.models.vae import VAEOutput
 
 
 class RateSplit(NamedTuple):

@@ -21,7 +21,6 @@ from .frechet import (
 )
 from .image_quality import psnr as psnr, ssim as ssim
 from .likelihood import (
-    LikelihoodBounds as LikelihoodBounds,
     annealed_importance as annealed_importance,
     bidirectional_bounds as bidirectional_bounds,
     bits_per_dimension as bits_per_dimension,

@@ -99,12 +99,11 @@ def class_accuracy(logits: Tensor, labels: Tensor) -> float:
 class ModeCoverage(NamedTuple):
     """Which modes of a density have samples.
 
-    ``covered`` of ``total`` modes, the share of ``high_quality`` samples, and how many of those
-    each mode has, ``counts`` (total,).
+    How many modes are ``covered``, the share of ``high_quality`` samples, and how many of those
+    each mode has, ``counts`` (modes,).
     """
 
     covered: int
-    total: int
     high_quality: float
     counts: Tensor
 
@@ -122,7 +121,7 @@ def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> 
         sigmas: the radius, in standard deviations of one mode.
 
     Returns:
-        Covered and total modes, the share of good samples, and their number at each mode.
+        How many modes are covered, the share of good samples, and their number at each mode.
 
     Raises:
         ValueError: the density has no modes, samples are not finite points (N, 2), or ``sigmas`` is
@@ -143,18 +142,17 @@ def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> 
     distance, nearest = torch.cdist(samples.double(), modes).min(1)
     good = distance <= sigmas * density.std
     counts = torch.bincount(nearest[good], minlength=len(modes))
-    return ModeCoverage(int((counts > 0).sum()), len(modes), float(good.double().mean()), counts)
+    return ModeCoverage(int((counts > 0).sum()), float(good.double().mean()), counts)
 
 
 class StackedCoverage(NamedTuple):
     """Which kinds of stacked images occur.
 
-    ``covered`` of ``total`` kinds, ``kl`` in nats from the model's to the data's shares of the
-    kinds, and samples per kind, ``counts`` (total,).
+    How many kinds are ``covered``, ``kl`` in nats from the model's to the data's shares of the
+    kinds, and samples per kind, ``counts`` (kinds,).
     """
 
     covered: int
-    total: int
     kl: float
     counts: Tensor
 
@@ -176,7 +174,7 @@ def stacked_coverage(
         shares: of the classes in the data, (classes,); equal ones unless given.
 
     Returns:
-        Covered and total kinds, the divergence, and samples per kind.
+        How many kinds are covered, the divergence, and samples per kind.
 
     Raises:
         ValueError: no stacks of the network's size, a network of several channels, values that are
@@ -186,8 +184,8 @@ def stacked_coverage(
         >>> from gantut import data, metrics
         >>> digits = data.digits()
         >>> eye = metrics.feature_network(digits, steps=5, cache=False)
-        >>> stacked_coverage(eye, data.stacked(digits, 2000).floats()).total
-        1000
+        >>> stacked_coverage(eye, data.stacked(digits, 2000).floats()).counts.shape
+        torch.Size([1000])
     """
     classes, (channel, *size) = network.classes, network.shape
     expect(channel == 1, "a network of one channel", f"one of {channel}")
@@ -196,8 +194,8 @@ def stacked_coverage(
     if shares is None:
         shares = torch.full((classes,), 1 / classes, dtype=torch.float64)
     shares = shares.cpu().double()
-    fits = shares.shape == (classes,) and (shares > 0).all() and abs(shares.sum() - 1) <= 1e-6
-    expect(fits, f"{classes} positive shares with sum 1", shares.tolist())
+    shared_out = shares.shape == (classes,) and (shares > 0).all() and abs(shares.sum() - 1) <= 1e-6
+    expect(shared_out, f"{classes} positive shares with sum 1", shares.tolist())
     n, channels = images.shape[:2]
     total = classes**channels
     _warn_of_few(n, total, "kinds")
@@ -209,4 +207,4 @@ def stacked_coverage(
     counts = torch.bincount(kinds, minlength=total)
     found = counts.double() / n
     kl = float(torch.special.xlogy(found, found / expected).sum())
-    return StackedCoverage(int((counts > 0).sum()), total, kl, counts)
+    return StackedCoverage(int((counts > 0).sum()), kl, counts)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -216,13 +216,6 @@ def annealed_importance(
         return log_mean_exp(walk.run(walk.start()))
 
 
-class LikelihoodBounds(NamedTuple):
-    """``lower`` and ``upper``, (N,) each, in nats: on average log p(x) lies between them."""
-
-    lower: Tensor
-    upper: Tensor
-
-
 @torch.no_grad()
 def bidirectional_bounds(
     log_likelihood: Callable[[Tensor], Tensor],
@@ -233,7 +226,7 @@ def bidirectional_bounds(
     temperatures: int = 200,
     leapfrogs: int = 5,
     seed: int = 0,
-) -> LikelihoodBounds:
+) -> tuple[Tensor, Tensor]:
     """Bounds on log p(x) from both sides, for examples that the model drew itself. [grosse2015]
 
     The code an example was drawn from *is* a draw from p(z|x), and that is where a walk back to
@@ -249,7 +242,7 @@ def bidirectional_bounds(
         seed: of all draws.
 
     Returns:
-        The two bounds.
+        The lower and the upper bound, (N,) each, in nats: on average log p(x) lies between them.
 
     Raises:
         ValueError: a count below 1, codes not (N, d) with N ≥ 1, NaN or infinite codes.
@@ -259,8 +252,8 @@ def bidirectional_bounds(
         >>> z = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
         >>> def log_likelihood(codes):  # x = z + noise, and here x = z
         ...     return torch.distributions.Normal(codes, 1.0).log_prob(z).sum(-1)
-        >>> bounds = bidirectional_bounds(log_likelihood, z, temperatures=20)
-        >>> bool(bounds.lower.mean() < bounds.upper.mean())
+        >>> lower, upper = bidirectional_bounds(log_likelihood, z, temperatures=20)
+        >>> bool(lower.mean() < upper.mean())
         True
     """
     table("codes", codes)
@@ -268,7 +261,7 @@ def bidirectional_bounds(
     walk = _Walk(log_likelihood, prior, codes, chains, temperatures, leapfrogs, seed)
     forward = walk.run(walk.start())
     backward = walk.run(codes.expand(chains, -1, -1), backwards=True)
-    return LikelihoodBounds(log_mean_exp(forward), -log_mean_exp(backward))
+    return log_mean_exp(forward), -log_mean_exp(backward)
 
 
 def bits_per_dimension(

@@ -102,9 +102,8 @@ class HierarchicalVAE(nn.Module):
 
     def rates(self, output: VAEOutput) -> Tensor:
         """KL_l, level by level from the bottom, (N, L), in nats."""
-        posterior, prior = output.posterior, output.prior
-        assert isinstance(posterior, Independent) and isinstance(prior, Independent)
-        each = kl_divergence(posterior.base_dist, prior.base_dist).split(self.latent_dims, -1)
+        levels: Any = (output.posterior, output.prior)
+        each = kl_divergence(*(level.base_dist for level in levels)).split(self.latent_dims, -1)
         return torch.stack([level.sum(-1) for level in each], -1)
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Distribution:

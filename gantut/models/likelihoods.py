@@ -73,7 +73,7 @@ def _checked(value: Tensor, fits: Tensor, wanted: str) -> Tensor:
     return value
 
 
-def _mean(decoded: Tensor, batch_dims: int, in_unit_interval: bool | None) -> Tensor:
+def _mean(decoded: Tensor, batch_dims: int, in_unit_interval: bool | None = None) -> Tensor:
     """A Gaussian's mean: the decoded value, or its sigmoid for images."""
     if in_unit_interval is None:
         in_unit_interval = decoded.ndim - batch_dims == 3
@@ -194,35 +194,23 @@ class GaussianLikelihood(nn.Module):
 class GaussianPerPixelLikelihood(nn.Module):
     """Each value is normal with a decoded mean and a decoded deviation of its own.
 
-    The decoder gives two numbers per value, h and r: σ = ``minimum`` + eʳ, and the mean as in
-    ``GaussianLikelihood``. The density has no upper bound: where the data repeat exactly, σ shrinks
-    and it grows. ``minimum`` is that bound.
-
-    Args:
-        minimum: the smallest σ, > 0.
-        in_unit_interval: as in ``GaussianLikelihood``.
-
-    Raises:
-        ValueError: the minimum is not positive.
+    The decoder gives two numbers per value, h and r: σ = 0.01 + eʳ, and the mean is the sigmoid of
+    h for images (C, H, W), and h itself for everything else. Without the 0.01 the density would
+    have no upper bound: where the data repeat exactly, σ would shrink and it would grow.
 
     Example:
         >>> import torch
         >>> from gantut.models import GaussianPerPixelLikelihood
-        >>> GaussianPerPixelLikelihood(0.5)(torch.zeros(1, 4)).stddev  # 2 values: 0.5 + e⁰
-        tensor([[1.5000, 1.5000]])
+        >>> GaussianPerPixelLikelihood()(torch.zeros(1, 4)).stddev  # 2 values: 0.01 + e⁰
+        tensor([[1.0100, 1.0100]])
     """
 
     outputs = 2
 
-    def __init__(self, minimum: float = 0.01, *, in_unit_interval: bool | None = None) -> None:
-        super().__init__()
-        expect(0 < minimum < math.inf, "a finite minimum > 0", minimum)
-        self.minimum, self.in_unit_interval = minimum, in_unit_interval
-
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
         decoded, raw = parameters.chunk(2, dim=batch_dims)
-        mean = _mean(decoded, batch_dims, self.in_unit_interval)
-        each = Normal(mean, self.minimum + raw.exp(), validate_args=False)
+        mean = _mean(decoded, batch_dims)
+        each = Normal(mean, 0.01 + raw.exp(), validate_args=False)
         return Independent(each, mean.ndim - batch_dims)
 
 
@@ -296,12 +284,11 @@ class DiscretisedLogisticLikelihood(nn.Module):
     """Images of ``levels`` brightnesses as what they are: counts, with a probability each.
 
     The decoder gives two numbers per value, h and r: a logistic of mean sigmoid(h) and scale
-    ``minimum`` + eʳ is cut at the midpoints between levels. The value is a true probability, so
+    0.001 + eʳ is cut at the midpoints between levels. The value is a true probability, so
     bits per dimension follow directly. [salimans2017]
 
     Args:
         levels: 256 for images of 8 bits.
-        minimum: the smallest scale, in brightness.
 
     Raises:
         ValueError: fewer than 2 levels.
@@ -316,14 +303,14 @@ class DiscretisedLogisticLikelihood(nn.Module):
 
     outputs = 2
 
-    def __init__(self, levels: int = 256, *, minimum: float = 1e-3) -> None:
+    def __init__(self, levels: int = 256) -> None:
         super().__init__()
         numerics.at_least(2, levels=levels)
-        self.levels, self.minimum = levels, minimum
+        self.levels = levels
 
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
         location, raw = parameters.chunk(2, dim=batch_dims)
-        each = DiscretisedLogistic(torch.sigmoid(location), self.minimum + raw.exp(), self.levels)
+        each = DiscretisedLogistic(torch.sigmoid(location), 0.001 + raw.exp(), self.levels)
         return Independent(each, location.ndim - batch_dims, validate_args=False)
 
 
