@@ -16,15 +16,15 @@ from functools import partial
 from itertools import pairwise
 from typing import Unpack
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantut.networks import base
-from gantut.networks.base import Judging
-from gantut.networks.initialisation import LEAK, initialise, output, seeded
+from gantut.networks.base import Judging, Options
+from gantut.networks.initialisation import LEAK, output
 from gantut.networks.ladder import IMAGES
 from gantut.networks.shapes import Shape
+from gantut.numerics import at_least
 
 # Doubling each pixel and averaging four are adjoint up to a factor 4; the second undoes the first.
 RESIZE: dict[str, Callable[[], nn.Module]] = {
@@ -89,15 +89,13 @@ class ResidualBlock(nn.Module):
 
 def _planes(width: int, shape: Shape) -> list[int]:
     """How many planes there are at each size, from the full one to the lowest."""
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
+    at_least(1, width=width)
     return [width * min(2**k, WIDEST) for k in range(len(IMAGES.levels(shape)) + 1)]
 
 
 def _blocks(planes: list[int], resize: str, blocks: int) -> list[nn.Module]:
     """From each number of planes to the next: a block that resizes, the others keep the size."""
-    if blocks < 1:
-        raise ValueError(f"a level needs at least one block, got {blocks}")
+    at_least(1, blocks=blocks)
     layers: list[nn.Module] = []
     for before, after in pairwise(planes):
         layers += [ResidualBlock(before, after, resize=resize)]
@@ -137,6 +135,8 @@ class ResidualGenerator(base.Decoder):
         torch.Size([2, 1, 28, 28])
     """
 
+    output = "sigmoid"
+
     def __init__(
         self,
         latent_dim: int,
@@ -144,25 +144,17 @@ class ResidualGenerator(base.Decoder):
         *,
         width: int = 16,
         blocks: int = 1,
-        classes: int = 0,
-        seed: int = 0,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(latent_dim, shape, classes)
-        planes = _planes(width, self.shape)[::-1]
-        bottom = (planes[0], *IMAGES.levels(self.shape)[-1])
-        with seeded(seed):
-            self.layers = nn.Sequential(
-                nn.Linear(latent_dim + classes, math.prod(bottom)),
-                nn.Unflatten(1, bottom),
-                *_blocks(planes, "up", blocks),
-                nn.LeakyReLU(LEAK),
-                output(nn.Conv2d(width, self.shape[0], 3, padding=1)),
-            )
-            initialise(self)
-        _start_at_skips(self)
+        def layers(values: int) -> list[nn.Module]:
+            planes = _planes(width, shape)[::-1]
+            bottom = (planes[0], *IMAGES.levels(shape)[-1])
+            first = [nn.Linear(values, math.prod(bottom)), nn.Unflatten(1, bottom)]
+            climb = [*_blocks(planes, "up", blocks), nn.LeakyReLU(LEAK)]
+            return [*first, *climb, nn.Conv2d(width, shape[0], 3, padding=1)]
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return torch.sigmoid(self.layers(self.code(z, labels)))
+        super().__init__((latent_dim,), shape, layers, **options)
+        _start_at_skips(self)
 
 
 class ResidualDiscriminator(base.Discriminator):

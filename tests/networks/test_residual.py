@@ -156,7 +156,7 @@ def test_planes_double_as_the_side_halves():
     assert planes == [4, 8, 16, 16, 16]
     planes = [
         b.first.out_channels
-        for b in ResidualGenerator(4, (3, 32, 32), width=4).layers
+        for b in ResidualGenerator(4, (3, 32, 32), width=4).body
         if hasattr(b, "first")
     ]
     assert planes == [16, 8, 4]
@@ -165,7 +165,7 @@ def test_planes_double_as_the_side_halves():
 def test_bad_input():
     with pytest.raises(ValueError, match="unknown resize 'half'; known: none, up, down"):
         ResidualBlock(2, 2, resize="half")
-    with pytest.raises(ValueError, match="a level needs at least one block, got 0"):
+    with pytest.raises(ValueError, match="blocks must be at least 1, got 0"):
         ResidualGenerator(4, (1, 8, 8), blocks=0)
     with pytest.raises(ValueError, match="width must be at least 1, got 0"):
         ResidualDiscriminator((1, 8, 8), width=0)
