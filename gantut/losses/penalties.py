@@ -73,11 +73,8 @@ def input_gradient(D: Discriminator, x: Tensor) -> Tensor:
     """
     x = x.detach().requires_grad_(True)
     logits = D(x)
-    if logits.ndim != 1 or not len(logits) or len(x) % len(logits):
-        raise ValueError(
-            f"expected one logit per example, shape ({len(x)},), or per pack of equally many, "
-            f"got {tuple(logits.shape)}"
-        )
+    fits = logits.ndim == 1 and len(logits) and len(x) % len(logits) == 0
+    expect(fits, f"one logit per example, shape ({len(x)},), or per pack of equally many", logits)
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.reshape(len(logits), -1)
 
