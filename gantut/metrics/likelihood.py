@@ -100,8 +100,7 @@ class _Walk:
     seed: int
 
     def __post_init__(self) -> None:
-        counts = {"temperatures": self.temperatures, "leapfrogs": self.leapfrogs}
-        at_least(1, chains=self.chains, **counts)
+        at_least(1, chains=self.chains, temperatures=self.temperatures, leapfrogs=self.leapfrogs)
         self.generator = torch.Generator(self.like.device).manual_seed(self.seed)
         # Small steps near the prior, where a little of the likelihood moves the density most.
         grid = torch.linspace(0, 1, self.temperatures + 1, dtype=torch.float64)
