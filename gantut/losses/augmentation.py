@@ -6,8 +6,6 @@ receives its gradient. G does not learn to draw the changes as long as they can 
 average: chance decides for each image anew whether and how it is changed. [zhao2020]
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol

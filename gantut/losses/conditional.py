@@ -5,8 +5,6 @@ the logit inside the network, and the pairs of ``LOSSES`` apply unchanged. AC-GA
 classifier's cross-entropy instead.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from gantut.numerics import check_numbers, expect

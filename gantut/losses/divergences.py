@@ -9,8 +9,6 @@ Here T is made from an unbounded logit v, so that it cannot leave the domain of 
 log-ratio log p/q alone and is given too.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import NamedTuple

@@ -5,8 +5,6 @@ one draw z of the output. Everything is (N,), in nats, and summed over dimension
 pixels would weigh the two terms against each other by the size of the image. [kingma2014]
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.distributions import kl_divergence

@@ -1,7 +1,5 @@
 """A distance between examples that a network has learned: the VAE-GAN's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor

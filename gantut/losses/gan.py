@@ -8,8 +8,6 @@ probabilities. The one building block is the softplus, log(1 + eᵛ).
 ``AdversarialLoss`` of two such functions: a trainer takes it in place of a name.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ log p(x) ≥ E log 1/K Σ_k w_k with w_k = p(x, z_k) / q(z_k|x). K = 1 is the EL
 the bound. All functions take an output with K draws, ``vae(x, samples=K)``. [burda2016]
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

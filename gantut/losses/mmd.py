@@ -5,8 +5,6 @@ With a Gaussian kernel it is 0 for p = q alone. The estimates below leave out th
 with itself. That makes them unbiased, so they can be slightly negative. It has no nats.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -7,8 +7,6 @@ values of an example, and never over the batch. Nothing flows back into the gene
 A penalty of your own is a function with the same signature.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol

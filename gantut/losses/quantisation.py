@@ -5,8 +5,6 @@ to the encoder's h, as if the choice were the identity (straight-through), and t
 to it that both stay close.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from gantut.numerics import check_weight, expect

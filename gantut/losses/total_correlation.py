@@ -5,8 +5,6 @@ q(z) = E_x q(z|x): what the code knows about the example, how far its dimensions
 another, and how far each dimension is from the prior.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple, cast
 

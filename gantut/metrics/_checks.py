@@ -1,7 +1,5 @@
 """What the measures of this room check before they compute."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

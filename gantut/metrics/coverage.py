@@ -1,7 +1,5 @@
 """What do samples cover? Classes by a classifier, modes of a known density, kinds of stacks."""
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 

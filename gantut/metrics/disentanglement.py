@@ -3,8 +3,6 @@
 [chen2018]
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 

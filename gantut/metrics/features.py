@@ -4,8 +4,6 @@ Its numbers can be compared with one another where the network is the same; they
 Inception-based numbers of papers (for those see ``published_fid``).
 """
 
-from __future__ import annotations
-
 import hashlib
 import warnings
 from typing import NamedTuple

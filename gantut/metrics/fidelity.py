@@ -4,8 +4,6 @@ Optional: ``pip install "gantut[fidelity]"``. The networks' weights are large an
 when asked for.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -5,8 +5,6 @@ depends on the network: only values from the same one can be compared. ``feature
 small one on your own data; ``published_fid`` uses the networks of papers.
 """
 
-from __future__ import annotations
-
 import statistics
 import warnings
 

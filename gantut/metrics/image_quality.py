@@ -4,8 +4,6 @@ For reconstructions, compressed and restored images: there each image has its or
 which have none, see ``fid``.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -6,8 +6,6 @@ temperatures, and is tight where the encoder is poor [neal2001, wu2017]. The sam
 from a true draw of the posterior, bounds from above: between the two lies the truth [grosse2015].
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

@@ -5,8 +5,6 @@ union of the balls stands for where the data is. Samples inside are good; real e
 sample near are missing.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 

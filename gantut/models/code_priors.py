@@ -4,8 +4,6 @@ A grid of numbers 0 … K − 1, (h, w) or (L, h, w), is read in the order of it
 T the number of places. Both priors here give log p(c₁ … c_T), in nats, and draws.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Flow matching: noise becomes data along the paths of a learned velocity field. [lipman2023]"""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

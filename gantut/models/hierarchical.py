@@ -4,8 +4,6 @@ p(x, z) = p(x|z₁ … z_L) p(z_L) ∏_{l<L} p(z_l|z_{l+1} … z_L): the top say
 how it looks. The posterior goes from the top as well, q(z|x) = q(z_L|x) ∏_{l<L} q(z_l|x, z_{>l}).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ gives a distribution over whole examples. ``outputs`` says how many numbers it w
 ``decoder_shape`` tells the shape that a decoder is then made for. Images lie in [0, 1].
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

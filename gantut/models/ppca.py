@@ -5,8 +5,6 @@ and a linear encoder is this model: it can reach the true posterior, so at its o
 the log-likelihood. [lucas2019]
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

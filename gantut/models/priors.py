@@ -4,8 +4,6 @@ Each is a module: ``prior(z, encode)`` gives the distribution of codes shaped li
 standard normal has a rate in closed form; for the others ``losses.rate`` uses the draw z.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ is taken [oord2017], a stack of codebooks each of which quantises what the ones 
 [zeghidour2021], and plain rounding without any codebook [mentzer2024].
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

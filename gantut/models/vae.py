@@ -3,8 +3,6 @@
 [kingma2014, rezende2014]
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 

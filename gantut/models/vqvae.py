@@ -5,8 +5,6 @@ names one grid c(x) and no other, so p(x) = Σ_c p(c) p(x|c) ≥ p(c(x)) p(x|c(x
 no draw.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
