@@ -217,15 +217,11 @@ def emphasise(x: Tensor, amount: float = 0.9) -> Tensor:
     Returns:
         The sounds (…, T).
 
-    Raises:
-        ValueError: an amount outside [0, 1).
-
     Example:
         >>> import torch
         >>> emphasise(torch.tensor([1.0, 2.0, 4.0]), 0.5)
         tensor([1.0000, 1.5000, 3.0000])
     """
-    _check_amount(amount)
     return torch.cat([x[..., :1], x[..., 1:] - amount * x[..., :-1]], -1)
 
 
@@ -247,13 +243,9 @@ def deemphasise(y: Tensor, amount: float = 0.9) -> Tensor:
         >>> deemphasise(torch.tensor([1.0, 1.5, 3.0]), 0.5)
         tensor([1., 2., 4.])
     """
-    _check_amount(amount)
+    if not 0 <= amount < 1:
+        raise ValueError(f"the amount of emphasis must lie in [0, 1), got {amount}")
     place = torch.arange(y.shape[-1], device=y.device)
     lag = place[:, None] - place
     weights = torch.tensor(amount, dtype=y.dtype) ** lag.clamp(min=0)
     return y @ weights.tril().T
-
-
-def _check_amount(amount: float) -> None:
-    if not 0 <= amount < 1:
-        raise ValueError(f"the amount of emphasis must lie in [0, 1), got {amount}")

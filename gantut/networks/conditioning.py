@@ -78,7 +78,10 @@ class AuxiliaryHead(nn.Module):
         return self.linear(h).squeeze(1)
 
 
-HEADS = {"projection": ProjectionHead, "auxiliary": AuxiliaryHead}
+HEADS: dict[str, type[ProjectionHead] | type[AuxiliaryHead]] = {
+    "projection": ProjectionHead,
+    "auxiliary": AuxiliaryHead,
+}
 
 
 class MinibatchStddev(nn.Module):

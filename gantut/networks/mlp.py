@@ -37,8 +37,8 @@ def hidden_layers(
     return nn.Sequential(*layers)
 
 
-class Drawing(Options, total=False):
-    """What a generator takes as its decoder does."""
+class Hidden(Options, total=False):
+    """What a generator takes as its decoder does: its hidden layers."""
 
     hidden: Sequence[int]
     batch_norm: bool
@@ -119,12 +119,7 @@ class MLPGenerator(MLPDecoder):
     """
 
     def __init__(
-        self,
-        latent_dim: int,
-        shape: Shape,
-        *,
-        output: str | None = None,
-        **options: Unpack[Drawing],
+        self, latent_dim: int, shape: Shape, *, output: str | None = None, **options: Unpack[Hidden]
     ) -> None:
         super().__init__(latent_dim, shape, **options)
         self.output = output or ("sigmoid" if len(shape) == 3 else "identity")

@@ -93,14 +93,9 @@ def _planes(width: int, shape: Shape) -> list[int]:
     return [width * min(2**k, WIDEST) for k in range(len(IMAGES.levels(shape)) + 1)]
 
 
-def _blocks(planes: list[int], resize: str, blocks: int) -> list[nn.Module]:
-    """From each number of planes to the next: a block that resizes, the others keep the size."""
-    at_least(1, blocks=blocks)
-    layers: list[nn.Module] = []
-    for before, after in pairwise(planes):
-        layers += [ResidualBlock(before, after, resize=resize)]
-        layers += [ResidualBlock(after, after) for _ in range(blocks - 1)]
-    return layers
+def _blocks(planes: list[int], resize: str) -> list[nn.Module]:
+    """From each number of planes to the next, a block that resizes."""
+    return [ResidualBlock(before, after, resize=resize) for before, after in pairwise(planes)]
 
 
 def _start_at_skips(network: nn.Module) -> None:
@@ -112,20 +107,18 @@ def _start_at_skips(network: nn.Module) -> None:
 class ResidualGenerator(base.Decoder):
     """Maps noise z (N, latent_dim) to images (N, C, H, W) in [0, 1].
 
-    A linear layer draws the smallest size; each level is a block that doubles the side, and
-    ``blocks`` − 1 that keep it.
+    A linear layer draws the smallest size; each level is a block that doubles the side.
 
     Args:
         latent_dim: the number of dimensions of z.
         shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
         width: the number of planes at full size. They double where the side halves, up to eight
             times as many.
-        blocks: how many blocks a level has.
         classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
         seed: decides the first weights.
 
     Raises:
-        ValueError: latent_dim, width or blocks below 1, or sides that cannot be halved; in a pass,
+        ValueError: latent_dim or width below 1, or sides that cannot be halved; in a pass,
             noise of another shape, or labels that do not fit.
 
     Example:
@@ -138,19 +131,13 @@ class ResidualGenerator(base.Decoder):
     output = "sigmoid"
 
     def __init__(
-        self,
-        latent_dim: int,
-        shape: Shape,
-        *,
-        width: int = 16,
-        blocks: int = 1,
-        **options: Unpack[Options],
+        self, latent_dim: int, shape: Shape, *, width: int = 16, **options: Unpack[Options]
     ) -> None:
         def layers(values: int) -> list[nn.Module]:
             planes = _planes(width, shape)[::-1]
             bottom = (planes[0], *IMAGES.levels(shape)[-1])
             first = [nn.Linear(values, math.prod(bottom)), nn.Unflatten(1, bottom)]
-            climb = [*_blocks(planes, "up", blocks), nn.LeakyReLU(LEAK)]
+            climb = [*_blocks(planes, "up"), nn.LeakyReLU(LEAK)]
             return [*first, *climb, nn.Conv2d(width, shape[0], 3, padding=1)]
 
         super().__init__((latent_dim,), shape, layers, **options)
@@ -160,14 +147,12 @@ class ResidualGenerator(base.Decoder):
 class ResidualDiscriminator(base.Discriminator):
     """Maps images (N, C, H, W) in [0, 1] to one logit each, (N,). Large is real.
 
-    The images are centred inside, 2x − 1. Each level is a block that halves the side, and
-    ``blocks`` − 1 that keep it.
+    The images are centred inside, 2x − 1. Each level is a block that halves the side.
 
     Args:
         shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
         width: the number of planes at full size. They double where the side halves, up to eight
             times as many.
-        blocks: how many blocks a level has.
         classes: with classes, D judges an image together with its label (N,); 0 takes no labels.
         conditioning: how labels enter: ``"projection"``, an inner product with a vector of the
             class [miyato2018projection], or an ``"auxiliary"`` classifier [odena2017].
@@ -176,7 +161,7 @@ class ResidualDiscriminator(base.Discriminator):
         seed: decides the first weights.
 
     Raises:
-        ValueError: width or blocks below 1, sides that cannot be halved, or an unknown
+        ValueError: width below 1, sides that cannot be halved, or an unknown
             conditioning; in a pass, images of another shape, or labels that do not fit.
 
     Example:
@@ -186,14 +171,12 @@ class ResidualDiscriminator(base.Discriminator):
         torch.Size([2])
     """
 
-    def __init__(
-        self, shape: Shape, *, width: int = 16, blocks: int = 1, **options: Unpack[Judging]
-    ) -> None:
+    def __init__(self, shape: Shape, *, width: int = 16, **options: Unpack[Judging]) -> None:
         planes = _planes(width, shape)
 
         def body(channels: int) -> nn.Module:
             first = output(nn.Conv2d(channels, width, 3, padding=1))
-            return nn.Sequential(first, *_blocks(planes, "down", blocks), nn.LeakyReLU(LEAK))
+            return nn.Sequential(first, *_blocks(planes, "down"), nn.LeakyReLU(LEAK))
 
         super().__init__(shape, body, **options)
         if not options.get("spectral_norm"):

@@ -151,8 +151,5 @@ def test_emphasis_and_its_inverse():
     for amount in (0.0, 0.9):
         back = data.deemphasise(data.emphasise(noise, amount), amount)
         assert torch.allclose(back, noise, atol=1e-9)
-    for change in (data.emphasise, data.deemphasise):
-        with pytest.raises(
-            ValueError, match=r"the amount of emphasis must lie in \[0, 1\), got 1.0"
-        ):
-            change(x, 1.0)
+    with pytest.raises(ValueError, match=r"the amount of emphasis must lie in \[0, 1\), got 1.0"):
+        data.deemphasise(x, 1.0)
