@@ -116,6 +116,29 @@ def check_weight(name: str, value: float) -> float:
     return value
 
 
+def expect(holds: object, wanted: str, *found: object) -> None:
+    """Raise one clear error where a condition does not hold.
+
+    Args:
+        holds: the condition, or anything that is true or false.
+        wanted: what was expected, in words.
+        found: what came instead. A tensor is named by its shape.
+
+    Raises:
+        ValueError: the condition does not hold.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(2, 3)
+        >>> expect(x.ndim == 4, "images (N, C, H, W)", x)
+        Traceback (most recent call last):
+        ValueError: expected images (N, C, H, W), got (2, 3)
+    """
+    if not holds:
+        shown = [str(tuple(x.shape) if isinstance(x, Tensor) else x) for x in found]
+        raise ValueError(f"expected {wanted}, got {' and '.join(shown)}")
+
+
 def on_cpu(x: Tensor) -> bool:
     """Whether values may be looked at for free; elsewhere a look would wait for the device."""
     return x.device.type == "cpu"
