@@ -20,7 +20,8 @@ from gantut.networks.initialisation import (
     seeded,
     start_near_zero,
 )
-from gantut.networks.shapes import Shape, append_label, check_latent_dim, check_shape, check_sides
+from gantut.networks.shapes import Shape, append_label, check_latent_dim, check_sides
+from gantut.numerics import check_shape
 
 Body = Callable[[int], nn.Module]  # makes a body of so many channels
 OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from gantut.networks import base
 from gantut.networks.initialisation import initialise, output, seeded
 from gantut.networks.ladder import IMAGES
-from gantut.networks.shapes import Shape, append_label, check_latent_dim, check_shape
+from gantut.networks.shapes import Shape, append_label, check_latent_dim
+from gantut.numerics import check_shape
 
 
 class GridEncoder(base.Reader):

@@ -13,7 +13,8 @@ from gantut.networks.base import count_features
 from gantut.networks.conditioning import ProjectionHead
 from gantut.networks.initialisation import initialise, normalise_spectrally, seeded
 from gantut.networks.mlp import hidden_layers
-from gantut.networks.shapes import Shape, check_latent_dim, check_shape
+from gantut.networks.shapes import Shape, check_latent_dim
+from gantut.numerics import check_shape
 
 
 class PairDiscriminator(nn.Module):
