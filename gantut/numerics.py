@@ -116,6 +116,25 @@ def check_weight(name: str, value: float) -> float:
     return value
 
 
+def check_positive(**values: float) -> None:
+    """Make sure that numbers are finite and above 0.
+
+    Args:
+        values: numbers by the name that the message calls them.
+
+    Raises:
+        ValueError: one is not; the message names it.
+
+    Example:
+        >>> check_positive(lr=0.1, gamma=-1)
+        Traceback (most recent call last):
+        ValueError: gamma must be a finite number > 0, got -1
+    """
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a finite number > 0, got {value}")
+
+
 def on_cpu(x: Tensor) -> bool:
     """Whether values may be looked at for free; elsewhere a look would wait for the device."""
     return x.device.type == "cpu"

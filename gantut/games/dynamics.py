@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gantut.games.methods import GameOptimizer
 from gantut.losses.gan import AdversarialLoss, adversarial_loss
-from gantut.numerics import check_weight
+from gantut.numerics import check_weight, chosen
 from gantut.optim.flattening import gradient
 
 
@@ -206,9 +206,8 @@ def contraction(game: Game, method: str, lr: float, **options: float) -> float:
         >>> round(contraction(bilinear(), "extragradient", 0.2), 4)
         0.9806
     """
-    if method not in LINEAR_MAPS:
-        raise ValueError(f"unknown method {method!r}; known: {', '.join(LINEAR_MAPS)}")
-    matrix = LINEAR_MAPS[method](game.jacobian(), game.sizes, lr, **options)
+    linear = chosen("method", method, LINEAR_MAPS)
+    matrix = linear(game.jacobian(), game.sizes, lr, **options)
     return torch.linalg.eigvals(matrix).abs().max().item()
 
 
