@@ -52,8 +52,6 @@ def load_data(s: Settings) -> Any:
     """
     known = sorted(set(datasets.DATASETS) - set(datasets.DENSITIES))
     make = datasets.DATASETS[chosen("data", s.data, known)]
-    if s.path and not s.download and not Path(s.path).exists():
-        raise FileNotFoundError(f"there is no folder {s.path}, to read the data {s.data!r} from")
     accepted, options = inspect.signature(make).parameters, {}
     for setting in DATA_OPTIONS:
         name = setting if setting in accepted else OTHER_NAMES.get(setting, setting)

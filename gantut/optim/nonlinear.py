@@ -260,8 +260,5 @@ class ConjugateGradient(VectorOptimizer):
 
     def _gradient(self) -> Tensor:
         if all(p.grad is None for p in self.parameters):
-            raise ValueError(
-                "no parameter has a gradient: the closure must call backward(), "
-                "and the loss depend on a parameter"
-            )
+            raise ValueError("no parameter has a gradient: the closure must call backward()")
         return flatten(torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters)

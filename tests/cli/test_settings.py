@@ -169,7 +169,7 @@ def test_every_number_has_a_least_value():
         ("gan --data digits --examples 5", "the data 'digits' has no option examples"),
         ("gan --data glyphs --unreadable skip", "the data 'glyphs' has no option unreadable"),
         ("gan --data folder", "the data 'folder' needs --path"),
-        ("gan --data folder --path nowhere", "there is no folder nowhere"),
+        ("gan --data folder --size 8 --path nowhere", "there is no folder nowhere"),
         ("gan --data folder --path .", "the data 'folder' needs --size"),
         ("gan --data mnist", "MNIST is not in"),
         ("gan --batch 5000", "5000"),
