@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gantut.losses.gan import AdversarialLoss
 from gantut.models.priors import diagonal_normal
 from gantut.protocols import agreed, call
-from gantut.training.adversarial import AdversarialTrainer
+from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.gan import generate, needed_latent_dim
 from gantut.training.loop import Batch, Options, evaluating
 
@@ -50,7 +50,7 @@ class BiGANTrainer(AdversarialTrainer):
         *,
         latent_dim: int | None = None,
         classes: int | None = None,
-        **options: Any,
+        **options: Unpack[AdversarialOptions],
     ) -> None:
         if options.get("penalty") is not None:
             raise ValueError("a penalty differentiates D at examples, and this D judges pairs")

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, Protocol, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,15 @@ PRECISIONS = {
 COMPUTING = ("encoder", "decoder", "generator")
 Batch = Any
 Players = Mapping[str, nn.Module]
+
+
+class Batched(Protocol):
+    """Data whose k-th batch is a function of k alone, such as ``data.digits().batches(64)``."""
+
+    def batch(self, k: int) -> Any: ...
+
+
+Data = Batched | Iterable[Any]
 ScheduleOf = LRScheduler | Callable[[torch.optim.Optimizer], LRScheduler]
 
 
@@ -99,7 +108,7 @@ class Trainer(ABC):
     Args:
         networks: name → network; all of them are saved.
         players: name → what its optimizer moves; the networks unless given. Parts that are frozen
-            (``requires_grad_(False)``) are left out, and stay in evaluation mode.
+            (``requires_grad_(False)``) are left out; a player that is frozen whole stands still.
         lr: learning rate of every player's Adam, per step.
         betas: Adam's two decay rates.
         optimizers: player → an optimizer of your own in Adam's place, made with that player's
@@ -122,7 +131,7 @@ class Trainer(ABC):
     Raises:
         ValueError: an unknown precision or device; float16 on Apple's MPS; an optimizer or a
             schedule for a player that does not exist, or with parameters that are not the
-            player's; a player with nothing to train.
+            player's.
 
     Example:
         A training loop is yours to write; ``fit`` is this with a progress bar.
@@ -206,7 +215,7 @@ class Trainer(ABC):
         """
 
     def run(
-        self, data: Any, steps: int, *, stop: threading.Event | None = None
+        self, data: Data, steps: int, *, stop: threading.Event | None = None
     ) -> Iterator[dict[str, float]]:
         """Train for ``steps`` more steps and yield the logs of each.
 
@@ -270,7 +279,7 @@ class Trainer(ABC):
 
     def fit(
         self,
-        data: Any,
+        data: Data,
         steps: int,
         *,
         save: str | os.PathLike | None = None,
@@ -345,6 +354,8 @@ class Trainer(ABC):
             loss: one number per example.
             keep_graph: for a loss whose graph another player's loss shares.
         """
+        if player not in self.optimizers:
+            return  # all of it is frozen
         optimizer, scaler, mean = self.optimizers[player], self.scalers[player], loss.mean()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         parameters = [p for p in parameters if p.requires_grad]
@@ -540,8 +551,6 @@ def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimi
     found = {}
     for name, player in players.items():
         own = [p for p in player.parameters() if p.requires_grad]
-        if not own:
-            raise ValueError(f"the {name} has no parameter to train: all are frozen")
         if name in given:
             moved = {id(p) for group in given[name].param_groups for p in group["params"]}
             if foreign := len(moved - {id(p) for p in player.parameters()}):
@@ -550,7 +559,7 @@ def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimi
                     f"{name}'s; make it with that network's parameters"
                 )
             found[name] = given[name]
-        else:
+        elif own:
             found[name] = torch.optim.Adam(own, lr=told["lr"], betas=told["betas"], fused=True)
     return found
 
@@ -572,7 +581,7 @@ def _schedules(
     return found
 
 
-def _batches(data: Any, start: int) -> Iterator[Batch]:
+def _batches(data: Data, start: int) -> Iterator[Batch]:
     """The endless sequence of batches from number ``start`` on."""
     if hasattr(data, "batch"):
         k = start
