@@ -53,24 +53,8 @@ def use_style() -> None:
     mpl.rc("legend", frameon=False)
 
 
-def tile(images: Tensor, columns: int | None = None) -> np.ndarray:
-    """Images as one picture, row by row, with a grey pixel between them.
-
-    Args:
-        images: (N, 1 or 3, H, W) in [0, 1].
-        columns: how many in a row; about √N unless given.
-
-    Returns:
-        The picture (rows, columns, 3) in [0, 1].
-
-    Raises:
-        ValueError: images of another shape, none, not finite, or outside [0, 1].
-
-    Example:
-        >>> import torch
-        >>> tile(torch.zeros(6, 1, 8, 8), columns=3).shape
-        (17, 26, 3)
-    """
+def _tile(images: Tensor, columns: int | None = None) -> np.ndarray:
+    """Images as one array (height, width, 3) in [0, 1], row by row, with a grey pixel between."""
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"expected images (N, 1 or 3, H, W) with N ≥ 1, got {tuple(images.shape)}")
     images = images.detach().cpu().float()
@@ -87,28 +71,31 @@ def tile(images: Tensor, columns: int | None = None) -> np.ndarray:
 
 
 def picture(images: Tensor, columns: int | None = None, *, zoom: int = 2) -> Image.Image:
-    """The tiles as a picture of Pillow's, to be saved.
+    """Images as one picture, row by row, with a grey line between them, to be saved.
 
     Args:
         images: (N, 1 or 3, H, W) in [0, 1].
         columns: how many in a row; about √N unless given.
         zoom: the side of an image's pixel, in pixels of the picture.
 
+    Returns:
+        Pillow's picture, in 8 bits a colour.
+
     Raises:
-        ValueError: as ``tile``.
+        ValueError: images of another shape, none, not finite, or outside [0, 1].
 
     Example:
         >>> import torch
         >>> picture(torch.zeros(6, 1, 8, 8), columns=3).size
         (52, 34)
     """
-    small = Image.fromarray((255 * tile(images, columns)).round().astype(np.uint8))
+    small = Image.fromarray((255 * _tile(images, columns)).round().astype(np.uint8))
     return small.resize((small.width * zoom, small.height * zoom), Image.Resampling.NEAREST)
 
 
 def image_grid(images: Tensor, *, columns: int | None = None, ax: Axes | None = None) -> Axes:
-    """Show images (N, C, H, W) in [0, 1] as a grid, ``columns`` in a row. Raises as ``tile``."""
-    tiles = tile(images, columns)
+    """Show images (N, C, H, W) in [0, 1] as a grid, ``columns`` in a row. Raises as ``picture``."""
+    tiles = _tile(images, columns)
     ax = _axes(ax, 6.0, min(8.0, 6.0 * tiles.shape[0] / tiles.shape[1]))
     ax.imshow(tiles, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
@@ -123,7 +110,7 @@ def comparison(rows: dict[str, Tensor]) -> Figure:
         rows: images (N, C, H, W) in [0, 1] by name, the same N in each.
 
     Raises:
-        ValueError: no rows, rows of different lengths, or what ``tile`` refuses.
+        ValueError: no rows, rows of different lengths, or what ``picture`` refuses.
     """
     counts = {name: len(images) for name, images in rows.items()}
     if len(set(counts.values())) != 1:
@@ -290,7 +277,7 @@ def animate(
         zoom: the side of an image's pixel, in pixels of the screen.
 
     Raises:
-        ValueError: no frames, no alt text, or images that ``tile`` refuses.
+        ValueError: no frames, no alt text, or images that ``picture`` refuses.
     """
     if not frames or not alt:
         raise ValueError(f"expected frames and an alt text, got {len(frames)} and {alt!r}")

@@ -51,7 +51,7 @@ IMPORT = """
 import sys, matplotlib
 before = dict(matplotlib.rcParams)
 from gantut import plots
-plots.tile
+plots.picture
 print("gantut.games" in sys.modules, dict(matplotlib.rcParams) == before)
 """
 
@@ -70,7 +70,7 @@ def test_every_notebook_begins_with_the_style():
 
 def test_tiles_lie_where_they_should():
     images = torch.tensor([0.0, 0.25, 1.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2)
-    picture = plots.tile(images, columns=2)
+    picture = plots._tile(images, columns=2)
     assert picture.shape == (5, 5, 3)
     assert (
         (picture[:2, :2] == 0).all()
@@ -83,7 +83,7 @@ def test_tiles_lie_where_they_should():
 
 def test_colours_of_images_are_kept():
     red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
-    assert (plots.tile(red) == [1, 0, 0]).all()
+    assert (plots._tile(red) == [1, 0, 0]).all()
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_an_animation_needs_frames_and_words(frames, alt):
 
 
 def test_sources_are_shown_as_markdown():
-    shown = plots.show_source(plots.smooth, plots.tile).data
+    shown = plots.show_source(plots.smooth, plots.picture).data
     assert (
         shown.startswith("```python\ndef smooth(")
-        and "\n\ndef tile(" in shown
+        and "\n\ndef picture(" in shown
         and shown.endswith("\n```")
     )
 

@@ -410,7 +410,7 @@ class CompetitiveGradient(_WithStep):
         if beta is not None and not 0 <= beta < 1:
             raise ValueError(f"beta must lie in [0, 1), got {beta}")
         self.beta = beta
-        self.inner = {"tolerance": tolerance, "iterations": iterations}
+        self.inner: dict[str, Any] = {"tolerance": tolerance, "iterations": iterations}
 
     def update(self, losses: Losses) -> Pair:
         f, g = self.evaluate(losses)
