@@ -49,8 +49,7 @@ class GameOptimizer(ABC):
     def __init__(self, x: Tensors, y: Tensors) -> None:
         self.x, self.y = list(x), list(y)
         if not self.x or not self.y:
-            found = f"{len(self.x)} and {len(self.y)} tensors"
-            raise ValueError(f"both players need parameters, got {found}")
+            raise ValueError(f"both players need parameters, got {len(self.x)} and {len(self.y)}")
         self.both = self.x + self.y
         self.sizes = [sum(p.numel() for p in player) for player in (self.x, self.y)]
         self.state: dict[str, Any] = {"steps": 0}
