@@ -79,10 +79,3 @@ def check_sides(shape: Shape) -> Shape:
     if not shape or min(shape) < 1:
         raise ValueError(f"a shape needs positive sides, like (2,) or (1, 28, 28), got {shape}")
     return tuple(shape)
-
-
-def check_latent_dim(latent_dim: int) -> int:
-    """Return ``latent_dim``, or raise a ``ValueError`` where it is below 1."""
-    if latent_dim < 1:
-        raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
-    return latent_dim

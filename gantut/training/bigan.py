@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from gantut.losses.gan import AdversarialLoss
 from gantut.models.priors import diagonal_normal
-from gantut.protocols import agreed, call
+from gantut.protocols import agreed, call, evaluating
 from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.gan import generate, needed_latent_dim
-from gantut.training.loop import Batch, Options, evaluating
+from gantut.training.loop import Batch, Options
 
 
 class BiGANTrainer(AdversarialTrainer):

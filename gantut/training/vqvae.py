@@ -12,7 +12,8 @@ from gantut.models.code_priors import AutoregressiveCodes, CodePrior
 from gantut.models.vqvae import VQVAE
 from gantut.numerics import check_shape, check_weight
 from gantut.processes import averaged
-from gantut.training.loop import Batch, Options, Trainer, evaluating
+from gantut.protocols import evaluating
+from gantut.training.loop import Batch, Options, Trainer
 
 
 class VQVAETrainer(Trainer):
