@@ -91,6 +91,25 @@ def full(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
+def check_positive(**values: float) -> None:
+    """Make sure that numbers are finite and above 0.
+
+    Args:
+        values: numbers by the name that the message calls them.
+
+    Raises:
+        ValueError: one is not; the message names it.
+
+    Example:
+        >>> check_positive(lr=0.1, gamma=-1)
+        Traceback (most recent call last):
+        ValueError: gamma must be a finite number > 0, got -1
+    """
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a finite number > 0, got {value}")
+
+
 def check_weight(name: str, value: float) -> float:
     """Return a coefficient, which may be 0, once it has been checked.
 
