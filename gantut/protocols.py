@@ -47,9 +47,9 @@ class Decoder(Protocol):
     def __call__(self, z: Tensor, labels: Tensor | None = None, /) -> Tensor: ...
 
 
-def call(network: Any, x: Tensor, labels: Tensor | None) -> Any:
-    """A network's output; without labels it is called with one argument, as any module is."""
-    return network(x) if labels is None else network(x, labels)
+def call(network: Any, *inputs: Tensor | None) -> Any:
+    """A network's output. Labels that are None are left out, so that any module can be called."""
+    return network(*(x for x in inputs if x is not None))
 
 
 def agreed(attribute: str, given: Any, **networks: Any) -> Any:

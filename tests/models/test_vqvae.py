@@ -378,7 +378,7 @@ def test_bad_input():
         VQVAE(encoder, 4, GridDecoder(3, SHAPE, width=4))
     with pytest.raises(ValueError, match="disagree on classes: 0 and 3"):
         VQVAE(encoder, 4, GridDecoder(2, SHAPE, width=4, classes=3))
-    with pytest.raises(ValueError, match=r"disagree on shape: \(2, 4, 4\) and \(1, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"disagree on shape: \(2, 4, 4\) .* and \(1, 4, 4\)"):
         VQVAE(encoder, 4, decoder, "gaussian_per_pixel")
     with pytest.raises(ValueError, match="quantiser disagree on the dimension: 2 and 5"):
         VQVAE(encoder, VectorQuantiser(4, 5), decoder)
@@ -391,7 +391,7 @@ def test_bad_input():
         vqvae.decode(torch.tensor([[[0, 1], [2, 4]]]))
     with pytest.raises(ValueError, match=r"images of shape \(N, 1, 4, 4\), got \(2, 1, 5, 5\)"):
         vqvae.encode(torch.zeros(2, 1, 5, 5))
-    with pytest.raises(ValueError, match=r"codes z of shape \(N, 2, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"of shape \(N, 2, 2, 2\), got"):
         decoder(torch.zeros(1, 2, 3, 3))
     with pytest.raises(ValueError, match="beta must be a finite number ≥ 0, got -1"):
         VQVAETrainer(vqvae, beta=-1)
