@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantut import numerics
+from gantut.numerics import check_numbers
 
 EXAMPLES, LABELS = ("x", "image", "images", "inputs"), ("y", "label", "labels", "targets")
 
@@ -55,16 +55,10 @@ def unpacked(
             "use data.batches(…, labels=True), or batches (x, labels)"
         )
     labels = torch.as_tensor(labels)
-    if labels.is_floating_point() or labels.dtype == torch.bool:
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    labels = check_numbers(labels, classes, "labels")
     if labels.shape != (len(x),):
         raise ValueError(f"expected {len(x)} labels, shape ({len(x)},), got {tuple(labels.shape)}")
-    # Labels on another device are not read: that would be a wait in every step.
-    if numerics.on_cpu(labels) and len(x):
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= classes:
-            raise ValueError(f"labels must lie in 0 … {classes - 1}, got {low} … {high}")
-    return x, labels.long()
+    return x, labels
 
 
 def _split(batch: Any) -> tuple[Any, Any]:
