@@ -5,8 +5,6 @@ GPUs or on the CPU. Exit codes: 0 done; 1 the run failed; 2 a wrong option, or a
 not fit; 130 interrupted, by Ctrl-C or by SIGTERM, and what was done has been saved.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -1,7 +1,5 @@
 """What the chapters' checks share: find an optimum to high precision, assert a deviation."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

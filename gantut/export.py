@@ -3,8 +3,6 @@
 ONNX needs three packages: onnx, onnxscript and onnxruntime (``pip install "gantut[onnx]"``).
 """
 
-from __future__ import annotations
-
 import copy
 import importlib.util
 import io

@@ -1,7 +1,5 @@
 """Files that are written whole or not at all: checkpoints, pictures, caches and exports."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """Small functions that several rooms need: stable elementwise functions, and checks."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, overload

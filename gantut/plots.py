@@ -1,7 +1,5 @@
 """The book's pictures: one style, one colour for one thing, legible on light and dark pages."""
 
-from __future__ import annotations
-
 import ast
 import base64
 import html

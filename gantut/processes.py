@@ -14,8 +14,6 @@ differentiates twice, and two players' losses share a graph. The mean taken afte
 for all of these.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator

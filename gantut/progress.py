@@ -1,7 +1,5 @@
 """Progress bars, and when they stay silent."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 from collections.abc import Iterable

@@ -5,8 +5,6 @@ and ``classes``, which are then checked against each other; where a network lack
 is told (``latent_dim=``, ``classes=``), or the first batch tells.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import Any, Protocol

@@ -4,8 +4,6 @@ One run of a method says nothing about the method. Five runs take five times as 
 need each other: each core can take one.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import warnings

@@ -5,8 +5,6 @@ whole message [shannon1948]. The coder here is asymmetric numeral systems [duda2
 package constriction [bamler2022]. It is a stack: what went in last comes out first.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

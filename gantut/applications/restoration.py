@@ -4,8 +4,6 @@ The prior over codes is N(0, I) throughout, as a GAN's generator and a plain VAE
 with a learned prior the energy here would be the wrong one: its −log p(z) must replace ½‖z‖².
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 The folder holds config.toml, checkpoint.pt, log.csv (or TensorBoard's events) and pictures.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import inspect

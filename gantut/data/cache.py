@@ -1,7 +1,5 @@
 """A folder for tensors that take time to make. Losing it costs that time and nothing else."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable

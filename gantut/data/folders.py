@@ -1,7 +1,5 @@
 """The reader's own files: a folder of images, and a folder of recordings."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable, Iterable

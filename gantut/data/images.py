@@ -1,7 +1,5 @@
 """Known sets of images: the digits that ship with scikit-learn, and three of torchvision's."""
 
-from __future__ import annotations
-
 from os import PathLike
 
 import torch

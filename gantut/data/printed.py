@@ -3,8 +3,6 @@
 A data set of any size, without a download, in which it is known how each image was made.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from pathlib import Path

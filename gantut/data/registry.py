@@ -1,7 +1,5 @@
 """The data sets by name, for the command line and for cells that loop over several."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

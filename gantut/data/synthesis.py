@@ -7,8 +7,6 @@ finite sum, x(t) = Re Σ_k H(k·f0)·e^(2πi·k·f0·t). It needs no simulation,
 resonances are known exactly.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -6,8 +6,6 @@ loss J would be a Hessian: symmetric, with real eigenvalues. For a game it is no
 eigenvalues with an imaginary part mean rotation. [balduzzi2018, mescheder2018]
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import NamedTuple

@@ -10,8 +10,6 @@ tensor with one number, with its graph and without calling ``backward``. A penal
 a player's loss. What each method does near an equilibrium stands in ``LINEAR_MAPS``.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable

@@ -3,8 +3,6 @@
 The other files of this room say only what is between the ends: layers, convolutions, blocks.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import ClassVar, TypedDict

@@ -1,8 +1,6 @@
 """The ends of discriminators: from features to a logit, with or without classes, and a layer that
 compares the examples of a group."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -3,8 +3,6 @@
 How they climb is written once, in ``gantut.networks.ladder``.
 """
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar, Unpack
 

@@ -6,8 +6,6 @@ o = (i − 1)·s − 2p + k. With k = 4, s = 2, p = 1 the side doubles: 1 → 4 
 the first layer draws the smallest size of the data, so that 28 = 7·2·2 works as well.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Unpack
 

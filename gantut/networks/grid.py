@@ -3,8 +3,6 @@
 [oord2017]
 """
 
-from __future__ import annotations
-
 from typing import Unpack
 
 from torch import Tensor, nn

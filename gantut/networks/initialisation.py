@@ -1,7 +1,5 @@
 """How weights begin: a seed that touches nothing outside, and explicit initial distributions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar

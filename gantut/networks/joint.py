@@ -1,7 +1,5 @@
 """Discriminators that judge several things at once: an example with its code, or a whole pack."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from typing import Any

@@ -11,8 +11,6 @@ checkerboard, and will where the data have one. The price is a quarter of PixelS
 for the same number of products.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple

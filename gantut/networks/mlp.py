@@ -1,7 +1,5 @@
 """Networks of fully connected layers, for points and for small images."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from functools import partial

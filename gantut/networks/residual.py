@@ -8,8 +8,6 @@ training has begun [zhang2019]. There is no normalisation: each output depends o
 alone, which penalties on the slope rely on [mescheder2018, huang2024].
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """What networks check before they compute: shapes and labels. No check waits for a device."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -3,8 +3,6 @@
 512 samples become 128, 32 and 8 places. [donahue2019]
 """
 
-from __future__ import annotations
-
 from gantut.networks.conv import ConvDecoder, ConvDiscriminator, ConvEncoder, ConvGenerator
 from gantut.networks.ladder import WAVES
 

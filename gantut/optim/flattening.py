@@ -1,7 +1,5 @@
 """Many tensors as one vector: conjugate gradients think in inner products of whole gradients."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 

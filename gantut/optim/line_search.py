@@ -12,8 +12,6 @@ that the value has not risen and that the slopes fit, (2c₁ − 1) φ′(0) ≥
 [hager2005].
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Linear conjugate gradients: solve Ax = b when A is known only by its products. [hestenes1952]"""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Newton's method for many parameters: its linear system is solved by conjugate gradients."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any

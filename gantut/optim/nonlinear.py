@@ -6,8 +6,6 @@ earlier one, and n steps solve n dimensions. On a quadratic all rules for β giv
 elsewhere they differ.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ In dB, Hz and cents. All functions take frames (N, T) or (N, 1, T), compute in d
 return one value (or row) a frame.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Sounds to listen to in a page: a short frame made long, and players that hold their sound."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io

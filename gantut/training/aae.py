@@ -1,7 +1,5 @@
 """Training an adversarial autoencoder: a discriminator of codes in the place of the rate."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Unpack
 
 from torch import Tensor

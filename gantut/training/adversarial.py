@@ -1,7 +1,5 @@
 """What trainers with a discriminator share: its logits, its penalty, and what it has to be."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Unpack
 

@@ -1,7 +1,5 @@
 """What a batch may look like, and what becomes of it: floats, and labels where they count."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

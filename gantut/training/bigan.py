@@ -1,7 +1,5 @@
 """Training a GAN that learns to infer: a generator, an encoder, and a discriminator of pairs."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Unpack, cast
 
 import torch

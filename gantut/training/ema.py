@@ -1,7 +1,5 @@
 """An exponential moving average of a network: its parameters and its buffers. [yazici2019]"""
 
-from __future__ import annotations
-
 import copy
 
 import torch

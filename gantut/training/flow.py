@@ -1,7 +1,5 @@
 """Training a velocity field by flow matching."""
 
-from __future__ import annotations
-
 from typing import Unpack, cast
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Training a generative adversarial network."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Unpack
 
 import torch

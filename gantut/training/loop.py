@@ -3,8 +3,6 @@
 Each algorithm is in a file of its own, and its ``step`` reads like the algorithm.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

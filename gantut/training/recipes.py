@@ -1,7 +1,5 @@
 """Named configurations of ``GANTrainer``: sets of options that belong together."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from gantut.losses.penalties import r1_r2

@@ -1,7 +1,5 @@
 """Schedules for β: functions from the step number to a weight, for ``VAETrainer(beta=…)``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from gantut.numerics import check_weight

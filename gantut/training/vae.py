@@ -1,7 +1,5 @@
 """Training a variational autoencoder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Unpack
 

@@ -1,7 +1,5 @@
 """Training a VAE whose measure of a good reconstruction is learned: the VAE-GAN."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, ClassVar, Unpack
 

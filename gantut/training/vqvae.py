@@ -1,7 +1,5 @@
 """Training a VQ-VAE, and then a prior over its codes."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Unpack, cast
 
 import torch

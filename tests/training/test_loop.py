@@ -107,7 +107,7 @@ def test_every_kind_of_batch_is_the_same_batch(batch):
         (torch.tensor([0, 1, 2, 1], dtype=torch.int32), None),
         (torch.tensor([0, 1, 2, 1], dtype=torch.uint8), None),
         (torch.tensor([1, 2, 3, 3]), r"labels must lie in 0 … 2, got 1 … 3"),
-        (torch.tensor([0.0, 1.0, 2.0, 1.0]), "labels must be integers, in a tensor, got torch.float32"),
+        (torch.tensor([0.0, 1.0, 2.0, 1.0]), "integers, in a tensor, got torch.float32"),
         (torch.tensor([0, 1]), r"expected 4 labels, shape \(4,\), got \(2,\)"),
     ],
 )
