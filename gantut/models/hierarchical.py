@@ -17,7 +17,7 @@ from gantut.models.likelihoods import likelihood as likelihood_named
 from gantut.models.priors import diagonal_normal, noise
 from gantut.models.vae import VAEOutput
 from gantut.numerics import full
-from gantut.protocols import refuse_sigmoid
+from gantut.protocols import PARAMETERS, refuse_sigmoid
 
 
 class HierarchicalVAE(nn.Module):
@@ -75,7 +75,7 @@ class HierarchicalVAE(nn.Module):
                 "expected L ≥ 1 encoders, L − 1 priors and L dimensions ≥ 1, got "
                 f"{len(encoders)}, {len(priors)} and {sizes}"
             )
-        refuse_sigmoid(decoder, "decoder", "the likelihood reads unbounded numbers")
+        refuse_sigmoid(decoder, *PARAMETERS)
         self.encoders, self.priors = nn.ModuleList(encoders), nn.ModuleList(priors)
         self.decoder, self.likelihood = decoder, likelihood_named(likelihood)
         self.latent_dims, self.latent_dim = sizes, sum(sizes)
@@ -117,6 +117,7 @@ class HierarchicalVAE(nn.Module):
             raise ValueError("this model is unconditional (classes=0), but labels were given")
         batch = z.shape[:-1]
         parameters = full(_run(self.decoder, z.flatten(0, -2), _repeated(labels, batch)))
+        refuse_sigmoid(parameters, *PARAMETERS)
         return self.likelihood(parameters.unflatten(0, batch), len(batch))
 
     def prior(self, z: Tensor, labels: Tensor | None = None) -> Independent:

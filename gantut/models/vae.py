@@ -15,7 +15,7 @@ from torch.distributions import Distribution
 from gantut.models.likelihoods import decoder_shape, likelihood as likelihood_named
 from gantut.models.priors import StandardNormalPrior, diagonal_normal, draw
 from gantut.numerics import full
-from gantut.protocols import Decoder, Encoder, agreed, call, refuse_sigmoid
+from gantut.protocols import PARAMETERS, Decoder, Encoder, agreed, call, refuse_sigmoid
 
 
 class VAEOutput(NamedTuple):
@@ -92,7 +92,7 @@ class VAE(nn.Module):
                     f"encoder and decoder disagree on shape: {wanted}{needs} and {theirs}"
                 )
         if isinstance(decoder, nn.Module):
-            refuse_sigmoid(decoder, "decoder", "the likelihood reads unbounded numbers")
+            refuse_sigmoid(decoder, *PARAMETERS)
         self.encoder, self.decoder = encoder, decoder
         self.latent_prior = StandardNormalPrior() if prior is None else prior
         if self.classes and not isinstance(self.latent_prior, StandardNormalPrior):
@@ -126,6 +126,7 @@ class VAE(nn.Module):
         if labels is not None and len(batch) > 1:
             labels = labels.expand(batch).flatten()
         parameters = full(call(self.decoder, z.flatten(0, -2), labels))
+        refuse_sigmoid(parameters, *PARAMETERS)
         return self.likelihood(parameters.unflatten(0, batch), len(batch))
 
     def forward(

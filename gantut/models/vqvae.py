@@ -18,7 +18,7 @@ from gantut.models.code_priors import CodePrior, UniformCodes, check_codes
 from gantut.models.likelihoods import decoder_shape, likelihood as likelihood_named
 from gantut.models.quantisers import Quantiser, VectorQuantiser
 from gantut.numerics import full
-from gantut.protocols import agreed, call, refuse_sigmoid
+from gantut.protocols import PARAMETERS, agreed, call, refuse_sigmoid
 
 
 class VQVAEOutput(NamedTuple):
@@ -83,7 +83,7 @@ class VQVAE(nn.Module):
         wanted = None if self.shape is None else decoder_shape(self.likelihood, self.shape)
         if wanted != (theirs := getattr(decoder, "shape", wanted)) and wanted is not None:
             raise ValueError(f"encoder and decoder disagree on shape: {wanted} and {theirs}")
-        refuse_sigmoid(decoder, "decoder", "the likelihood reads unbounded numbers")
+        refuse_sigmoid(decoder, *PARAMETERS)
         if isinstance(quantiser, int):
             if grid is None:
                 raise ValueError("give a quantiser: the encoder has no grid (d, h, w) to tell d")
@@ -116,6 +116,7 @@ class VQVAE(nn.Module):
         codes, vectors, straight_through = self.quantiser(h)
         self._grid = tuple(codes.shape[1:])
         parameters = full(call(self.decoder, straight_through, labels))
+        refuse_sigmoid(parameters, *PARAMETERS)
         return VQVAEOutput(h, vectors, codes, self.likelihood(parameters, 1))
 
     @torch.no_grad()

@@ -13,6 +13,8 @@ from gantut.losses.penalties import Penalty
 from gantut.protocols import call, refuse_sigmoid
 from gantut.training.loop import Options, Players, Trainer
 
+LOGITS = ("discriminator", "the losses take logits")
+
 
 class AdversarialTrainer(Trainer):
     """A trainer with a discriminator D, its loss, and perhaps a penalty on it.
@@ -42,7 +44,7 @@ class AdversarialTrainer(Trainer):
     ) -> None:
         if penalty_every < 1:
             raise ValueError(f"penalty_every must be at least 1, got {penalty_every}")
-        refuse_sigmoid(networks["discriminator"], "discriminator", "the losses take logits")
+        refuse_sigmoid(networks["discriminator"], *LOGITS)
         self.loss, self.penalty = adversarial_loss(loss), penalty
         self.penalty_every = penalty_every
         super().__init__(networks, players, averaged=averaged, **options)
@@ -57,6 +59,8 @@ class AdversarialTrainer(Trainer):
                 f"expected one logit per example, shape ({len(x)},), got {tuple(logits.shape)}; "
                 "end the discriminator with nn.Flatten(0)"
             )
+        if self.steps == 0:
+            refuse_sigmoid(logits, *LOGITS)
         return logits
 
     def real_logits(self, real: Tensor, labels: Tensor | None) -> Tensor | None:

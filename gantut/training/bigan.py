@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from gantut.losses.gan import AdversarialLoss
 from gantut.models.priors import diagonal_normal
-from gantut.protocols import agreed, call
-from gantut.training.adversarial import AdversarialTrainer
+from gantut.protocols import agreed, call, refuse_sigmoid
+from gantut.training.adversarial import LOGITS, AdversarialTrainer
+from gantut.training.batches import check_made
 from gantut.training.gan import generate, needed_latent_dim
 from gantut.training.loop import Batch, Options, evaluating
 
@@ -73,6 +74,8 @@ class BiGANTrainer(AdversarialTrainer):
             fake = call(self.G, z, labels).to(self.dtype)
             posterior = diagonal_normal(*call(self.E, x, labels))
             code = (posterior.mean + posterior.stddev * noise).to(self.dtype)
+        if self.steps == 0:
+            check_made(x, fake, "the generator's values")
 
         real_logits = self.pairs(x, code.detach(), labels)
         fake_logits = self.pairs(fake.detach(), z, labels)
@@ -92,6 +95,8 @@ class BiGANTrainer(AdversarialTrainer):
         """D's logits of the pairs, (N,)."""
         with self.autocast():
             logits = self.D(x, z) if labels is None else self.D(x, z, labels)
+        if self.steps == 0:
+            refuse_sigmoid(logits, *LOGITS)
         return logits.to(self.dtype)
 
     @property

@@ -12,6 +12,7 @@ from gantut.losses.conditional import auxiliary
 from gantut.numerics import check_weight
 from gantut.protocols import Discriminator, Generator, agreed, call
 from gantut.training.adversarial import AdversarialTrainer
+from gantut.training.batches import check_made
 from gantut.training.loop import Batch, Options, evaluating
 
 
@@ -90,7 +91,7 @@ class GANTrainer(AdversarialTrainer):
         with self.autocast(), torch.set_grad_enabled(moves):
             fake = call(self.G, self.noise(len(real)), labels).to(self.dtype)
         if self.steps == 0:
-            check_fakes(real, fake)
+            check_made(real, fake, "the generator's values")
         logs = self.discriminator_step(real, fake.detach(), labels)
         return logs | self.generator_step(real, fake, labels) if moves else logs
 
@@ -219,24 +220,6 @@ def needed_latent_dim(given: int | None, **network: Any) -> int:
     if found < 1:
         raise ValueError(f"latent_dim must be at least 1, got {found}")
     return found
-
-
-def check_fakes(real: Tensor, fake: Tensor) -> None:
-    """Raise ``ValueError`` where fakes differ from the data by shape or range alone.
-
-    It waits for the device, so it is for the first step only.
-    """
-    if fake.shape != real.shape:
-        raise ValueError(
-            f"the generator gives {tuple(fake.shape[1:])} and the data has {tuple(real.shape[1:])}"
-        )
-    low, high = (value.item() for value in real.aminmax())
-    least, most = (value.item() for value in fake.detach().aminmax())
-    if least >= 0 and most <= 1 and (low < -0.01 or high > 1.01):
-        raise ValueError(
-            f"the data has values from {low:g} to {high:g}, but the generator's lie in [0, 1]: "
-            "bring the data to [0, 1], or end the generator in tanh or in nothing"
-        )
 
 
 @torch.no_grad()

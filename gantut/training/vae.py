@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Unpack
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from gantut.losses.elbo import distortion, rate
 from gantut.models.vae import VAE, VAEOutput
 from gantut.numerics import check_weight
+from gantut.training.batches import MEANS, check_made
 from gantut.training.loop import Batch, Options, Trainer
 from gantut.training.schedules import Schedule
 
@@ -82,6 +84,10 @@ class VAETrainer(Trainer):
         with self.autocast():
             output = self.vae(x, labels, samples=self.samples, generator=self.generator)
         loss, logs = self.loss(output, x)
+        if self.steps == 0:
+            with contextlib.suppress(NotImplementedError):  # not every distribution has a mean
+                mean = output.likelihood.mean
+                check_made(x, mean if self.samples is None else mean[0], MEANS)
         self.descend("vae", loss)
         self.average()
         return logs

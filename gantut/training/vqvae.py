@@ -13,6 +13,7 @@ from gantut.models.vqvae import VQVAE
 from gantut.networks.shapes import check_shape
 from gantut.numerics import check_weight
 from gantut.processes import averaged
+from gantut.training.batches import MEANS, check_made
 from gantut.training.loop import Batch, Options, Trainer, evaluating
 
 
@@ -73,6 +74,8 @@ class VQVAETrainer(Trainer):
         check_shape(x, output.likelihood.event_shape, "examples")
         h, e, codes, likelihood = output
         loss = -likelihood.log_prob(x)
+        if self.steps == 0:
+            check_made(x, likelihood.mean, MEANS)
         terms, quantiser = {"distortion": loss}, cast(Any, self.vqvae.quantiser)
         if quantiser.has_codebook:
             terms |= {"codebook": codebook(h, e), "commitment": commitment(h, e)}

@@ -13,7 +13,14 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 import gantut
 from gantut.losses import r1
 from gantut.models import VAE
-from gantut.networks import ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
+from gantut.networks import (
+    ConvDiscriminator,
+    ConvGenerator,
+    MLPDecoder,
+    MLPDiscriminator,
+    MLPEncoder,
+    MLPGenerator,
+)
 from gantut.training import EMA, GANTrainer, NonFiniteError, VAETrainer
 
 
@@ -144,10 +151,12 @@ def test_what_trained_silently_is_said_at_once():
         column.fit([torch.randn(4, 6)], 1)
     for data in (2 * torch.rand(4, 6) - 1, 255 * torch.rand(4, 6)):
         with pytest.raises(
-            ValueError, match=r"data has values from .* generator's lie in \[0, 1\]"
+            ValueError, match=r"data has values from .* generator's values lie in \[0, 1\]"
         ):
             plain_gan().fit([data], 1)
-    with pytest.raises(ValueError, match=r"the generator gives \(6,\) and the data has \(5,\)"):
+    with pytest.raises(
+        ValueError, match=r"values have shape \(6,\), and the data has \(5,\)"
+    ):
         plain_gan().fit([torch.rand(4, 5)], 1)
     shape = (3, 8, 8)
     G, D = MLPGenerator(2, shape, hidden=(4,)), MLPDiscriminator(shape, hidden=(4,))
@@ -157,6 +166,60 @@ def test_what_trained_silently_is_said_at_once():
         plain_gan().fit(TensorDataset(torch.rand(4, 6)), 1)
     with pytest.raises(TypeError, match="keys 'a', 'b' has no examples; expected one of 'x'"):
         plain_gan().fit([{"a": 1, "b": 2}], 1)
+
+
+class Ending(nn.Module):
+    """A layer that a function follows, and a sigmoid that is registered last but used before."""
+
+    def __init__(self, inputs, outputs, end):
+        super().__init__()
+        self.layer, self.gate, self.end = nn.Linear(inputs, outputs), nn.Sigmoid(), end
+
+    def forward(self, x):
+        return self.end(self.layer(x * self.gate(x)))
+
+
+def test_a_sigmoid_is_found_at_the_end_of_any_module_and_only_there():
+    x, G = torch.rand(8, 6), nn.Linear(4, 6)
+    gated = Ending(6, 1, lambda h: h.squeeze(1))
+    GANTrainer(G, gated, latent_dim=4, device="cpu").fit([x], 1)
+    VAETrainer(VAE(Halves(), Ending(2, 6, lambda h: h)), device="cpu").fit([x], 1)
+    D = Ending(6, 1, lambda h: torch.sigmoid(h)[:, 0])
+    with pytest.raises(ValueError, match="discriminator ends in a sigmoid"):
+        GANTrainer(G, D, latent_dim=4, device="cpu").fit([x], 1)
+    with pytest.raises(ValueError, match="decoder ends in a sigmoid"):
+        VAE(Halves(), Ending(2, 6, torch.sigmoid))(x)
+
+
+@pytest.mark.parametrize("end", [torch.sigmoid, torch.tanh, lambda h: h.clamp(0, 1), None])
+@pytest.mark.parametrize("scale", [1, 255])
+def test_data_that_the_generator_cannot_reach_is_refused(end, scale):
+    G = nn.Linear(4, 6) if end is None else Ending(4, 6, end)
+    D = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
+    trainer = GANTrainer(G, D, latent_dim=4, device="cpu")
+    data = [scale * torch.linspace(-1, 1, 48).view(8, 6)]
+    if end is None or (end is torch.tanh and scale == 1):
+        trainer.fit(data, 1)
+    else:
+        with pytest.raises(ValueError, match=f"data has values from -{scale} to {scale}, but"):
+            trainer.fit(data, 1)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned", "gaussian_per_pixel"])
+@pytest.mark.parametrize("kind", ["vae", "vaegan", "aae"])
+def test_images_outside_of_0_to_1_are_refused_where_the_mean_is_a_sigmoid(likelihood, kind):
+    shape = (1, 4, 4)
+    decoder = MLPDecoder(2, gantut.models.decoder_shape(likelihood, shape), hidden=(4,))
+    vae = VAE(MLPEncoder(shape, 2, hidden=(4,)), decoder, likelihood)
+    trainer = {
+        "vae": lambda: VAETrainer(vae, device="cpu"),
+        "vaegan": lambda: gantut.VAEGANTrainer(vae, MLPDiscriminator(shape, hidden=(4,))),
+        "aae": lambda: gantut.AAETrainer(vae, MLPDiscriminator((2,), hidden=(4,))),
+    }[kind]()
+    with pytest.raises(
+        ValueError, match=r"from -1 to 1, but the means of p\(x\|z\) lie in \[0, 1\]"
+    ):
+        trainer.fit([torch.linspace(-1, 1, 64).view(4, *shape)], 1)
 
 
 def test_an_encoder_that_returns_sigma_is_suspected():
