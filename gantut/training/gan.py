@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gantut.losses.augmentation import Augment
 from gantut.losses.conditional import auxiliary
+from gantut.networks import Packed
 from gantut.numerics import check_weight
 from gantut.protocols import Discriminator, Generator, agreed, call
 from gantut.training.adversarial import AdversarialTrainer
@@ -22,7 +23,7 @@ class GANTrainer(AdversarialTrainer):
     D minimises its loss of real and fake logits, then G minimises its own at the new D. The
     defaults are those that trained digits fastest here: a high learning rate, no momentum
     (β₁ = 0), and a moving average of G. For several examples judged at once (PacGAN), hand over
-    ``networks.Packed(D, size)``.
+    ``networks.Packed(D, size)``; what a short batch has beyond whole packs is left out.
 
     Logs ``discriminator``, ``generator`` (in the steps in which G moves) and ``penalty`` (in those
     that take it): means over the batch, in the units of the loss.
@@ -86,6 +87,7 @@ class GANTrainer(AdversarialTrainer):
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         real, labels = self.unpack(batch)
+        real = whole_packs(self.D, real)
         moves = (self.steps + 1) % self.n_critic == 0
         # One pass through G serves both players; it needs a graph only where G will move.
         with self.autocast(), torch.set_grad_enabled(moves):
@@ -220,6 +222,20 @@ def needed_latent_dim(given: int | None, **network: Any) -> int:
     if found < 1:
         raise ValueError(f"latent_dim must be at least 1, got {found}")
     return found
+
+
+def whole_packs(discriminator: Any, x: Tensor) -> Tensor:
+    """The examples that make whole packs; those left over in a last short batch wait for another.
+
+    Raises:
+        ValueError: there are fewer than one pack needs.
+    """
+    size = discriminator.size if isinstance(discriminator, Packed) else 1
+    if len(x) < size:
+        raise ValueError(
+            f"a batch of {len(x)} makes no pack of {size}; use drop_last=True, or larger batches"
+        )
+    return x[: len(x) - len(x) % size]
 
 
 @torch.no_grad()
