@@ -170,10 +170,11 @@ def test_prefixes_of_wrapped_networks_are_understood(prefix, tmp_path):
     assert flat(gantut.weights(tmp_path / "w.pt")) == flat(plain.state_dict())
 
 
-def test_a_wrapped_network_takes_up_a_plain_checkpoint_and_gives_one(tmp_path):
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_wrapped_network_takes_up_a_plain_checkpoint_and_gives_one(ema, tmp_path):
     def make(wrap):
         G, D = MLPGenerator(3, (2,), hidden=(8,)), MLPDiscriminator((2,), hidden=(8,), seed=1)
-        return GANTrainer(wrap(G), D, latent_dim=3, ema=None, device="cpu")
+        return GANTrainer(wrap(G), D, latent_dim=3, ema=ema, device="cpu")
 
     plain, wrapped = make(lambda G: G), make(nn.DataParallel)
     plain.fit(DATA, 2, save=tmp_path / "a.pt")
@@ -183,6 +184,33 @@ def test_a_wrapped_network_takes_up_a_plain_checkpoint_and_gives_one(tmp_path):
     assert flat(gantut.weights(tmp_path / "a.pt", "generator")) == flat(
         gantut.weights(tmp_path / "b.pt", "generator")
     )
+
+
+class Named(nn.Module):
+    """Its own parts have the names that wrappers use, and a bare name is taken as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.module = nn.ModuleDict({"0": nn.Linear(3, 2), "module": nn.Linear(2, 2)})
+        self.add_module("0", nn.Linear(2, 2))
+
+    def forward(self, z):
+        return self.get_submodule("0")(self.module["module"](self.module["0"](z)))
+
+
+@pytest.mark.parametrize("wrap", [lambda G: G, nn.DataParallel])
+def test_a_part_that_is_called_module_is_no_wrapper(wrap, tmp_path):
+    def make():
+        D = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
+        return GANTrainer(wrap(Named()), D, latent_dim=3, ema=0.9, device="cpu")
+
+    one, other, plain = make(), make(), Named()
+    one.fit(DATA, 2, save=tmp_path / "a.pt")
+    other.load(tmp_path / "a.pt")
+    assert all(map(torch.equal, one.G.parameters(), other.G.parameters()))
+    assert all(map(torch.equal, one.model.parameters(), other.model.parameters()))
+    plain.load_state_dict(gantut.weights(tmp_path / "a.pt", "generator", average=False))
+    assert all(map(torch.equal, one.G.parameters(), plain.parameters()))
 
 
 def test_a_file_has_the_rights_of_any_other_file(saved, tmp_path):
