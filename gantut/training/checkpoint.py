@@ -30,6 +30,8 @@ WRAPPERS = {
     "DistributedDataParallel": "module",
 }
 UNREADABLE = (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError)
+# Settings that make an optimizer keep more for each weight than it does without them.
+MOMENTS = ("amsgrad", "centered", "momentum")
 
 
 class CheckpointError(RuntimeError):
@@ -244,22 +246,30 @@ def _put(trainer: Trainer, state: dict, optimizers: bool, told: bool = True) -> 
 def _put_optimizer(trainer: Trainer, name: str, state: dict, told: bool) -> None:
     """Moments and settings from the file; settings that were said on purpose from here."""
     optimizer, saved = trainer.optimizers[name], copy.deepcopy(state["optimizers"][name])
+    schedule = trainer.schedules.get(name)
+    resumed = schedule is not None and name in state.get("schedules", {})
     for ours, theirs in zip(optimizer.param_groups, saved["param_groups"], strict=True):
-        base = theirs.get("initial_lr", theirs["lr"])
         chosen: dict[str, Any] = dict(trainer.chosen[name]) if told else {}
         if chosen.pop("everything", False):  # an optimizer of the reader's own
             chosen = {k: v for k, v in ours.items() if k not in ("params", "initial_lr")}
             chosen["lr"] = ours.get("initial_lr", ours["lr"])
-        if "lr" in chosen:
-            # Where a schedule has moved the rate, the new one goes on from the same place.
-            if "initial_lr" in theirs:
-                theirs["initial_lr"] = chosen["lr"]
-            chosen["lr"] = chosen["lr"] * theirs["lr"] / base if base else chosen["lr"]
+        # SGD alone begins its moment where there is none.
+        for option in () if isinstance(optimizer, torch.optim.SGD) else MOMENTS:
+            if chosen.get(option, theirs.get(option)) and not theirs.get(option):
+                raise ValueError(f"the {name}'s optimizer has {option} here, and had none there")
+        if getattr(schedule, "cycle_momentum", False) and resumed:
+            chosen = {k: v for k, v in chosen.items() if k not in ("betas", "momentum")}
+        if resumed and "initial_lr" in theirs:
+            # The schedule has moved the rate; a new one goes on from the same place.
+            base, new = theirs["initial_lr"], chosen.pop("lr", theirs["initial_lr"])
+            if base and new != base:
+                theirs |= {"initial_lr": new, "lr": new * theirs["lr"] / base}
+        elif schedule is not None and told:  # a schedule that begins now, from where it says
+            chosen |= {k: ours[k] for k in ("lr", "initial_lr")}
         theirs |= chosen
         theirs["fused"] = ours.get("fused")
     optimizer.load_state_dict(saved)
-    schedule = trainer.schedules.get(name)
-    if schedule is not None and name in state.get("schedules", {}):
+    if schedule is not None and resumed:
         schedule.load_state_dict(state["schedules"][name])
         groups = optimizer.param_groups
         schedule.base_lrs = [group["initial_lr"] for group in groups]

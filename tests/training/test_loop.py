@@ -371,6 +371,16 @@ def test_the_average_of_spectrally_normalised_weights_stays_normalised():
     assert torch.linalg.matrix_norm(average.network.weight, 2).item() == pytest.approx(1, abs=0.1)
 
 
+def test_a_parameter_is_averaged_whatever_its_name():
+    network = nn.Linear(2, 2, bias=False)
+    network.register_parameter("weight_u", nn.Parameter(torch.zeros(2)))
+    average = EMA(network, 0.5)
+    with torch.no_grad():
+        network.weight_u.fill_(1.0)
+    average.update(network)
+    assert 0 < average.network.weight_u[0] < 1
+
+
 def test_labels_of_samples_are_checked_and_reach_the_network():
     G = MLPGenerator(3, (2,), hidden=(8,), classes=3)
     D = MLPDiscriminator((2,), hidden=(8,), classes=3)
