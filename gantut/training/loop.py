@@ -35,6 +35,8 @@ PRECISIONS = {
     "bfloat16": torch.bfloat16,
     "float64": torch.float64,
 }
+# Layers that do something else in training than in evaluation, beside learning.
+RESTING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 COMPUTING = ("encoder", "decoder", "generator")
 Batch = Any
 Players = Mapping[str, nn.Module]
@@ -512,12 +514,19 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def _train(networks: Iterable[nn.Module]) -> None:
-    """Training mode, except for BatchNorm whose weights are frozen: its statistics rest as well."""
+    """Training mode, except where all weights of a part are frozen: its statistics rest as well.
+
+    A codebook of moving averages has no gradient either, but learns in training mode: so only
+    layers that normalise or drop out are told to rest.
+    """
     for network in networks:
         network.train()
         for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
-                module.train(module.weight.requires_grad)
+            weights = list(module.parameters())
+            if weights and not any(p.requires_grad for p in weights):
+                for part in module.modules():
+                    if isinstance(part, RESTING):
+                        part.eval()
 
 
 def _finite(network: nn.Module) -> bool:

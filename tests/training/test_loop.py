@@ -286,6 +286,18 @@ def test_what_is_frozen_stays_in_value_and_in_mode():
         GANTrainer(trainer.G, D.requires_grad_(False), latent_dim=4, device="cpu")
 
 
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_frozen_part_rests_with_all_that_has_no_weights(affine):
+    layers = nn.Linear(4, 6), nn.BatchNorm1d(6, affine=affine), nn.Dropout(0.5)
+    frozen = nn.Sequential(*layers).requires_grad_(False)
+    G = nn.Sequential(frozen, nn.BatchNorm1d(6, affine=False), nn.Dropout(0.1), nn.Linear(6, 6))
+    D = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
+    for _ in GANTrainer(G, D, latent_dim=4, device="cpu").run([torch.rand(8, 6)], 2):
+        assert [frozen[1].training, frozen[2].training] == [False, False]
+        assert G[1].training and G[2].training
+    assert torch.equal(frozen[1].running_var, torch.ones(6))
+
+
 def test_optimizers_for_the_wrong_player_are_refused():
     G, D = nn.Linear(4, 6), nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
     wrong = torch.optim.SGD(D.parameters(), 0.1)
