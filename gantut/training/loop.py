@@ -410,7 +410,7 @@ class Trainer(ABC):
     @torch.no_grad()
     def sample(
         self,
-        n: int,
+        n: int | None = None,
         labels: Tensor | int | None = None,
         *,
         seed: int | None = None,
@@ -419,7 +419,7 @@ class Trainer(ABC):
         """``n`` samples, in evaluation mode.
 
         Args:
-            n: how many.
+            n: how many; as many as there are labels unless given, and one without.
             labels: (n,), or one class for all. A conditional model without labels goes round the
                 classes: 0, 1, 2, …
             seed: with it the noise depends on the seed alone, and training is not disturbed;
@@ -435,7 +435,7 @@ class Trainer(ABC):
         """
         model = self.model if average else self.trained
         with evaluating(model):
-            asked = self.asked(n, labels, self.classes)
+            n, asked = self.asked(n, labels, self.classes)
             return self.draw(model, n, asked, self.source(seed)).cpu()
 
     def source(self, seed: int | None) -> torch.Generator:
@@ -444,18 +444,23 @@ class Trainer(ABC):
             return self.generator
         return torch.Generator(self.device).manual_seed(seed)
 
-    def asked(self, n: int, labels: Tensor | int | None, classes: int) -> Tensor | None:
-        """The labels of ``n`` samples, on the device; see ``sample``."""
+    def asked(self, n: int | None, labels: Any, classes: int) -> tuple[int, Tensor | None]:
+        """How many samples, and their labels, on the device; see ``sample``."""
+        labels = None if labels is None else torch.as_tensor(labels)
+        if n is None:
+            n = 1 if labels is None or labels.ndim == 0 else len(labels)
+        if n < 0:
+            raise ValueError(f"the number of samples must be at least 0, got {n}")
         if labels is None and classes:
             labels = torch.arange(n) % classes
-        if isinstance(labels, int):
-            labels = torch.full((n,), labels)
         if labels is None:
-            return None
+            return n, None
+        if labels.ndim == 0:
+            labels = labels.expand(n)
         if classes == 0:
             raise ValueError("the model is unconditional, but labels were asked for")
         checked = unpacked((torch.empty(n, 0), labels), classes, None)[1]
-        return None if checked is None else checked.to(self.device)
+        return n, None if checked is None else checked.to(self.device)
 
     def draw(self, model: Any, n: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """``n`` samples of ``model`` from ``generator``; what ``sample`` calls."""

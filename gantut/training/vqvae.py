@@ -100,7 +100,7 @@ class VQVAETrainer(Trainer):
     @torch.no_grad()
     def sample(  # type: ignore[override]
         self,
-        n: int,
+        n: int | None = None,
         labels: Tensor | int | None = None,
         *,
         prior: CodePrior | None = None,
@@ -115,7 +115,7 @@ class VQVAETrainer(Trainer):
         classes = self.vqvae.classes or (0 if prior is None else prior.classes)
         model: Any = self.model if average else self.trained
         with evaluating(model):
-            asked = self.asked(n, labels, classes)
+            n, asked = self.asked(n, labels, classes)
             return model.sample(n, asked, prior=prior, generator=self.source(seed)).cpu()
 
 

@@ -4,6 +4,7 @@ import math
 import signal
 import threading
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -154,9 +155,7 @@ def test_what_trained_silently_is_said_at_once():
             ValueError, match=r"data has values from .* generator's values lie in \[0, 1\]"
         ):
             plain_gan().fit([data], 1)
-    with pytest.raises(
-        ValueError, match=r"values have shape \(6,\), and the data has \(5,\)"
-    ):
+    with pytest.raises(ValueError, match=r"values have shape \(6,\), and the data has \(5,\)"):
         plain_gan().fit([torch.rand(4, 5)], 1)
     shape = (3, 8, 8)
     G, D = MLPGenerator(2, shape, hidden=(4,)), MLPDiscriminator(shape, hidden=(4,))
@@ -406,6 +405,12 @@ def test_labels_of_samples_are_checked_and_reach_the_network():
     G.eval()
     with torch.no_grad():
         assert torch.allclose(asked, G(z, torch.arange(6) % 3))
+    for one in (np.int64(1), torch.tensor(1), [1] * 6):
+        assert torch.equal(trainer.sample(6, one, seed=0), same)
+    assert trainer.sample(labels=2).shape == (1, 2)
+    assert trainer.sample(labels=[2, 0, 1]).shape == (3, 2)
+    with pytest.raises(ValueError, match="number of samples must be at least 0, got -1"):
+        trainer.sample(-1)
     with pytest.raises(ValueError, match="labels must lie in 0 … 2, got 3 … 3"):
         trainer.sample(2, 3)
     with pytest.raises(ValueError, match=r"expected 2 labels, shape \(2,\), got \(3,\)"):
