@@ -17,6 +17,8 @@ PASSING = {
     *("Alias", "Clone", "Permute", "ReshapeAlias", "Select", "Slice", "Split", "Squeeze", "T"),
     *("ToCopy", "Transpose", "UnsafeView", "Unsqueeze", "View"),
 }
+# What PyTorch says where an input does not fit the first layer.
+MISFITS = ("cannot be multiplied", "to have", "must match", "size mismatch", "is invalid for input")
 PARAMETERS = ("decoder", "the likelihood reads unbounded numbers")
 
 
@@ -51,8 +53,21 @@ class Decoder(Protocol):
 
 
 def call(network: Any, x: Tensor, labels: Tensor | None) -> Any:
-    """A network's output; without labels it is called with one argument, as any module is."""
-    return network(x) if labels is None else network(x, labels)
+    """A network's output; without labels it is called with one argument, as any module is.
+
+    Raises:
+        ValueError: the network does not take an input of this shape; PyTorch's words follow.
+    """
+    try:
+        return network(x) if labels is None else network(x, labels)
+    except RuntimeError as error:
+        if type(error) is not RuntimeError or not any(w in str(error) for w in MISFITS):
+            raise
+        kind, labelled = type(network).__name__, "" if labels is None else " with labels"
+        raise ValueError(
+            f"the network {kind} does not take an input of shape {tuple(x.shape)}{labelled}: "
+            f"{error}"
+        ) from error
 
 
 def agreed(attribute: str, given: Any, **networks: Any) -> Any:

@@ -106,6 +106,9 @@ class VAE(nn.Module):
         if not (isinstance(output, tuple) and len(output) == 2):
             kind = type(output).__name__
             raise TypeError(f"the encoder must return (mean, log_variance), got {kind}")
+        if output[0].shape != output[1].shape:
+            shapes = " and ".join(str(tuple(part.shape)) for part in output)
+            raise ValueError(f"the encoder's mean and log-variance differ in shape: {shapes}")
         if self.latent_dim is None or self.shape is None:
             self._found(x, *output)
         return diagonal_normal(*output)

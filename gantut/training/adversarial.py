@@ -44,6 +44,8 @@ class AdversarialTrainer(Trainer):
     ) -> None:
         if penalty_every < 1:
             raise ValueError(f"penalty_every must be at least 1, got {penalty_every}")
+        if penalty is not None and not callable(penalty):
+            raise TypeError(f"expected a penalty such as losses.r1(1.0), got {penalty!r}")
         refuse_sigmoid(networks["discriminator"], *LOGITS)
         self.loss, self.penalty = adversarial_loss(loss), penalty
         self.penalty_every = penalty_every

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,7 +48,11 @@ def unpacked(
         (tensor([[0., 1.]]), None)
     """
     x, labels = _split(batch)
+    if isinstance(x, np.ndarray) and not x.flags.writeable:
+        x = x.copy()  # a tensor that shares its memory could be written
     x = torch.as_tensor(x)
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"expected a batch of one example or more, got shape {tuple(x.shape)}")
     if x.dtype == torch.uint8:
         x = x.float() / 255
     if shape is not None and tuple(x.shape[1:]) != tuple(shape):

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
@@ -259,7 +259,12 @@ class Trainer(ABC):
     def _one(self, batch: Batch, wish: threading.Event) -> dict[str, float]:
         """One step, and its logs as numbers: they, and all else to know, come in one wait."""
         self._healthy.clear()
-        logs = self.step(batch)
+        before = self.shape
+        try:
+            logs = self.step(batch)
+        except Exception:
+            self.shape = before  # a batch that did not fit says nothing of those to come
+            raise
         terms = [value.to(self.dtype) for value in (*logs.values(), *self._healthy.values())]
         terms.append(terms[0].new_tensor(float(wish.is_set())))  # all processes stop together
         *values, stopped = processes.averaged(torch.stack(terms)).tolist()
@@ -548,9 +553,18 @@ def _step_if(healthy: Tensor, optimizer: torch.optim.Optimizer) -> None:
 
 
 def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimizer]:
-    given = told.get("optimizers", {})
-    if unknown := set(given) - set(players):
-        raise ValueError(f"no player {', '.join(sorted(unknown))}; known: {', '.join(players)}")
+    given = _by_player("optimizers", told.get("optimizers", {}), players)
+    for name, optimizer in given.items():
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(
+                f"expected an optimizer for the {name}, such as torch.optim.AdamW({name}."
+                f"parameters(), 1e-3), got {optimizer!r}"
+            )
+    lr, betas = told["lr"], told["betas"]
+    if not isinstance(lr, (int, float)) or not 0 <= lr < float("inf"):
+        raise ValueError(f"lr must be a finite number of at least 0, got {lr!r}")
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise ValueError(f"betas must be two decay rates, each in [0, 1), got {betas!r}")
     found = {}
     for name, player in players.items():
         own = [p for p in player.parameters() if p.requires_grad]
@@ -565,18 +579,36 @@ def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimi
                 )
             found[name] = given[name]
         else:
-            found[name] = torch.optim.Adam(own, lr=told["lr"], betas=told["betas"], fused=True)
+            found[name] = torch.optim.Adam(own, lr=lr, betas=betas, fused=True)
     return found
+
+
+def _by_player(option: str, given: Any, players: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was given for each player, where it names players at all."""
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise TypeError(f"{option} must be a dict by player ({', '.join(players)}), got {kind}")
+    if unknown := set(given) - set(players):
+        raise ValueError(f"no player {', '.join(sorted(unknown))}; known: {', '.join(players)}")
+    return given
 
 
 def _schedules(
     optimizers: Mapping[str, torch.optim.Optimizer], given: Mapping[str, ScheduleOf]
 ) -> dict[str, LRScheduler]:
-    if unknown := set(given) - set(optimizers):
-        raise ValueError(f"no player {', '.join(sorted(unknown))}; known: {', '.join(optimizers)}")
     found = {}
-    for name, schedule in given.items():
+    for name, schedule in _by_player("schedules", given, optimizers).items():
+        if not isinstance(schedule, LRScheduler) and not callable(schedule):
+            raise TypeError(
+                f"expected a schedule for the {name}, or a function that makes one from its "
+                f"optimizer, got {schedule!r}"
+            )
         made = schedule if isinstance(schedule, LRScheduler) else schedule(optimizers[name])
+        if isinstance(made, ReduceLROnPlateau):
+            raise TypeError(
+                f"the schedule for the {name} waits for a measure, and a trainer has only the step "
+                "number: step it yourself, in a loop over run()"
+            )
         if made.optimizer is not optimizers[name]:
             raise ValueError(
                 f"the schedule for the {name} belongs to another optimizer than the trainer's; "

@@ -167,6 +167,71 @@ def test_what_trained_silently_is_said_at_once():
         plain_gan().fit([{"a": 1, "b": 2}], 1)
 
 
+def test_a_first_batch_that_is_refused_decides_nothing():
+    for trainer, wrong in ((plain_gan(), (4, 5)), (plain_vae(), (4, 5)), (plain_vae(), (0, 6))):
+        with pytest.raises(ValueError, match=r"\(5,\)|\(4, 5\)|got shape \(0, 6\)"):
+            trainer.fit([torch.rand(wrong)], 1)
+        assert len(trainer.fit([torch.rand(4, 6)], 2)) and trainer.shape == (6,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(lr="a"), "lr must be a finite number of at least 0, got 'a'"),
+        (dict(lr=-1), "lr must be a finite number of at least 0, got -1"),
+        (dict(betas=0.5), "betas must be two decay rates, each in .*, got 0.5"),
+        (
+            dict(optimizers=torch.optim.SGD),
+            r"dict by player \(generator, discriminator\), got type",
+        ),
+        (
+            dict(optimizers={"generator": torch.optim.SGD}),
+            "an optimizer for the generator, such as",
+        ),
+        (dict(schedules=[]), "schedules must be a dict by player"),
+        (dict(schedules={"generator": 5}), "expected a schedule for the generator, .* got 5"),
+        (
+            dict(schedules={"generator": torch.optim.lr_scheduler.ReduceLROnPlateau}),
+            "schedule for the generator waits for a measure",
+        ),
+        (dict(penalty=3), r"expected a penalty such as losses.r1\(1.0\), got 3"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_named(options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        plain_gan(**options)
+
+
+def test_networks_that_do_not_fit_each_other_are_named_with_what_they_got():
+    G, D = nn.Linear(4, 6), nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
+    with pytest.raises(ValueError, match=r"network Linear does not take .* shape \(8, 5\).*4x6"):
+        GANTrainer(G, D, latent_dim=5, device="cpu").fit([torch.rand(8, 6)], 1)
+    with pytest.raises(ValueError, match=r"network Linear does not take .* shape \(8, 2\).*3x6"):
+        VAE(Halves(), nn.Linear(3, 6))(torch.rand(8, 6))
+
+    class Narrow(Halves):
+        def forward(self, x):
+            mean, log_variance = super().forward(x)
+            return mean, log_variance[:, :1]
+
+    with pytest.raises(ValueError, match=r"differ in shape: \(8, 2\) and \(8, 1\)"):
+        VAE(Narrow(), nn.Linear(2, 6))(torch.rand(8, 6))
+
+    class Own(nn.Module):
+        def forward(self, x):
+            raise RuntimeError("my own words")
+
+    with pytest.raises(RuntimeError, match="^my own words"):
+        VAE(Own(), nn.Linear(2, 6))(torch.rand(8, 6))
+
+
+def test_numpy_arrays_that_must_not_be_written_are_read_without_a_word(recwarn):
+    array = np.random.default_rng(0).random((4, 6))
+    array.flags.writeable = False
+    plain_gan().fit([array], 1)
+    assert not recwarn.list
+
+
 class Ending(nn.Module):
     """A layer that a function follows, and a sigmoid that is registered last but used before."""
 
