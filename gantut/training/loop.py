@@ -25,7 +25,7 @@ from gantut import processes
 from gantut.progress import quiet
 from gantut.training import checkpoint
 from gantut.training.batches import unpacked
-from gantut.training.ema import EMA
+from gantut.training.ema import EMA, VECTORS
 
 # The type in which networks compute. With the two short ones autocast chooses; weights and losses
 # stay float32.
@@ -244,17 +244,35 @@ class Trainer(ABC):
         self.interrupted = False
         batches, cut = _batches(data, self.steps), getattr(data, "world", 1) == self.world
         _train(self.networks.values())
+        moving = self._statistics()
+        kept = [value.clone() for value in moving]
         try:
             for _ in range(steps):
                 with contextlib.nullcontext(stop) if stop else interrupts() as wish:
                     batch = next(batches)
+                    if kept:
+                        torch._foreach_copy_(kept, moving)
                     logs = self._one(batch if cut else processes.share(batch), wish)
                 yield logs
                 if self.interrupted:
                     return
+        except Exception:  # a pass forwards moves the statistics before its loss is known
+            if kept:
+                torch._foreach_copy_(moving, kept)
+            raise
         finally:
             for network in self.networks.values():
                 network.eval()
+
+    def _statistics(self) -> list[Tensor]:
+        """What a pass forwards moves, such as BatchNorm's averages, here and in the EMA."""
+        networks = [*self.networks.values(), *([self.ema.network] if self.ema else [])]
+        return [
+            value
+            for network in networks
+            for name, value in network.named_buffers()
+            if value.is_floating_point() and not name.endswith(VECTORS)
+        ]
 
     def _one(self, batch: Batch, wish: threading.Event) -> dict[str, float]:
         """One step, and its logs as numbers: they, and all else to know, come in one wait."""

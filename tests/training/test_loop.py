@@ -543,6 +543,25 @@ def test_a_gradient_of_nan_never_reaches_the_weights_or_the_checkpoint(k, tmp_pa
     assert math.isfinite(trainer.fit([torch.rand(4, 6)], 1)["negative_elbo"][0])
 
 
+@pytest.mark.parametrize("ema", [None, 0.5])
+def test_a_batch_of_nan_does_not_reach_the_statistics_of_batchnorm(ema, tmp_path):
+    G = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 6))
+    D = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Linear(6, 1), nn.Flatten(0))
+    trainer = GANTrainer(G, D, latent_dim=4, ema=ema, device="cpu")
+    E = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4))
+    encoder = Ending(6, 4, lambda h: E[1](h).chunk(2, dim=1))
+    encoder.norm = E[1]
+    vae = VAETrainer(VAE(encoder, nn.Linear(2, 6)), ema=ema, device="cpu")
+    good, bad = torch.rand(8, 6), torch.full((8, 6), math.nan)
+    for one in (trainer, vae):
+        with pytest.raises((NonFiniteError, ValueError), match=r"NaN|nan"):
+            one.fit([good, bad], 2)
+        networks = [*one.networks.values(), *([one.ema.network] if one.ema else [])]
+        for network in networks:
+            assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+        one.fit([good], 1)
+
+
 def test_data_of_another_scale_is_named_as_the_cause():
     D = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
     trainer = GANTrainer(nn.Linear(2, 2), D, latent_dim=2, loss="least_squares", device="cpu")
