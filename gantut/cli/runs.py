@@ -40,6 +40,12 @@ DATA_OPTIONS = {
     "channels": ("channels",),
     "unreadable": ("unreadable", "faulty"),
 }
+# What their messages advise, as it is said on the command line.
+SPOKEN = {
+    "download=True": "--download",
+    "root=…": "--path",
+    "unreadable='skip'": "--unreadable skip",
+}
 Log = Callable[[int, dict[str, float]], None]
 
 
@@ -73,7 +79,15 @@ def load_data(s: Settings) -> Any:
             options[name] = getattr(s, setting)
         elif name and accepted[name].default is inspect.Parameter.empty:
             raise SettingsError(f"the data {s.data!r} needs --{setting}")
-    return make(**options)
+    try:
+        return make(**options)
+    except (OSError, ValueError) as error:
+        message = str(error)
+        for said, option in SPOKEN.items():
+            message = message.replace(said, option)
+        if message == str(error):
+            raise
+        raise type(error)(message) from error
 
 
 def build(s: Settings, shape: tuple[int, ...], classes: int) -> Any:
