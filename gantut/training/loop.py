@@ -307,7 +307,8 @@ class Trainer(ABC):
             data: as in ``run``.
             steps: how many more steps.
             save: where to write a checkpoint, every ``save_every`` steps, at the end, and when
-                Ctrl-C stops the run.
+                Ctrl-C stops the run, or the SIGTERM that a cluster sends before it kills. After
+                SIGTERM the process then ends, as it would have without.
             save_every: steps between two checkpoints; at least 1.
 
         Returns:
@@ -317,8 +318,9 @@ class Trainer(ABC):
             raise ValueError(f"save_every must be at least 1 step, got {save_every}")
         history: dict[str, list[float]] = {}
         hidden = True if processes.rank() else quiet()
+        signals = (signal.SIGINT,) if save is None else (signal.SIGINT, signal.SIGTERM)
         with (
-            interrupts() as stop,
+            interrupts(*signals) as stop,
             tqdm(total=steps, disable=hidden, delay=1, mininterval=0.2, unit="step") as bar,
         ):
             for logs in self.run(data, steps, stop=stop):
@@ -330,6 +332,8 @@ class Trainer(ABC):
                     self.save(save)
         if save is not None and (self.interrupted or self.steps % save_every):
             self.save(save)
+        if stop.number == signal.SIGTERM:
+            signal.raise_signal(signal.SIGTERM)
         return history
 
     # -- helpers for the algorithms --------------------------------------------------------------
@@ -657,21 +661,28 @@ def _batches(data: Any, start: int) -> Iterator[Batch]:
             raise ValueError("the data gave no batch: it is empty, or an iterator that has ended")
 
 
+class Wish(threading.Event):
+    """An event that knows the number of the signal that set it, 0 before."""
+
+    number = 0
+
+
 @contextlib.contextmanager
-def interrupts(*signals: int) -> Iterator[threading.Event]:
+def interrupts(*signals: int) -> Iterator[Wish]:
     """Turn the first Ctrl-C into an event; the second one interrupts as usual.
 
     Args:
         signals: which signals; Ctrl-C alone unless given. Outside the main thread, where Python
             takes no signals, nothing changes.
     """
-    stop = threading.Event()
+    stop = Wish()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     before = {number: signal.getsignal(number) for number in signals or (signal.SIGINT,)}
 
     def handler(number: int, frame: FrameType | None) -> None:
+        stop.number = number
         stop.set()
         signal.signal(number, before[number])
 

@@ -582,3 +582,20 @@ def test_a_wish_to_stop_ends_the_run_after_the_step():
         if trainer.steps == 3:
             stop.set()
     assert trainer.steps == 4 and trainer.interrupted
+
+
+@pytest.mark.parametrize("save", [True, False])
+def test_sigterm_saves_first_and_then_does_what_it_would_have_done(save, tmp_path):
+    class Data:
+        def batch(self, k):
+            if k == 2:
+                signal.raise_signal(signal.SIGTERM)
+            return torch.rand(4, 6)
+
+    trainer, met = plain_gan(), []
+    before = signal.signal(signal.SIGTERM, lambda *_: met.append((tmp_path / "a.pt").exists()))
+    try:
+        trainer.fit(Data(), 5, save=tmp_path / "a.pt" if save else None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert met == [save] and trainer.steps == (3 if save else 5)
