@@ -16,6 +16,14 @@ from gantut.training.loop import Options, Players, Trainer
 LOGITS = ("discriminator", "the losses take logits")
 
 
+class AdversarialOptions(Options, total=False):
+    """What every trainer with a discriminator takes; ``AdversarialTrainer`` explains them."""
+
+    loss: str | AdversarialLoss | tuple[Any, Any]
+    penalty: Penalty | None
+    penalty_every: int
+
+
 class AdversarialTrainer(Trainer):
     """A trainer with a discriminator D, its loss, and perhaps a penalty on it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from gantut.losses.conditional import auxiliary
 from gantut.networks import Packed
 from gantut.numerics import check_weight
 from gantut.protocols import Discriminator, Generator, agreed, call
-from gantut.training.adversarial import AdversarialTrainer
+from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.batches import check_made
 from gantut.training.loop import Batch, Options, evaluating
 
@@ -65,7 +65,7 @@ class GANTrainer(AdversarialTrainer):
         classes: int | None = None,
         n_critic: int = 1,
         augment: Augment | None = None,
-        **options: Any,
+        **options: Unpack[AdversarialOptions],
     ) -> None:
         if n_critic < 1:
             raise ValueError(f"n_critic must be at least 1, got {n_critic}")

@@ -10,8 +10,7 @@ from torch import Tensor
 from gantut.losses.quantisation import codebook, commitment
 from gantut.models.code_priors import AutoregressiveCodes, CodePrior
 from gantut.models.vqvae import VQVAE
-from gantut.networks.shapes import check_shape
-from gantut.numerics import check_weight
+from gantut.numerics import check_shape, check_weight
 from gantut.processes import averaged
 from gantut.training.batches import MEANS, check_made
 from gantut.training.loop import Batch, Options, Trainer, evaluating
