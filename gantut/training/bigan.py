@@ -119,9 +119,9 @@ class BiGANTrainer(AdversarialTrainer):
     @torch.no_grad()
     def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """The mean of q(z|x) for examples (N, *shape), (N, latent_dim), on the CPU."""
-        E, x = self._averaged()["encoder"], x.to(self.device, self.dtype)
+        E, (x, labels) = self._averaged()["encoder"], self.unpack((x, labels))
         with evaluating(E):
-            return call(E, x, None if labels is None else labels.to(self.device))[0].cpu()
+            return call(E, x, labels)[0].cpu()
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
