@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, kl_divergence
 
-from gantut.models.likelihoods import likelihood as likelihood_named
+from gantut.models.likelihoods import Name, likelihood as likelihood_named
 from gantut.models.priors import diagonal_normal, noise
 from gantut.models.vae import VAEOutput
 from gantut.numerics import full
@@ -64,7 +64,7 @@ class HierarchicalVAE(nn.Module):
         encoders: Sequence[nn.Module],
         priors: Sequence[nn.Module],
         decoder: nn.Module,
-        likelihood: str | nn.Module = "bernoulli",
+        likelihood: Name | nn.Module = "bernoulli",
         *,
         latent_dims: Sequence[int] = (),
     ) -> None:

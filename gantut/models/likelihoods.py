@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -345,6 +346,16 @@ def _check_levels(levels: int) -> int:
     return levels
 
 
+# The keys of the table below, so that a type checker knows them.
+Name = Literal[
+    "bernoulli",
+    "continuous_bernoulli",
+    "gaussian",
+    "gaussian_learned",
+    "gaussian_per_pixel",
+    "discretised_logistic",
+    "categorical",
+]
 LIKELIHOODS: dict[str, Callable[[], nn.Module]] = {
     "bernoulli": BernoulliLikelihood,
     "continuous_bernoulli": ContinuousBernoulliLikelihood,

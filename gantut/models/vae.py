@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from gantut.models.likelihoods import decoder_shape, likelihood as likelihood_named
+from gantut.models.likelihoods import Name, decoder_shape, likelihood as likelihood_named
 from gantut.models.priors import StandardNormalPrior, diagonal_normal, draw
 from gantut.numerics import full
 from gantut.protocols import PARAMETERS, Decoder, Encoder, agreed, call, refuse_sigmoid
@@ -70,7 +70,7 @@ class VAE(nn.Module):
         self,
         encoder: Encoder,
         decoder: Decoder,
-        likelihood: str | nn.Module = "bernoulli",
+        likelihood: Name | nn.Module = "bernoulli",
         *,
         prior: nn.Module | None = None,
         latent_dim: int | None = None,

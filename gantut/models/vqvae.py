@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from gantut.models.code_priors import CodePrior, UniformCodes, check_codes
-from gantut.models.likelihoods import decoder_shape, likelihood as likelihood_named
+from gantut.models.likelihoods import Name, decoder_shape, likelihood as likelihood_named
 from gantut.models.quantisers import Quantiser, VectorQuantiser
 from gantut.numerics import full
 from gantut.protocols import PARAMETERS, agreed, call, refuse_sigmoid
@@ -70,7 +70,7 @@ class VQVAE(nn.Module):
         encoder: nn.Module,
         quantiser: Quantiser | int,
         decoder: nn.Module,
-        likelihood: str | nn.Module = "bernoulli",
+        likelihood: Name | nn.Module = "bernoulli",
         *,
         classes: int | None = None,
     ) -> None:
