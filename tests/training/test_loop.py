@@ -301,6 +301,10 @@ def test_an_encoder_that_returns_sigma_is_suspected():
 def test_losses_as_a_plain_pair():
     pair = (lambda real, fake: fake - real, lambda real, fake: -fake)
     first, second = plain_gan(loss=pair), plain_gan(loss="wasserstein")
+    third = plain_gan(loss=list(pair))
+    assert third.loss == first.loss
+    with pytest.raises(TypeError, match=r"generator's loss takes \(real_logits, fake_logits\)"):
+        plain_gan(loss=(pair[0], lambda fake: -fake))
     for trainer in (first, second):
         trainer.fit([torch.rand(4, 6, generator=torch.Generator().manual_seed(0))], 3)
     assert all(map(torch.equal, first.G.parameters(), second.G.parameters()))
