@@ -129,9 +129,7 @@ def digits() -> None:
         device="cpu",
     )
     trainer.fit(glyphs.batches(32, labels=True), steps=1500)
-    grid = plots.tile(trainer.sample(40, seed=0), columns=10)
-    picture = Image.fromarray((255 * grid).round().astype(np.uint8)).convert("L")
-    picture = picture.resize((3 * picture.width, 3 * picture.height), Image.Resampling.NEAREST)
+    picture = plots.picture(trainer.sample(40, seed=0), 10, zoom=3).convert("L")
     picture.save(STATIC / "readme.png", optimize=True)
 
 

@@ -39,13 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     from gantut.cli import runs
 
     act = getattr(runs, argv[0])
+    failed = (training.CheckpointError, training.NonFiniteError, processes.ProcessError, OSError)
     try:
         if processes.expected() > 1 and act is not runs.train:
             raise SettingsError(f"{argv[0]} is the work of one process: start it without torchrun")
         return act(command) or 0
-    except (training.CheckpointError, training.NonFiniteError, processes.ProcessError) as error:
-        return _complain(error, 1)
-    except OSError as error:
+    except failed as error:
         return _complain(error, 1)
     except (ValueError, TypeError, ImportError) as error:
         return _complain(error, 2)

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from gantut.files import put
 from gantut.models import VAE, VQVAE
+from gantut.numerics import chosen
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 WEIGHTS = ("float32", "float16", "int8")
-OPSET = 18
 # Which dimension of a weight counts the outputs: every output gets a scale of its own.
 OUTPUTS = {"Conv": 0, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1}
 
@@ -136,7 +136,7 @@ def write_onnx(
     It is written whole or not at all.
 
     Args:
-        model: the network, in float32; it is left as it is.
+        model: the network; it is left as it is.
         inputs: examples, one tensor (N, …) for each argument.
         path: the file.
         weights: how they are kept. ``"float16"`` and ``"int8"`` make the file two and four times
@@ -148,22 +148,16 @@ def write_onnx(
 
     Raises:
         ImportError: onnx, onnxscript or onnxruntime is not installed.
-        ValueError: another kind of weights, or a network that is not float32.
+        ValueError: another kind of weights.
     """
-    if weights not in WEIGHTS:
-        raise ValueError(f"unknown weights {weights!r}; known: {', '.join(WEIGHTS)}")
-    if others := {p.dtype for p in model.parameters()} - {torch.float32}:
-        found = ", ".join(map(str, others))
-        raise ValueError(f"expected a network in float32, got {found}; use model.float()")
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
-        raise ImportError(
-            f'format onnx needs the packages {", ".join(missing)}: pip install "gantut[onnx]"'
-        )
-    model = copy.deepcopy(model).eval()
+    chosen("weights", weights, WEIGHTS)
+    if missing := ", ".join(name for name in NEEDED if importlib.util.find_spec(name) is None):
+        raise ImportError(f'format onnx needs the packages {missing}: pip install "gantut[onnx]"')
+    model = copy.deepcopy(model).eval().float()
     made: Any = torch.onnx.export(
         _program(model, inputs),
         dynamo=True,
-        opset_version=OPSET,
+        opset_version=18,
         input_names=["z", "labels"][: len(inputs)],
         output_names=["x"],
         verbose=False,
@@ -192,8 +186,7 @@ def run_onnx(file: bytes | Path | str, *inputs: Tensor) -> Tensor:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    source = file if isinstance(file, bytes) else str(file)
-    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     slots = zip(session.get_inputs(), inputs, strict=True)
     return torch.from_numpy(session.run(None, {slot.name: x.numpy() for slot, x in slots})[0])
 

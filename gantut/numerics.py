@@ -91,6 +91,25 @@ def full(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
+def check_positive(**values: float) -> None:
+    """Make sure that numbers are finite and above 0.
+
+    Args:
+        values: numbers by the name that the message calls them.
+
+    Raises:
+        ValueError: one is not; the message names it.
+
+    Example:
+        >>> check_positive(lr=0.1, gamma=-1)
+        Traceback (most recent call last):
+        ValueError: gamma must be a finite number > 0, got -1
+    """
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a finite number > 0, got {value}")
+
+
 def check_weight(name: str, value: float) -> float:
     """Return a coefficient, which may be 0, once it has been checked.
 
@@ -114,6 +133,29 @@ def check_weight(name: str, value: float) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be a finite number ≥ 0, got {value}")
     return value
+
+
+def expect(holds: object, wanted: str, *found: object) -> None:
+    """Raise one clear error where a condition does not hold.
+
+    Args:
+        holds: the condition, or anything that is true or false.
+        wanted: what was expected, in words.
+        found: what came instead. A tensor is named by its shape.
+
+    Raises:
+        ValueError: the condition does not hold.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(2, 3)
+        >>> expect(x.ndim == 4, "images (N, C, H, W)", x)
+        Traceback (most recent call last):
+        ValueError: expected images (N, C, H, W), got (2, 3)
+    """
+    if not holds:
+        shown = [str(tuple(x.shape) if isinstance(x, Tensor) else x) for x in found]
+        raise ValueError(f"expected {wanted}, got {' and '.join(shown)}")
 
 
 def on_cpu(x: Tensor) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import base64
 import html
+import inspect
 import io
+import textwrap
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -17,9 +18,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
+from PIL import Image
 from torch import Tensor
-
-from gantut.files import put
 
 # Okabe–Ito hues, the light ones darkened and the dark ones lightened until each stands out from
 # white and from #121212 alike.
@@ -38,8 +38,7 @@ CLASS_COLORS = (*list(COLORS.values())[:5], "#2a9fb8", "#c0504d", "#7a6fc4", "#7
 def use_style() -> None:
     """Set matplotlib to the book's style; every chapter begins with it.
 
-    Transparent ground, grey ink, no box, letters that a phone can show. In a notebook, figures are
-    cut to what they hold.
+    Transparent ground, grey ink, no box, letters that a phone can show.
     """
     mpl.rc("figure", facecolor="none", dpi=110, figsize=(7.0, 3.2))
     mpl.rc("figure.constrained_layout", use=True)
@@ -52,34 +51,10 @@ def use_style() -> None:
     mpl.rc("font", size=12)
     mpl.rc("lines", linewidth=2.0)
     mpl.rc("legend", frameon=False)
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return
-    if (shell := get_ipython()) is not None and shell.has_trait("kernel"):
-        options = {"bbox_inches": "tight", "facecolor": "none"}
-        shell.run_line_magic("config", f"InlineBackend.print_figure_kwargs = {options}")
 
 
-def tile(images: Tensor, columns: int | None = None, gap: int = 1) -> np.ndarray:
-    """Images as one picture, row by row, with grey gaps between them.
-
-    Args:
-        images: (N, 1 or 3, H, W) in [0, 1].
-        columns: how many in a row; about √N unless given.
-        gap: pixels between two of them.
-
-    Returns:
-        The picture (rows, columns, 3) in [0, 1].
-
-    Raises:
-        ValueError: images of another shape, none, not finite, or outside [0, 1].
-
-    Example:
-        >>> import torch
-        >>> tile(torch.zeros(6, 1, 8, 8), columns=3).shape
-        (17, 26, 3)
-    """
+def _tile(images: Tensor, columns: int | None = None) -> np.ndarray:
+    """Images as one array (height, width, 3) in [0, 1], row by row, with a grey pixel between."""
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"expected images (N, 1 or 3, H, W) with N ≥ 1, got {tuple(images.shape)}")
     images = images.detach().cpu().float()
@@ -89,22 +64,40 @@ def tile(images: Tensor, columns: int | None = None, gap: int = 1) -> np.ndarray
     n, _, height, width = images.shape
     columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
-    canvas = torch.full((3, rows * (height + gap) - gap, columns * (width + gap) - gap), 0.5)
-    for i, image in enumerate(images):
-        y, x = (i // columns) * (height + gap), (i % columns) * (width + gap)
-        canvas[:, y : y + height, x : x + width] = image
-    return canvas.permute(1, 2, 0).numpy()
+    cells = torch.full((rows * columns, 3, height + 1, width + 1), 0.5)
+    cells[:n, :, :-1, :-1] = images
+    lines = cells.unflatten(0, (rows, columns)).permute(0, 3, 1, 4, 2)
+    return lines.flatten(2, 3).flatten(0, 1)[:-1, :-1].numpy()
 
 
-def image_grid(
-    images: Tensor, *, columns: int | None = None, title: str | None = None, ax: Axes | None = None
-) -> Axes:
-    """Show images (N, C, H, W) in [0, 1] as a grid, ``columns`` in a row. Raises as ``tile``."""
-    picture = tile(images, columns)
-    height, width = picture.shape[:2]
-    ax = _axes(ax, 6.0, min(8.0, 6.0 * height / width) + (0.3 if title else 0))
-    ax.imshow(picture, interpolation="nearest")
-    ax.set_title(title or "")
+def picture(images: Tensor, columns: int | None = None, *, zoom: int = 2) -> Image.Image:
+    """Images as one picture, row by row, with a grey line between them, to be saved.
+
+    Args:
+        images: (N, 1 or 3, H, W) in [0, 1].
+        columns: how many in a row; about √N unless given.
+        zoom: the side of an image's pixel, in pixels of the picture.
+
+    Returns:
+        Pillow's picture, in 8 bits a colour.
+
+    Raises:
+        ValueError: images of another shape, none, not finite, or outside [0, 1].
+
+    Example:
+        >>> import torch
+        >>> picture(torch.zeros(6, 1, 8, 8), columns=3).size
+        (52, 34)
+    """
+    small = Image.fromarray((255 * _tile(images, columns)).round().astype(np.uint8))
+    return small.resize((small.width * zoom, small.height * zoom), Image.Resampling.NEAREST)
+
+
+def image_grid(images: Tensor, *, columns: int | None = None, ax: Axes | None = None) -> Axes:
+    """Show images (N, C, H, W) in [0, 1] as a grid, ``columns`` in a row. Raises as ``picture``."""
+    tiles = _tile(images, columns)
+    ax = _axes(ax, 6.0, min(8.0, 6.0 * tiles.shape[0] / tiles.shape[1]))
+    ax.imshow(tiles, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return ax
@@ -117,7 +110,7 @@ def comparison(rows: dict[str, Tensor]) -> Figure:
         rows: images (N, C, H, W) in [0, 1] by name, the same N in each.
 
     Raises:
-        ValueError: no rows, rows of different lengths, or what ``tile`` refuses.
+        ValueError: no rows, rows of different lengths, or what ``picture`` refuses.
     """
     counts = {name: len(images) for name, images in rows.items()}
     if len(set(counts.values())) != 1:
@@ -160,14 +153,8 @@ def curves(
         window: steps in the running mean.
         ylabel: what the values are.
         ax: where to draw; a new figure unless given.
-
-    Raises:
-        ValueError: a key that the history does not have.
     """
-    keys = list(history) if keys is None else keys
-    if missing := [key for key in keys if key not in history]:
-        raise ValueError(f"no {', '.join(missing)} in the history; it has {', '.join(history)}")
-    ax = _axes(ax)
+    keys, ax = list(history) if keys is None else keys, _axes(ax)
     steps = max(len(history[key]) for key in keys)
     for i, key in enumerate(keys):
         color = COLORS.get(key, CLASS_COLORS[i % len(CLASS_COLORS)])
@@ -182,14 +169,12 @@ def curves(
     return ax
 
 
-def scatter2d(real: Tensor | None, fake: Tensor | None = None, *, ax: Axes | None = None) -> Axes:
+def scatter2d(real: Tensor, fake: Tensor, *, ax: Axes | None = None) -> Axes:
     """Points (N, 2) of the data and of a generator, in their colours, on equal axes."""
     ax = _axes(ax, 4, 4)
-    look: dict[str, Any] = {"markersize": 2.5, "alpha": 0.6}
     for points, kind in ((real, "data"), (fake, "generator")):
-        if points is not None:
-            x, y = points.detach().cpu().numpy().T
-            ax.plot(x, y, ".", color=COLORS[kind], label=kind, **look)
+        x, y = points.detach().cpu().numpy().T
+        ax.plot(x, y, ".", color=COLORS[kind], label=kind, markersize=2.5, alpha=0.6)
     ax.set_aspect("equal")
     return ax
 
@@ -220,31 +205,23 @@ def field(
     return ax
 
 
-def phase_portrait(
-    field: Callable[[Tensor], Tensor],
-    *,
-    limits: tuple[float, float] = (-2, 2),
-    points: int = 15,
-    ax: Axes | None = None,
-) -> Axes:
+def phase_portrait(field: Callable[[Tensor], Tensor], *, ax: Axes | None = None) -> Axes:
     """The directions of a field of two numbers as arrows of one length; the stronger, the darker.
 
     Args:
-        field: takes a place (2,) and gives a direction (2,), such as ``Game.field``.
-        limits: least and most of both coordinates.
-        points: arrows a side.
+        field: takes a place (2,) in [−2, 2]² and gives a direction (2,), such as ``Game.field``.
         ax: where to draw; a new figure unless given.
     """
-    line = torch.linspace(*limits, points, dtype=torch.float64)
+    line = torch.linspace(-2, 2, 15, dtype=torch.float64)
     places = torch.cartesian_prod(line, line).flip(1)
     arrows = torch.stack([field(place).detach() for place in places])
     strength = arrows.norm(dim=1)
     unit = arrows / strength.clamp(min=1e-12)[:, None]
     opacity = (0.25 + 0.6 * strength / strength.max().clamp(min=1e-12)).numpy()
-    look: dict[str, Any] = {"pivot": "mid", "scale": 1.4 * points, "width": 0.006}
+    look: dict[str, Any] = {"pivot": "mid", "scale": 21, "width": 0.006}
     ax = _axes(ax, 4, 4)
     ax.quiver(*places.T, *unit.T, color=COLORS["theory"], alpha=opacity, **look)
-    ax.set(aspect="equal", xlim=limits, ylim=limits)
+    ax.set(aspect="equal", xlim=(-2, 2), ylim=(-2, 2))
     return ax
 
 
@@ -257,13 +234,10 @@ def latent_map(codes: Tensor, labels: Tensor, *, ax: Axes | None = None) -> Axes
         ax: where to draw; a new figure unless given.
 
     Raises:
-        ValueError: codes that are not (N, 2), or another number of labels.
+        ValueError: codes that are not (N, 2), with N the number of labels.
     """
-    if codes.ndim != 2 or codes.shape[1] != 2 or len(codes) != len(labels):
-        raise ValueError(
-            f"expected codes (N, 2) and N labels, got {tuple(codes.shape)} and "
-            f"{tuple(labels.shape)}"
-        )
+    if codes.shape != (len(labels), 2):
+        raise ValueError(f"expected codes {(len(labels), 2)}, got {tuple(codes.shape)}")
     ax = _axes(ax, 5, 5)
     look: dict[str, Any] = {"s": 28, "linewidths": 0.3, "alpha": 0.8}
     points = codes.detach().cpu().numpy()
@@ -275,18 +249,14 @@ def latent_map(codes: Tensor, labels: Tensor, *, ax: Axes | None = None) -> Axes
 
 
 class Animation:
-    """A looping GIF that a notebook shows; ``save`` writes it to a file."""
+    """A looping GIF that a notebook shows; ``data`` is the file's content."""
 
-    def __init__(self, data: bytes, alt: str, frames: int) -> None:
-        self.data, self.alt, self.frames = data, alt, frames
+    def __init__(self, data: bytes, alt: str) -> None:
+        self.data, self.alt = data, alt
 
     def _repr_html_(self) -> str:
         code, alt = base64.b64encode(self.data).decode(), html.escape(self.alt, quote=True)
         return f'<img src="data:image/gif;base64,{code}" alt="{alt}" style="max-width:100%">'
-
-    def save(self, path: str | Path) -> None:
-        """Write the GIF, whole or not at all."""
-        put(path, self.data)
 
 
 def animate(
@@ -307,32 +277,26 @@ def animate(
         zoom: the side of an image's pixel, in pixels of the screen.
 
     Raises:
-        ValueError: no frames, no alt text, or images that ``tile`` refuses.
+        ValueError: no frames, no alt text, or images that ``picture`` refuses.
     """
-    from PIL import Image
-
     if not frames or not alt:
-        raise ValueError(
-            f"expected at least one frame and an alt text, got {len(frames)} frames and alt={alt!r}"
-        )
+        raise ValueError(f"expected frames and an alt text, got {len(frames)} and {alt!r}")
     pictures = []
     for frame in frames:
         if isinstance(frame, Tensor):
-            picture = Image.fromarray((255 * tile(frame, columns)).round().astype(np.uint8))
-            size = (picture.width * zoom, picture.height * zoom)
-            picture = picture.resize(size, Image.Resampling.NEAREST)
+            shown = picture(frame, columns, zoom=zoom)
         else:
             buffer = io.BytesIO()
             # A GIF has no soft transparency, so figures get a light ground.
             frame.savefig(buffer, format="png", facecolor="#f7f7f4", dpi=80)
             plt.close(frame)
-            picture = Image.open(buffer).convert("RGB")
-        pictures.append(picture.quantize(64))
+            shown = Image.open(buffer).convert("RGB")
+        pictures.append(shown.quantize(64))
     out, first = io.BytesIO(), pictures.pop(0)
     durations = [round(1000 / fps)] * len(pictures) + [1500]
     looping: dict[str, Any] = {"save_all": True, "loop": 0, "optimize": True}
     first.save(out, format="GIF", append_images=pictures, duration=durations, **looping)
-    return Animation(out.getvalue(), alt, len(frames))
+    return Animation(out.getvalue(), alt)
 
 
 def show_source(*things: Any) -> Any:
@@ -340,9 +304,6 @@ def show_source(*things: Any) -> Any:
 
     Of each docstring the first paragraph is shown; the rest is in the reference.
     """
-    import inspect
-    import textwrap
-
     from IPython.display import Markdown
 
     sources = [textwrap.dedent(inspect.getsource(thing)).rstrip() for thing in things]

@@ -54,21 +54,21 @@ class Decoder(Protocol):
     def __call__(self, z: Tensor, labels: Tensor | None = None, /) -> Tensor: ...
 
 
-def call(network: Any, x: Tensor, labels: Tensor | None) -> Any:
-    """A network's output; without labels it is called with one argument, as any module is.
+def call(network: Any, *inputs: Tensor | None) -> Any:
+    """A network's output. Labels that are None are left out, so that any module can be called.
 
     Raises:
         ValueError: the network does not take an input of this shape; PyTorch's words follow.
     """
+    given = [x for x in inputs if x is not None]
     try:
-        return network(x) if labels is None else network(x, labels)
+        return network(*given)
     except RuntimeError as error:
         if type(error) is not RuntimeError or not any(w in str(error) for w in MISFITS):
             raise
-        kind, labelled = type(network).__name__, "" if labels is None else " with labels"
+        kind, shapes = type(network).__name__, ", ".join(str(tuple(x.shape)) for x in given)
         raise ValueError(
-            f"the network {kind} does not take an input of shape {tuple(x.shape)}{labelled}: "
-            f"{error}"
+            f"the network {kind} does not take an input of shape {shapes}: {error}"
         ) from error
 
 

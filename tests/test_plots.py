@@ -47,31 +47,18 @@ def test_the_style_draws_on_no_ground():
     assert plt.rcParams["figure.facecolor"] == "none" and plt.rcParams["text.color"] == plots.INK
 
 
-SHELL = """
-import sys
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets import Any
-
-class Shell(InteractiveShell):
-    kernel = Any()
-    def run_line_magic(self, name, line): print(name, line)
-
-shell = Shell.instance()
-import matplotlib
+IMPORT = """
+import sys, matplotlib
 before = dict(matplotlib.rcParams)
 from gantut import plots
-plots.tile
-print("imported", "gantut.games" in sys.modules, dict(matplotlib.rcParams) == before)
-plots.use_style()
+plots.picture
+print("gantut.games" in sys.modules, dict(matplotlib.rcParams) == before)
 """
 
 
-def test_importing_changes_nothing_and_the_style_cuts_a_notebooks_figures():
-    done = subprocess.run([sys.executable, "-c", SHELL], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    imported, magic = done.stdout.strip().splitlines()
-    assert imported == "imported False True"
-    assert magic.startswith("config InlineBackend.print_figure_kwargs") and "'tight'" in magic
+def test_importing_changes_nothing():
+    done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True)
+    assert done.stdout == "False True\n", done.stderr
 
 
 def test_every_notebook_begins_with_the_style():
@@ -83,7 +70,7 @@ def test_every_notebook_begins_with_the_style():
 
 def test_tiles_lie_where_they_should():
     images = torch.tensor([0.0, 0.25, 1.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2)
-    picture = plots.tile(images, columns=2)
+    picture = plots._tile(images, columns=2)
     assert picture.shape == (5, 5, 3)
     assert (
         (picture[:2, :2] == 0).all()
@@ -96,7 +83,7 @@ def test_tiles_lie_where_they_should():
 
 def test_colours_of_images_are_kept():
     red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
-    assert (plots.tile(red) == [1, 0, 0]).all()
+    assert (plots._tile(red) == [1, 0, 0]).all()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +130,7 @@ def test_curves_are_named_and_coloured():
     assert mean.get_color() == plots.COLORS["discriminator"]
     assert ax.lines[3].get_xdata().tolist() == [2, 4]  # logged every other step
     assert [text.get_text() for text in ax.texts] == ["discriminator", "penalty"]
-    with pytest.raises(ValueError, match="no loss in the history; it has discriminator, penalty"):
+    with pytest.raises(KeyError, match="loss"):
         plots.curves(history, ["loss"])
 
 
@@ -165,46 +152,42 @@ def test_a_latent_map_draws_each_label():
     )
     assert [len(c.get_offsets()) for c in ax.collections] == [1, 2]
     assert ax.collections[1].get_offsets().tolist() == [[0, 1], [4, 5]]
-    with pytest.raises(
-        ValueError, match=r"expected codes \(N, 2\) and N labels, got \(3, 3\) and \(3,\)"
-    ):
+    with pytest.raises(ValueError, match=r"expected codes \(3, 2\), got \(3, 3\)"):
         plots.latent_map(torch.zeros(3, 3), torch.zeros(3))
 
 
-def test_an_animation_has_its_frames_and_its_words(tmp_path):
+def test_an_animation_has_its_frames_and_its_words():
     frames = [torch.full((4, 1, 3, 3), value) for value in (0.0, 0.5, 1.0)]
-    animation = plots.animate(frames, alt='a "grid" <turns> white', zoom=2)
+    animation = plots.animate(frames, alt='a "grid" <turns> white')
     picture = Image.open(io.BytesIO(animation.data))
     assert picture.n_frames == 3 and picture.size == (14, 14) and picture.info["loop"] == 0
     picture.seek(2)
     assert np.asarray(picture.convert("L"))[0, 0] == 255
     assert 'alt="a &quot;grid&quot; &lt;turns&gt; white"' in animation._repr_html_()
-    animation.save(tmp_path / "a.gif")
-    assert (tmp_path / "a.gif").read_bytes() == animation.data
     figure, ax = plt.subplots()
     ax.plot([0, 1])
-    assert plots.animate([figure], alt="a line").frames == 1
+    assert Image.open(io.BytesIO(plots.animate([figure], alt="a line").data)).n_frames == 1
 
 
 @pytest.mark.parametrize(("frames", "alt"), [([], "words"), ([torch.zeros(1, 1, 2, 2)], "")])
 def test_an_animation_needs_frames_and_words(frames, alt):
-    with pytest.raises(ValueError, match="expected at least one frame and an alt text"):
+    with pytest.raises(ValueError, match="expected frames and an alt text"):
         plots.animate(frames, alt=alt)
 
 
 def test_sources_are_shown_as_markdown():
-    shown = plots.show_source(plots.smooth, plots.tile).data
+    shown = plots.show_source(plots.smooth, plots.picture).data
     assert (
         shown.startswith("```python\ndef smooth(")
-        and "\n\ndef tile(" in shown
+        and "\n\ndef picture(" in shown
         and shown.endswith("\n```")
     )
 
 
 def test_a_phase_portrait_has_arrows_of_one_length_in_the_field_s_direction():
-    ax = plots.phase_portrait(lambda z: torch.stack([z[1], -2 * z[0]]), limits=(-1, 1), points=5)
+    ax = plots.phase_portrait(lambda z: torch.stack([z[1], -2 * z[0]]))
     (arrows,) = (c for c in ax.collections if hasattr(c, "U"))
     x, y = arrows.XY.T
-    assert sorted(set(x)) == sorted(set(y)) == [-1, -0.5, 0, 0.5, 1] and arrows.N == 25
+    assert sorted(set(x)) == sorted(set(y)) and min(x) == -2 and max(x) == 2 and arrows.N == 225
     length = np.hypot(y, -2 * x)
     assert np.allclose(length * arrows.U, y) and np.allclose(length * arrows.V, -2 * x)

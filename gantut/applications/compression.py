@@ -7,8 +7,6 @@ package constriction [bamler2022]. It is a stack: what went in last comes out fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,18 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.special import log_ndtr, ndtr
 
+from gantut.numerics import check_numbers
+from gantut.protocols import agreed, evaluating
+
 HEADER = 4  # bytes at the front of a code, for the number of images
-
-
-def _constriction() -> Any:
-    try:
-        import constriction
-    except ImportError as error:
-        raise ImportError(
-            "gantut.applications.compression codes with the package constriction, "
-            "which is not installed: pip install constriction"
-        ) from error
-    return constriction.stream
 
 
 def _tables(probabilities: Tensor) -> np.ndarray:
@@ -41,15 +31,11 @@ def _tables(probabilities: Tensor) -> np.ndarray:
 
 
 def _symbols(symbols: Tensor, probabilities: Tensor) -> np.ndarray:
-    if symbols.ndim != 1 or symbols.is_floating_point() or symbols.dtype == torch.bool:
-        raise ValueError(f"expected whole symbols (M,), got {symbols.dtype} {tuple(symbols.shape)}")
+    """Symbols (M,) as int32, checked against their probabilities."""
     count, rows, size = len(symbols), len(probabilities), probabilities.shape[-1]
     if probabilities.ndim == 2 and rows != count:
         raise ValueError(f"expected probabilities for each of {count} symbols, got {rows} rows")
-    least, most = map(int, symbols.aminmax()) if count else (0, 0)
-    if least < 0 or most >= size:
-        raise ValueError(f"symbols must lie in 0 … {size - 1}, got {least} … {most}")
-    return symbols.cpu().numpy().astype(np.int32)
+    return check_numbers(symbols.cpu(), size, "symbols").numpy().astype(np.int32)
 
 
 def code_length(symbols: Tensor, probabilities: Tensor) -> Tensor:
@@ -90,6 +76,7 @@ class Stack:
         ImportError: the package constriction is not installed.
         ValueError: content that is no whole number of 32-bit words or ends in a zero word; symbols
             or probabilities that do not fit.
+        TypeError: symbols that are no integers.
 
     Example:
         >>> import torch
@@ -100,7 +87,10 @@ class Stack:
     """
 
     def __init__(self, content: bytes = b"") -> None:
-        stream = _constriction()
+        try:
+            from constriction import stream
+        except ImportError as error:
+            raise ImportError("compression needs a package: pip install constriction") from error
         if len(content) % 4:
             raise ValueError(f"expected a code of whole 32-bit words, got {len(content)} bytes")
         words = np.frombuffer(content, "<u4").astype(np.uint32)
@@ -119,10 +109,9 @@ class Stack:
 
     def _model(self, table: np.ndarray) -> tuple:
         """What constriction wants: one model for all, or a family of them and its parameters."""
-        family = self._categorical
-        return (
-            (family(table, perfect=False),) if table.ndim == 1 else (family(perfect=False), table)
-        )
+        if table.ndim == 1:
+            return (self._categorical(table, perfect=False),)
+        return self._categorical(perfect=False), table
 
     def push(self, symbols: Tensor, probabilities: Tensor) -> None:
         """Put symbols (M,) on, the last one first, so that ``pop`` gives them in their order."""
@@ -135,9 +124,8 @@ class Stack:
         if (table.ndim == 1) != (count is not None):
             found = f"{count} and {table.shape}"
             raise ValueError(f"a count belongs to one row of probabilities, got {found}")
-        model = self._model(table)
-        taken = self._coder.decode(*model) if count is None else self._coder.decode(*model, count)
-        return torch.from_numpy(taken).long()
+        counts = () if count is None else (count,)
+        return torch.from_numpy(self._coder.decode(*self._model(table), *counts)).long()
 
 
 def encode(symbols: Tensor, probabilities: Tensor) -> bytes:
@@ -185,20 +173,6 @@ def decode(code: bytes, probabilities: Tensor, count: int | None = None) -> Tens
     return symbols
 
 
-@contextmanager
-def _evaluating(*networks: nn.Module) -> Iterator[None]:
-    """Without gradients and in evaluation mode; each module's mode is restored afterwards."""
-    modes = [(module, module.training) for network in networks for module in network.modules()]
-    try:
-        with torch.no_grad():
-            for network in networks:
-                network.eval()
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
 class CodecOutput(NamedTuple):
     """Reconstructions (N, *shape) in [0, 1], and the bits (N,) that their codes cost."""
 
@@ -225,8 +199,7 @@ class Codec(nn.Module):
         reach: Codes are clamped to −reach … reach. 127 is far out for a prior of deviation 1.
 
     Raises:
-        ValueError: the networks disagree on latent_dim or shape, or do not say latent_dim; reach
-            is below 1.
+        ValueError: the networks disagree on latent_dim or shape, or do not say latent_dim.
 
     Example:
         >>> import torch
@@ -245,15 +218,10 @@ class Codec(nn.Module):
         self, encoder: Any, decoder: Any, *, latent_dim: int | None = None, reach: int = 127
     ) -> None:
         super().__init__()
-        for name in ("shape", "latent_dim"):
-            ours, theirs = (getattr(one, name, None) for one in (encoder, decoder))
-            if None not in (ours, theirs) and ours != theirs:
-                raise ValueError(f"encoder and decoder disagree on {name}: {ours} and {theirs}")
-        latent_dim = latent_dim or ours or theirs
+        agreed("shape", None, encoder=encoder, decoder=decoder)
+        latent_dim = agreed("latent_dim", latent_dim, encoder=encoder, decoder=decoder)
         if not latent_dim:
             raise ValueError("neither network says its latent_dim: pass it, as latent_dim=…")
-        if reach < 1:
-            raise ValueError(f"reach must be at least 1, got {reach}")
         self.encoder, self.decoder, self.reach = encoder, decoder, reach
         self.mean = nn.Parameter(torch.zeros(latent_dim))
         self.log_std = nn.Parameter(torch.zeros(latent_dim))
@@ -292,7 +260,7 @@ class Codec(nn.Module):
 
     def quantise(self, x: Tensor) -> Tensor:
         """The rounded codes of images (N, *shape): whole numbers (N, latent_dim)."""
-        with _evaluating(self):
+        with evaluating(self), torch.no_grad():
             return self.encoder(x)[0].round().clamp(-self.reach, self.reach).long().cpu()
 
     def compress(self, x: Tensor) -> bytes:
@@ -319,5 +287,5 @@ class Codec(nn.Module):
         columns = [stack.pop(masses, n) for masses in prior]
         if stack.content:
             raise ValueError("the code is damaged, or another codec wrote it")
-        with _evaluating(self):
+        with evaluating(self), torch.no_grad():
             return self.draw((torch.stack(columns, 1) - self.reach).to(self.mean))

@@ -6,12 +6,13 @@ with a learned prior the energy here would be the wrong one: its −log p(z) mus
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from gantut.numerics import at_least, check_positive
 
 
 class Restored(NamedTuple):
@@ -86,7 +87,6 @@ def search(
     Raises:
         ValueError: σ is not positive, a count is below 1, or ``decode`` gives another shape than
             that of the observed images.
-        TypeError: ``decode`` gives no tensor.
 
     Example:
         >>> import torch
@@ -94,9 +94,8 @@ def search(
         >>> round(found.z.item(), 3)  # 2·3 / (2² + σ²)
         1.2
     """
-    if not (math.isfinite(sigma) and sigma > 0) or restarts < 1 or steps < 1:
-        found = f"{sigma}, {restarts} and {steps}"
-        raise ValueError(f"expected sigma > 0, restarts ≥ 1 and steps ≥ 1, got {found}")
+    check_positive(sigma=sigma)
+    at_least(1, restarts=restarts, steps=steps)
     n, copies = len(observed), (restarts, *[1] * (observed.ndim - 1))
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(restarts, n, latent_dim, generator=generator).to(observed)
@@ -108,9 +107,6 @@ def search(
 
     def images() -> Tensor:
         decoded = decode(z)
-        if not isinstance(decoded, Tensor):
-            found = type(decoded).__name__
-            raise TypeError(f"decode must give images, a tensor, got {found}; a VAE's have a .mean")
         if decoded.shape != y.shape:
             shapes = f"{tuple(decoded.shape)} for observed images {tuple(y.shape)}"
             raise ValueError(f"decode gives {shapes}")

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -26,24 +25,18 @@ from gantut import data as datasets, models, networks, plots, processes, trainin
 from gantut.cli import settings
 from gantut.cli.settings import CONFIG, LEVELLED, Settings, SettingsError, read
 from gantut.files import put
+from gantut.numerics import chosen
 from gantut.progress import quiet
 from gantut.training import checkpoint
 from gantut.training.loop import pick_device
 
 CHECKPOINT, LOG, LOCK = "checkpoint.pt", "log.csv", ".lock"
-# What the makers of data sets call these settings.
-DATA_OPTIONS = {
-    "path": ("path", "root"),
-    "download": ("download",),
-    "examples": ("n",),
-    "size": ("size",),
-    "channels": ("channels",),
-    "unreadable": ("unreadable", "faulty"),
-}
-# What their messages advise, as it is said on the command line.
+DATA_OPTIONS = ("path", "download", "examples", "size", "channels", "unreadable")
+OTHER_NAMES = {"path": "root", "examples": "n"}  # what some makers of data sets call these
+# What the data's messages advise, as it is said on the command line.
 SPOKEN = {
     "download=True": "--download",
-    "root=…": "--path",
+    "root=": "--path",
     "unreadable='skip'": "--unreadable skip",
 }
 Log = Callable[[int, dict[str, float]], None]
@@ -59,25 +52,20 @@ def load_data(s: Settings) -> Any:
         What ``gantut.data`` made or read.
 
     Raises:
-        SettingsError: the name is unknown, the set does not know an option that is set, or needs
-            one that is not.
+        ValueError: the name is unknown.
+        SettingsError: the set does not know an option that is set, or needs one that is not.
         FileNotFoundError: there is nothing at ``path``.
     """
     known = sorted(set(datasets.DATASETS) - set(datasets.DENSITIES))
-    if s.data not in known:
-        raise SettingsError(f"unknown data {s.data!r}; known: {', '.join(known)}")
-    if s.path and not s.download and not Path(s.path).exists():
-        raise FileNotFoundError(f"there is no folder {s.path}, to read the data {s.data!r} from")
-    make = datasets.DATASETS[s.data]
-    accepted = inspect.signature(make).parameters
-    options = {}
-    for setting, names in DATA_OPTIONS.items():
-        name = next((name for name in names if name in accepted), None)
+    make = datasets.DATASETS[chosen("data", s.data, known)]
+    accepted, options = inspect.signature(make).parameters, {}
+    for setting in DATA_OPTIONS:
+        name = setting if setting in accepted else OTHER_NAMES.get(setting, setting)
         if setting in s.changed():
-            if name is None:
+            if name not in accepted:
                 raise SettingsError(f"the data {s.data!r} has no option {setting}")
             options[name] = getattr(s, setting)
-        elif name and accepted[name].default is inspect.Parameter.empty:
+        elif name in accepted and accepted[name].default is inspect.Parameter.empty:
             raise SettingsError(f"the data {s.data!r} needs --{setting}")
     try:
         return make(**options)
@@ -110,10 +98,8 @@ def build(s: Settings, shape: tuple[int, ...], classes: int) -> Any:
         raise SettingsError(f"the data {s.data!r} has no classes, so no model can be conditional")
     waves = len(shape) == 2
     if waves and s.model not in ("gan", "bigan"):
-        raise SettingsError(
-            f"the data {s.data!r} holds waves in [-1, 1], and the likelihoods of a {s.model} are "
-            "for images in [0, 1]; expected gan or bigan"
-        )
+        found = f"the data {s.data!r} holds waves in [-1, 1]"
+        raise SettingsError(f"{found}, and a {s.model} is for images; expected gan or bigan")
     kind = s.network
     if kind == "auto":
         kind = "conv" if waves or max(shape) >= 16 or s.model == "vqvae" else "mlp"
@@ -122,7 +108,7 @@ def build(s: Settings, shape: tuple[int, ...], classes: int) -> Any:
     if s.width is not None:
         sized |= {"hidden": (s.width, s.width)} if kind == "mlp" else {"width": s.width}
 
-    def network(part: str, *sizes: Any, shift: int, family: str = family, **options: Any) -> Any:
+    def network(part: str, *sizes: Any, shift: int, **options: Any) -> Any:
         return getattr(networks, family + part)(*sizes, seed=s.seed + shift, **sized, **options)
 
     def given(*names: str) -> dict[str, Any]:
@@ -144,14 +130,11 @@ def build(s: Settings, shape: tuple[int, ...], classes: int) -> Any:
         E = network("Encoder", shape, s.latent_dim, shift=0)
         return training.BiGANTrainer(G, E, D, **judged, **shared)
 
-    if s.likelihood not in models.LIKELIHOODS:
-        known = ", ".join(models.LIKELIHOODS)
-        raise SettingsError(f"unknown likelihood {s.likelihood!r}; known: {known}")
-    likelihood = models.LIKELIHOODS[s.likelihood](*given("levels").values())
+    make = chosen("likelihood", s.likelihood, models.LIKELIHOODS)
+    likelihood = make(*given("levels").values())
     family = "Grid" if s.model == "vqvae" else family
-    wanted = models.decoder_shape(likelihood, shape)
-    encoder = network("Encoder", shape, s.latent_dim, shift=0, family=family)
-    decoder = network("Decoder", s.latent_dim, wanted, shift=1, family=family)
+    encoder = network("Encoder", shape, s.latent_dim, shift=0)
+    decoder = network("Decoder", s.latent_dim, models.decoder_shape(likelihood, shape), shift=1)
     if s.model == "vqvae":
         codes = models.VectorQuantiser(s.codes, s.latent_dim, decay=0.99, seed=s.seed + 3)
         vqvae = models.VQVAE(encoder, codes, decoder, likelihood)
@@ -189,8 +172,7 @@ def train(command: settings.Train) -> int:
     if command.resume:
         s.goes_on_from(read(folder / CONFIG))
     elif (folder / CHECKPOINT).exists():
-        hint = "go on with --resume, or choose another --out"
-        raise SettingsError(f"{folder} holds a run already; {hint}")
+        raise SettingsError(f"{folder} holds a run; go on with --resume, or choose another --out")
     with contextlib.ExitStack() as stack:
         stack.enter_context(processes.started(s.device, s.timeout))
         if s.download:  # one fetches, and the others find the files
@@ -244,8 +226,8 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            who = file.read() or "?"
-            raise SettingsError(f"process {who} is training in {folder}; wait for it") from error
+            who = f"process {file.read()}"
+            raise SettingsError(f"{who} is training in {folder}; wait for it") from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -261,8 +243,7 @@ def _logger(s: Settings, folder: Path, start: int) -> Iterator[Log]:
     """
     if processes.rank() > 0:
         yield lambda step, terms: None
-        return
-    if s.log == "tensorboard":
+    elif s.log == "tensorboard":
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -274,22 +255,22 @@ def _logger(s: Settings, folder: Path, start: int) -> Iterator[Log]:
                     writer.add_scalar(name, value, step)
 
             yield record
-        return
-    path, kept = folder / LOG, ["step,term,value\n"]
-    if start and path.is_file():
-        rows = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
-        kept += [row for row in rows if int(row.split(",")[0]) <= start]
-    put(path, "".join(kept).encode())
-    with path.open("ab", buffering=0) as file:
+    else:
+        path, kept = folder / LOG, ["step,term,value\n"]
+        if start and path.is_file():
+            rows = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+            kept += [row for row in rows if int(row.split(",")[0]) <= start]
+        put(path, "".join(kept).encode())
+        with path.open("ab", buffering=0) as file:
 
-        def log(step: int, terms: dict[str, float]) -> None:
-            rows = "".join(f"{step},{name},{value:.7g}\n" for name, value in terms.items())
-            try:
-                file.write(rows.encode())
-            except OSError as error:
-                raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
+            def log(step: int, terms: dict[str, float]) -> None:
+                rows = "".join(f"{step},{name},{value:.7g}\n" for name, value in terms.items())
+                try:
+                    file.write(rows.encode())
+                except OSError as error:
+                    raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
 
-        yield log
+            yield log
 
 
 def _draw(trainer: Any, path: Path, n: int = 100, seed: int = 0) -> None:
@@ -300,9 +281,7 @@ def _draw(trainer: Any, path: Path, n: int = 100, seed: int = 0) -> None:
         if path.suffix == ".pt":
             torch.save(x, out)
         else:
-            picture = Image.fromarray((255 * plots.tile(x.clamp(0, 1))).round().astype("uint8"))
-            twice = (2 * picture.width, 2 * picture.height)
-            picture.resize(twice, Image.Resampling.NEAREST).save(out, format="PNG")
+            plots.picture(x.clamp(0, 1)).save(out, format="PNG")
         put(path, out.getvalue())
 
     processes.once(draw)
@@ -321,8 +300,7 @@ def opened(folder: Path) -> tuple[Settings, Any]:
         CheckpointError: the folder holds no run, or one that cannot be read.
     """
     if not (folder / CONFIG).is_file():
-        expected = f"expected a folder with {CONFIG}, written by `gantut train`"
-        raise training.CheckpointError(f"no run in {folder}; {expected}")
+        raise training.CheckpointError(f"no run in {folder}: it has no {CONFIG} of `gantut train`")
     s = dataclasses.replace(read(folder / CONFIG), compile=False)
     try:
         pick_device(s.device)
@@ -366,10 +344,7 @@ def evaluate(command: settings.Evaluate) -> None:
     """
     n, metrics = command.n, gantut.metrics
     s, trainer = opened(command.folder)
-    try:
-        data = load_data(s)
-    except (OSError, ValueError) as error:
-        raise OSError(f"evaluate needs the data that the run was trained with: {error}") from error
+    data = load_data(s)
     if data.labels is None or data.classes < 2 or len(data.shape) != 3:
         raise SettingsError(f"evaluate needs images with classes, and the data {s.data!r} has none")
     eye, g = metrics.feature_network(data), torch.Generator().manual_seed(command.seed)

@@ -6,7 +6,6 @@ Nothing here needs torch, so that ``--help`` is quick.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 import os
@@ -167,9 +166,9 @@ class Settings:
     def goes_on_from(self, before: Settings) -> None:
         """Raise ``SettingsError`` where what made the run with the settings ``before`` changed."""
         for name in sorted(self.changed(before) - set(CHANGEABLE)):
+            was, now = getattr(before, name), getattr(self, name)
             raise SettingsError(
-                f"{name} cannot change when a run goes on: it was {getattr(before, name)!r}, "
-                f"got {getattr(self, name)!r}"
+                f"{name} cannot change when a run goes on: it was {was!r}, got {now!r}"
             )
 
     def write(self, path: str | os.PathLike) -> None:
@@ -209,14 +208,10 @@ def read(path: str | os.PathLike) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot read the config file {path}: {error}") from error
     if (version := content.pop("format", FORMAT)) != FORMAT:
-        age = "a newer" if isinstance(version, int) and version > FORMAT else "another"
-        found = f"{path} has format {version!r}, of {age} gantut"
-        raise SettingsError(f"{found}; this release reads format {FORMAT}")
+        raise SettingsError(f"{path} has format {version!r}; this release reads format {FORMAT}")
     known = [field.name for field in dataclasses.fields(Settings)]
     for name in set(content) - set(known):
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"; {near[0]}?" if near else "; known: " + ", ".join(known)
-        raise SettingsError(f"{path} sets {name!r}, which is no setting of this release" + hint)
+        raise SettingsError(f"unknown setting {name!r} in {path}; known: {', '.join(known)}")
     return Settings(**content)
 
 

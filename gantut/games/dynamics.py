@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gantut.games.methods import GameOptimizer
 from gantut.losses.gan import AdversarialLoss, adversarial_loss
+from gantut.numerics import check_weight, chosen
 from gantut.optim.flattening import gradient
 
 
@@ -48,9 +49,8 @@ class Game(NamedTuple):
 
     def jacobian(self, z: Tensor | None = None) -> Tensor:
         """J = ∂v/∂z at z, or at the equilibrium, (n, n)."""
-        z = (self.equilibrium if z is None else z).detach().requires_grad_()
-        v = -self.field(z)
-        return torch.stack([gradient(component, [z], retain_graph=True) for component in v])
+        z = self.equilibrium if z is None else z
+        return torch.autograd.functional.jacobian(lambda z: -self.field(z), z.detach())
 
 
 def bilinear(scale: float = 1.0) -> Game:
@@ -79,7 +79,7 @@ def quadratic(own_x: Tensor, own_y: Tensor, interaction: Tensor) -> Game:
         interaction: C, (n, m).
 
     Raises:
-        ValueError: shapes that do not fit, or A or B not symmetric.
+        ValueError: A or B is not symmetric.
 
     Example:
         >>> import torch
@@ -87,10 +87,6 @@ def quadratic(own_x: Tensor, own_y: Tensor, interaction: Tensor) -> Game:
         >>> quadratic(a, b, c).jacobian().tolist()
         [[0.5, 1.0], [-1.0, 2.0]]
     """
-    n, m = interaction.shape
-    if own_x.shape != (n, n) or own_y.shape != (m, m):
-        found = f"{tuple(own_x.shape)} and {tuple(own_y.shape)}"
-        raise ValueError(f"for C {(n, m)} expected A {(n, n)} and B {(m, m)}, got {found}")
     if not (torch.allclose(own_x, own_x.T) and torch.allclose(own_y, own_y.T)):
         raise ValueError("A and B must be symmetric")
 
@@ -98,7 +94,8 @@ def quadratic(own_x: Tensor, own_y: Tensor, interaction: Tensor) -> Game:
         shared = x @ interaction @ y
         return 0.5 * x @ own_x @ x + shared, 0.5 * y @ own_y @ y - shared
 
-    return Game("quadratic", losses, (n, m), torch.zeros(n + m, dtype=interaction.dtype))
+    sizes = interaction.shape[0], interaction.shape[1]
+    return Game("quadratic", losses, sizes, torch.zeros(sum(sizes), dtype=interaction.dtype))
 
 
 def dirac_gan(loss: str | AdversarialLoss = "minimax", *, gamma: float = 0.0) -> Game:
@@ -118,9 +115,7 @@ def dirac_gan(loss: str | AdversarialLoss = "minimax", *, gamma: float = 0.0) ->
         >>> dirac_gan(gamma=1.0).jacobian().tolist()
         [[0.0, -0.5], [0.5, 1.0]]
     """
-    if not (math.isfinite(gamma) and gamma >= 0):
-        raise ValueError(f"gamma must be a finite number ≥ 0, got {gamma}")
-    pair = adversarial_loss(loss)
+    pair, gamma = adversarial_loss(loss), check_weight("gamma", gamma)
 
     def losses(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         real, fake = 0 * y, x * y
@@ -186,15 +181,8 @@ def competitive(J: Tensor, sizes: tuple[int, int], lr: float) -> Tensor:
     return _eye(J) - lr * torch.linalg.solve(_eye(J) + lr * meeting, J)
 
 
-LINEAR_MAPS: dict[str, Callable[..., Tensor]] = {
-    "simultaneous": simultaneous,
-    "alternating": alternating,
-    "extragradient": extragradient,
-    "optimistic": optimistic,
-    "consensus": consensus,
-    "symplectic": symplectic,
-    "competitive": competitive,
-}
+_MAPS = (simultaneous, alternating, extragradient, optimistic, consensus, symplectic, competitive)
+LINEAR_MAPS: dict[str, Callable[..., Tensor]] = {method.__name__: method for method in _MAPS}
 
 
 def contraction(game: Game, method: str, lr: float, **options: float) -> float:
@@ -218,9 +206,8 @@ def contraction(game: Game, method: str, lr: float, **options: float) -> float:
         >>> round(contraction(bilinear(), "extragradient", 0.2), 4)
         0.9806
     """
-    if method not in LINEAR_MAPS:
-        raise ValueError(f"unknown method {method!r}; known: {', '.join(LINEAR_MAPS)}")
-    matrix = LINEAR_MAPS[method](game.jacobian(), game.sizes, lr, **options)
+    linear = chosen("method", method, LINEAR_MAPS)
+    matrix = linear(game.jacobian(), game.sizes, lr, **options)
     return torch.linalg.eigvals(matrix).abs().max().item()
 
 
@@ -293,14 +280,11 @@ def flow(field: Callable[[Tensor], Tensor], start: Tensor, *, step: float, steps
     Args:
         field: z ↦ dz/dt, each (n,), such as ``Game.field``.
         start: Where to begin, (n,).
-        step: The length of a step in time, above 0.
+        step: The length of a step in time.
         steps: How many steps.
 
     Returns:
         The places, (steps + 1, n).
-
-    Raises:
-        ValueError: the step is not positive.
 
     Example:
         >>> import math, torch
@@ -308,8 +292,6 @@ def flow(field: Callable[[Tensor], Tensor], start: Tensor, *, step: float, steps
         >>> [round(v, 2) for v in path[-1].abs().tolist()]  # half a turn
         [1.0, 0.0]
     """
-    if not step > 0:
-        raise ValueError(f"expected a step > 0, got {step}")
     path = [start]
     for _ in range(steps):
         z = path[-1]
@@ -319,17 +301,3 @@ def flow(field: Callable[[Tensor], Tensor], start: Tensor, *, step: float, steps
         k4 = field(z + step * k3).detach()
         path.append(z + step * ((k1 + 2 * k2 + 2 * k3 + k4) / 6))
     return torch.stack(path)
-
-
-def portrait(
-    field: Callable[[Tensor], Tensor], limits: tuple[float, float] = (-2, 2), points: int = 15
-) -> tuple[Tensor, Tensor]:
-    """The field of a game with one parameter a side on a grid, for a picture.
-
-    Returns:
-        The places and the directions there, (points, points, 2) each.
-    """
-    line = torch.linspace(*limits, points, dtype=torch.float64)
-    places = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1)
-    arrows = torch.stack([field(z).detach() for z in places.reshape(-1, 2)])
-    return places, arrows.reshape(places.shape)

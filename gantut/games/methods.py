@@ -15,28 +15,25 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gantut.numerics import check_positive
 from gantut.optim.flattening import add_, copy_, flatten, gradient, scalar, unflatten
 from gantut.optim.linear import linear_cg
 
-Losses = Callable[[], tuple[Tensor, Tensor]]
+Tensors = Iterable[Tensor]
 Pair = tuple[Tensor, Tensor]
-
-
-def _check_positive(**settings: float) -> None:
-    for name, value in settings.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a finite number > 0, got {value}")
+Losses = Callable[[], Pair]
 
 
 class GameOptimizer(ABC):
-    """What all methods share: both players' parameters, and a state that can be saved.
+    """What all methods share: both players' parameters, and a state.
 
+    ``state`` is a dictionary of tensors and numbers. It is what a resumed run needs beside the
+    parameters, and beside the states of the players' own optimizers where a method has such.
     A method of your own is a subclass that writes ``update``.
 
     Args:
@@ -49,11 +46,10 @@ class GameOptimizer(ABC):
         TypeError: in ``step``: the losses are not two tensors with one number each.
     """
 
-    def __init__(self, x: Iterable[Tensor], y: Iterable[Tensor]) -> None:
+    def __init__(self, x: Tensors, y: Tensors) -> None:
         self.x, self.y = list(x), list(y)
         if not self.x or not self.y:
-            found = f"{len(self.x)} and {len(self.y)} tensors"
-            raise ValueError(f"both players need parameters, got {found}")
+            raise ValueError(f"both players need parameters, got {len(self.x)} and {len(self.y)}")
         self.both = self.x + self.y
         self.sizes = [sum(p.numel() for p in player) for player in (self.x, self.y)]
         self.state: dict[str, Any] = {"steps": 0}
@@ -78,19 +74,15 @@ class GameOptimizer(ABC):
 
     def evaluate(self, losses: Losses) -> Pair:
         """Both losses, checked."""
-        with torch.enable_grad():
-            pair = losses()
-        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
-            found = type(pair).__name__
-            raise TypeError(f"losses() must return both players' losses, a pair; got {found}")
-        for name, loss, player in zip(("first", "second"), pair, (self.x, self.y), strict=True):
+        f, g = losses()
+        for name, loss, player in (("first", f, self.x), ("second", g, self.y)):
             title, steps = f"the {name} player's loss", self.state["steps"]
             if not torch.isfinite(scalar(loss, title)):
                 raise ValueError(f"step {steps}: {title} is {loss.item()}")
             # Once is enough: the graph keeps its shape, and the check costs a gradient.
             if steps == 0 and not _depends(loss, player):
                 raise ValueError(f"{title} does not depend on the {name} player's parameters")
-        return pair[0].reshape(()), pair[1].reshape(())
+        return f.reshape(()), g.reshape(())
 
     def field(self, losses: Losses, *, create_graph: bool = False) -> tuple[Tensor, Pair]:
         """v = (∇ₓf, ∇ᵧg) as one row, and the losses, detached."""
@@ -98,14 +90,6 @@ class GameOptimizer(ABC):
         graph = {"create_graph": create_graph, "retain_graph": True}
         v = torch.cat([gradient(f, self.x, **graph), gradient(g, self.y, **graph)])
         return v, (f.detach(), g.detach())
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and numbers: everything that a resumed run needs beside the parameters."""
-        return deepcopy(self.state)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what ``state_dict`` gave."""
-        self.state = deepcopy(state)
 
 
 def _depends(loss: Tensor, player: list[Tensor]) -> bool:
@@ -129,15 +113,6 @@ class _OfTwo(GameOptimizer):
         for parameter, piece in zip(parameters, unflatten(slope, parameters), strict=True):
             parameter.grad = piece.clone()
         self.optimizers[player].step()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "optimizers": [o.state_dict() for o in self.optimizers]}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        rest = dict(state)
-        for optimizer, own in zip(self.optimizers, rest.pop("optimizers"), strict=True):
-            optimizer.load_state_dict(own)
-        super().load_state_dict(rest)
 
 
 class Simultaneous(_OfTwo):
@@ -194,11 +169,11 @@ class Alternating(_OfTwo):
 
 
 class _WithStep(GameOptimizer):
-    """One step length η for both players, and nothing else to choose."""
+    """A method with one step length η for both players."""
 
-    def __init__(self, x: Iterable[Tensor], y: Iterable[Tensor], *, lr: float) -> None:
-        _check_positive(lr=lr)
+    def __init__(self, x: Tensors, y: Tensors, *, lr: float) -> None:
         super().__init__(x, y)
+        check_positive(lr=lr)
         self.lr = lr
 
 
@@ -264,7 +239,7 @@ class Optimistic(_WithStep):
         return before
 
 
-class OptimisticAdam(GameOptimizer):
+class OptimisticAdam(_WithStep):
     """Adam's direction, taken optimistically.
 
         u_t = m̂_t / (√ŝ_t + 10⁻⁸),   z ← z − η (2 u_t − u_{t−1})
@@ -287,18 +262,12 @@ class OptimisticAdam(GameOptimizer):
     """
 
     def __init__(
-        self,
-        x: Iterable[Tensor],
-        y: Iterable[Tensor],
-        *,
-        lr: float,
-        betas: tuple[float, float] = (0.5, 0.9),
+        self, x: Tensors, y: Tensors, *, lr: float, betas: tuple[float, float] = (0.5, 0.9)
     ) -> None:
-        _check_positive(lr=lr)
+        super().__init__(x, y, lr=lr)
         if not (0 <= betas[0] < 1 and 0 <= betas[1] < 1):
             raise ValueError(f"betas must lie in [0, 1), got {betas}")
-        super().__init__(x, y)
-        self.lr, self.betas = lr, betas
+        self.betas = betas
 
     def update(self, losses: Losses) -> Pair:
         v, before = self.field(losses)
@@ -311,7 +280,7 @@ class OptimisticAdam(GameOptimizer):
         return before
 
 
-class Consensus(GameOptimizer):
+class Consensus(_WithStep):
     """Each player also lowers ½‖v‖², the length of all gradients, which both can agree on.
 
         z ← z − η (v + γ Jᵀv)
@@ -333,12 +302,10 @@ class Consensus(GameOptimizer):
         (0.75, 0.5)
     """
 
-    def __init__(
-        self, x: Iterable[Tensor], y: Iterable[Tensor], *, lr: float, gamma: float
-    ) -> None:
-        _check_positive(lr=lr, gamma=gamma)
-        super().__init__(x, y)
-        self.lr, self.gamma = lr, gamma
+    def __init__(self, x: Tensors, y: Tensors, *, lr: float, gamma: float) -> None:
+        super().__init__(x, y, lr=lr)
+        check_positive(gamma=gamma)
+        self.gamma = gamma
 
     def update(self, losses: Losses) -> Pair:
         graph, before = self.field(losses, create_graph=True)
@@ -348,7 +315,7 @@ class Consensus(GameOptimizer):
         return before
 
 
-class SymplecticGradientAdjustment(GameOptimizer):
+class SymplecticGradientAdjustment(_WithStep):
     """Turn v by the rotating part of the game, A = ½(J − Jᵀ).
 
         z ← z − η (v + s λ Aᵀv)
@@ -374,12 +341,10 @@ class SymplecticGradientAdjustment(GameOptimizer):
         (0.5, 0.5)
     """
 
-    def __init__(
-        self, x: Iterable[Tensor], y: Iterable[Tensor], *, lr: float, strength: float = 1.0
-    ) -> None:
-        _check_positive(lr=lr, strength=strength)
-        super().__init__(x, y)
-        self.lr, self.strength = lr, strength
+    def __init__(self, x: Tensors, y: Tensors, *, lr: float, strength: float = 1.0) -> None:
+        super().__init__(x, y, lr=lr)
+        check_positive(strength=strength)
+        self.strength = strength
 
     def update(self, losses: Losses) -> Pair:
         graph, before = self.field(losses, create_graph=True)
@@ -396,7 +361,7 @@ class SymplecticGradientAdjustment(GameOptimizer):
         return before
 
 
-class CompetitiveGradient(GameOptimizer):
+class CompetitiveGradient(_WithStep):
     """Both players choose their step knowing that the other does the same.
 
     Each step is the Nash equilibrium of the game's bilinear model. With D = ∂²f/∂x∂y,
@@ -432,19 +397,19 @@ class CompetitiveGradient(GameOptimizer):
 
     def __init__(
         self,
-        x: Iterable[Tensor],
-        y: Iterable[Tensor],
+        x: Tensors,
+        y: Tensors,
         *,
         lr: float,
         beta: float | None = None,
         tolerance: float = 1e-6,
         iterations: int = 100,
     ) -> None:
-        _check_positive(lr=lr, tolerance=tolerance, iterations=iterations)
+        super().__init__(x, y, lr=lr)
         if beta is not None and not 0 <= beta < 1:
             raise ValueError(f"beta must lie in [0, 1), got {beta}")
-        super().__init__(x, y)
-        self.lr, self.beta, self.tolerance, self.iterations = lr, beta, tolerance, iterations
+        self.beta = beta
+        self.inner: dict[str, Any] = {"tolerance": tolerance, "iterations": iterations}
 
     def update(self, losses: Losses) -> Pair:
         f, g = self.evaluate(losses)
@@ -461,7 +426,7 @@ class CompetitiveGradient(GameOptimizer):
 
         if first:
             probe = torch.randn(len(v_y), generator=torch.Generator().manual_seed(0)).to(v_y)
-            self._check_zero_sum(d(probe), gradient(g_y @ probe, self.x, retain_graph=True))
+            _check_zero_sum(d(probe), gradient(g_y @ probe, self.x, retain_graph=True))
         # S = diag(steps) is η I, or each coordinate's own. Because ∇ᵧf = −v_y, up to y's own terms,
         # Δx = −S_x^½ (I + B Bᵀ)⁻¹ S_x^½ (v_x − D S_y v_y) with B = S_x^½ D S_y^½.
         root_x, root_y = self._root_steps("square_x", v_x), self._root_steps("square_y", v_y)
@@ -469,8 +434,7 @@ class CompetitiveGradient(GameOptimizer):
             lambda v: v + root_x * d(root_y * root_y * d_transposed(root_x * v)),
             root_x * (v_x - d(root_y * root_y * v_y)),
             self.state.get("guess"),
-            tolerance=self.tolerance,
-            iterations=self.iterations,
+            **self.inner,
         )
         step_x = -root_x * inner.x
         step_y = -root_y * root_y * (v_y - d_transposed(step_x))  # y's best answer to it
@@ -488,14 +452,14 @@ class CompetitiveGradient(GameOptimizer):
         hat = s / (1 - self.beta ** (self.state["steps"] + 1))
         return (self.lr / (hat.sqrt() + 1e-5)).sqrt()
 
-    @staticmethod
-    def _check_zero_sum(of_f: Tensor, of_g: Tensor) -> None:
-        """Where g = −f, the mixed derivatives of both cancel in any direction."""
-        left = (of_f + of_g).norm().item()
-        size = max(of_f.norm().item(), of_g.norm().item())
-        if left > 1e-3 * size:
-            raise ValueError(
-                "competitive gradients need a zero-sum interaction, g = −f up to terms of one "
-                f"player; here {left / size:.2g} of the mixed derivatives is left in f + g. "
-                "The minimax pair is zero-sum, the non-saturating one is not"
-            )
+
+def _check_zero_sum(of_f: Tensor, of_g: Tensor) -> None:
+    """Where g = −f, the mixed derivatives of both cancel in any direction."""
+    left = (of_f + of_g).norm().item()
+    size = max(of_f.norm().item(), of_g.norm().item())
+    if left > 1e-3 * size:
+        raise ValueError(
+            "competitive gradients need a zero-sum interaction, g = −f up to terms of one "
+            f"player; here {left / size:.2g} of the mixed derivatives is left in f + g. "
+            "The minimax pair is zero-sum, the non-saturating one is not"
+        )

@@ -6,16 +6,18 @@ receives its gradient. G does not learn to draw the changes as long as they can 
 average: chance decides for each image anew whether and how it is changed. [zhao2020]
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gantut.numerics import chosen, expect
 from gantut.processes import gathered
+
+Change = Callable[[Tensor, torch.Generator | None], Tensor]
 
 
 class Augment(Protocol):
@@ -102,30 +104,24 @@ def cutout(x: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 CHANGES = {
-    "brightness": brightness,
-    "contrast": contrast,
-    "saturation": saturation,
-    "translate": translate,
-    "cutout": cutout,
+    change.__name__: change for change in (brightness, contrast, saturation, translate, cutout)
 }
 
 
-def _check_names(names: Sequence[str]) -> tuple[str, ...]:
-    for name in names:
-        if name not in CHANGES:
-            raise ValueError(f"unknown augmentation {name!r}; known: {', '.join(CHANGES)}")
-    return tuple(names or CHANGES)
+def _named(names: Sequence[str]) -> list[Change]:
+    return [chosen("augmentation", name, CHANGES) for name in names or CHANGES]
 
 
 def _changed(
-    x: Tensor, names: Sequence[str], probability: float | Tensor, generator: torch.Generator | None
+    x: Tensor,
+    changes: Sequence[Change],
+    probability: float | Tensor,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    if x.ndim != 4:
-        raise ValueError(f"augmentation needs images (N, C, H, W), got {tuple(x.shape)}")
-    for name in names:
-        changed = CHANGES[name](x, generator)
-        chosen = torch.rand((len(x), 1, 1, 1), generator=generator, device=x.device) < probability
-        x = torch.where(chosen, changed, x)
+    expect(x.ndim == 4, "images (N, C, H, W)", x)
+    for change in changes:
+        changed = change(x, generator)
+        x = torch.where(_uniform(x, 0.0, 1.0, generator) < probability, changed, x)
     return x
 
 
@@ -155,14 +151,8 @@ def augmentation(*names: str, probability: float = 1.0) -> Augment:
 
     Source: [zhao2020].
     """
-    known = _check_names(names)
-    if not 0 <= probability <= 1:
-        raise ValueError(f"probability must lie in [0, 1], got {probability}")
-
-    def augment(x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        return _changed(x, known, probability, generator)
-
-    return augment
+    expect(0 <= probability <= 1, "a probability in [0, 1]", probability)
+    return partial(_changed, changes=_named(names), probability=probability)
 
 
 class AdaptiveAugment(nn.Module):
@@ -203,12 +193,9 @@ class AdaptiveAugment(nn.Module):
         self, *names: str, target: float = 0.6, images: int = 500_000, most: float = 0.8
     ) -> None:
         super().__init__()
-        if not (-1 < target < 1 and images >= 1 and 0 <= most <= 1):
-            raise ValueError(
-                "adaptive augmentation needs a target in (-1, 1), images ≥ 1 and most in [0, 1], "
-                f"got {target}, {images} and {most}"
-            )
-        self.names = _check_names(names)
+        fits = -1 < target < 1 and images >= 1 and 0 <= most <= 1
+        expect(fits, "target in (-1, 1), images ≥ 1, most in [0, 1]", target, images, most)
+        self.changes = _named(names)
         self.target, self.images, self.most = target, images, most
         self.register_buffer("probability", torch.zeros(()))
 
@@ -231,7 +218,7 @@ class AdaptiveAugment(nn.Module):
             >>> torch.equal(AdaptiveAugment()(x), x)  # p is still 0
             True
         """
-        return _changed(x, self.names, self.probability, generator)
+        return _changed(x, self.changes, self.probability, generator)
 
     @torch.no_grad()
     def observe(self, real_logits: Tensor) -> None:

@@ -5,9 +5,9 @@ the logit inside the network, and the pairs of ``LOSSES`` apply unchanged. AC-GA
 classifier's cross-entropy instead.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
+
+from gantut.numerics import check_numbers, expect
 
 
 def auxiliary(class_logits: Tensor, labels: Tensor) -> Tensor:
@@ -25,10 +25,9 @@ def auxiliary(class_logits: Tensor, labels: Tensor) -> Tensor:
         (N,), in nats.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: shapes that do not fit, or a label that is no class. (A GPU, which a look at the
+            labels would make wait at every step, stops with an error of its own.)
         TypeError: labels that are not integers.
-        RuntimeError: a label that is no class. PyTorch raises it; a check of ours would make a GPU
-            wait at every step.
 
     Example:
         >>> import torch
@@ -37,12 +36,8 @@ def auxiliary(class_logits: Tensor, labels: Tensor) -> Tensor:
 
     Source: [odena2017].
     """
-    if class_logits.ndim != 2 or labels.shape != class_logits.shape[:1]:
-        raise ValueError(
-            "expected class logits (N, classes) and labels (N,), got "
-            f"{tuple(class_logits.shape)} and {tuple(labels.shape)}"
-        )
-    if labels.is_floating_point():
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    fits = class_logits.ndim == 2 and labels.shape == class_logits.shape[:1]
+    expect(fits, "class logits (N, classes) and labels (N,)", class_logits, labels)
     # PyTorch's cross_entropy would let the label −100 pass as "ignore me".
-    return -class_logits.log_softmax(1).gather(1, labels.long()[:, None]).squeeze(1)
+    index = check_numbers(labels, class_logits.shape[1], "labels")[:, None]
+    return -class_logits.log_softmax(1).gather(1, index).squeeze(1)

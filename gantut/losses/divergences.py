@@ -9,8 +9,6 @@ Here T is made from an unbounded logit v, so that it cannot leave the domain of 
 log-ratio log p/q alone and is given too.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gantut.numerics import exponential, softplus
+from gantut.numerics import chosen, expect, exponential, softplus
 
 Elementwise = Callable[[Tensor], Tensor]
 
@@ -102,27 +100,6 @@ DIVERGENCES: dict[str, Divergence] = {
 }
 
 
-def divergence(name: str) -> Divergence:
-    """Return the divergence called ``name``.
-
-    Args:
-        name: a name of ``DIVERGENCES``.
-
-    Returns:
-        Its row.
-
-    Raises:
-        ValueError: the name is unknown; the message lists the known ones.
-
-    Example:
-        >>> divergence("kl") is DIVERGENCES["kl"]
-        True
-    """
-    if name not in DIVERGENCES:
-        raise ValueError(f"unknown divergence {name!r}; known: {', '.join(DIVERGENCES)}")
-    return DIVERGENCES[name]
-
-
 def f_divergence(name: str, p: Tensor, q: Tensor) -> float:
     """Σ q f(p/q) of two distributions on K points.
 
@@ -147,10 +124,7 @@ def f_divergence(name: str, p: Tensor, q: Tensor) -> float:
     Source: [nowozin2016].
     """
     for which, values in (("p", p), ("q", q)):
-        fits = values.shape == p.shape and values.ndim == 1 and (values > 0).all()
-        if not fits or abs(values.sum().item() - 1) > 1e-6:
-            raise ValueError(
-                f"{which} must hold positive probabilities of shape (K,) with sum 1, "
-                f"got {values.tolist()}"
-            )
-    return (q * divergence(name).f(p / q)).sum().item()
+        positive = values.shape == p.shape and values.ndim == 1 and (values > 0).all()
+        fits = positive and abs(values.sum().item() - 1) <= 1e-6
+        expect(fits, f"{which} as positive probabilities (K,) with sum 1", values.tolist())
+    return (q * chosen("divergence", name, DIVERGENCES).f(p / q)).sum().item()

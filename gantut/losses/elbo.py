@@ -5,27 +5,24 @@ one draw z of the output. Everything is (N,), in nats, and summed over dimension
 pixels would weigh the two terms against each other by the size of the image. [kingma2014]
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from gantut.numerics import check_weight
+from gantut.models.vae import VAEOutput
+from gantut.numerics import check_weight, expect
 from gantut.processes import gathered
 
-if TYPE_CHECKING:
-    from gantut.models.vae import VAEOutput
 
+def check_one_draw(output: VAEOutput) -> None:
+    """Raise ``ValueError`` for K draws per example; these belong to the importance-weighted bound.
 
-def _check_one_draw(output: VAEOutput) -> None:
-    if output.z.ndim != 2:
-        raise ValueError(
-            "expected an output with one draw per example, z of shape (N, latent_dim), got "
-            f"{tuple(output.z.shape)}; for K draws use the importance-weighted bound"
-        )
+    Example:
+        >>> import torch
+        >>> from gantut.models.vae import VAEOutput
+        >>> check_one_draw(VAEOutput(None, None, torch.zeros(3, 2), None))
+    """
+    expect(output.z.ndim == 2, "one draw per example, z of shape (N, latent_dim)", output.z)
 
 
 def distortion(output: VAEOutput, x: Tensor) -> Tensor:
@@ -53,10 +50,9 @@ def distortion(output: VAEOutput, x: Tensor) -> Tensor:
 
     Source: [kingma2014].
     """
-    _check_one_draw(output)
-    expected = output.likelihood.batch_shape + output.likelihood.event_shape
-    if x.shape != expected:
-        raise ValueError(f"expected examples of shape {tuple(expected)}, got {tuple(x.shape)}")
+    check_one_draw(output)
+    wanted = output.likelihood.batch_shape + output.likelihood.event_shape
+    expect(x.shape == wanted, f"examples of shape {tuple(wanted)}", x)
     return -output.likelihood.log_prob(x)
 
 
@@ -90,7 +86,7 @@ def rate(output: VAEOutput) -> Tensor:
     try:
         return kl_divergence(output.posterior, output.prior)
     except NotImplementedError:
-        _check_one_draw(output)
+        check_one_draw(output)
         return output.posterior.log_prob(output.z) - output.prior.log_prob(output.z)
 
 

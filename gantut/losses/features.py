@@ -1,10 +1,10 @@
 """A distance between examples that a network has learned: the VAE-GAN's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor
+
+from gantut.numerics import expect
 
 
 def feature_distance(features: Callable[[Tensor], Tensor], x: Tensor, other: Tensor) -> Tensor:
@@ -30,8 +30,5 @@ def feature_distance(features: Callable[[Tensor], Tensor], x: Tensor, other: Ten
 
     Source: [larsen2016].
     """
-    if x.shape != other.shape:
-        raise ValueError(
-            f"expected two batches of one shape, got {tuple(x.shape)} and {tuple(other.shape)}"
-        )
+    expect(x.shape == other.shape, "two batches of one shape", x, other)
     return 0.5 * (features(x).detach() - features(other)).flatten(1).square().sum(1)

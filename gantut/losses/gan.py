@@ -8,8 +8,6 @@ probabilities. The one building block is the softplus, log(1 + eᵛ).
 ``AdversarialLoss`` of two such functions: a trainer takes it in place of a name.
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Callable
@@ -18,8 +16,8 @@ from typing import Any, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-from gantut.losses.divergences import DIVERGENCES, divergence
-from gantut.numerics import softplus
+from gantut.losses.divergences import DIVERGENCES
+from gantut.numerics import chosen, expect, softplus
 from gantut.processes import gathered
 
 LogitLoss = Callable[[Tensor, Tensor], Tensor]
@@ -72,11 +70,8 @@ def check_pair(real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
     """
     if real_logits is None:
         raise ValueError("this loss compares real with fake: it needs the real logits, got None")
-    if real_logits.ndim != 1 or real_logits.shape != fake_logits.shape:
-        raise ValueError(
-            "expected real and fake logits of one shape (N,), "
-            f"got {tuple(real_logits.shape)} and {tuple(fake_logits.shape)}"
-        )
+    fits = real_logits.ndim == 1 and real_logits.shape == fake_logits.shape
+    expect(fits, "real and fake logits of one shape (N,)", real_logits, fake_logits)
     return real_logits
 
 
@@ -244,18 +239,13 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Adversarial
 
     Source: [mao2017].
     """
-    if not all(map(math.isfinite, (a, b, c))) or a == b:
-        raise ValueError(
-            f"least squares needs finite targets with a ≠ b, got a = {a}, b = {b}, c = {c}"
-        )
+    fits = all(map(math.isfinite, (a, b, c))) and a != b
+    expect(fits, "finite targets a, b and c with a ≠ b", a, b, c)
 
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         return 0.5 * (check_pair(real, fake) - b).square() + 0.5 * (fake - a).square()
 
-    def generator(real: Tensor | None, fake: Tensor) -> Tensor:
-        return 0.5 * (fake - c).square()
-
-    return AdversarialLoss(discriminator, generator)
+    return AdversarialLoss(discriminator, lambda real, fake: 0.5 * (fake - c).square())
 
 
 def label_smoothing(real_target: float = 0.9, fake_target: float = 0.0) -> AdversarialLoss:
@@ -285,10 +275,7 @@ def label_smoothing(real_target: float = 0.9, fake_target: float = 0.0) -> Adver
     Source: [salimans2016].
     """
     s, t = real_target, fake_target
-    if not 0 <= t < s <= 1:
-        raise ValueError(
-            f"label smoothing needs 0 ≤ fake_target < real_target ≤ 1, got {t} and {s}"
-        )
+    expect(0 <= t < s <= 1, "0 ≤ fake_target < real_target ≤ 1", t, s)
 
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         # −s log D − (1 − s) log(1 − D) = softplus(−v) + (1 − s) v, and softplus(v) − t v for fake.
@@ -384,13 +371,13 @@ def f_gan(name: str, *, saturating: bool = False) -> AdversarialLoss:
 
     Source: [nowozin2016].
     """
-    chosen = divergence(name)
+    row = chosen("divergence", name, DIVERGENCES)
 
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
-        return chosen.conjugate(fake) - chosen.reward(check_pair(real, fake))
+        return row.conjugate(fake) - row.reward(check_pair(real, fake))
 
     def generator(real: Tensor | None, fake: Tensor) -> Tensor:
-        return -chosen.conjugate(fake) if saturating else -chosen.reward(fake)
+        return -row.conjugate(fake) if saturating else -row.reward(fake)
 
     return AdversarialLoss(discriminator, generator)
 
@@ -450,8 +437,4 @@ def adversarial_loss(loss: str | tuple[Any, ...]) -> AdversarialLoss:
         for player, function in zip(("discriminator", "generator"), loss, strict=True):
             _check_arguments(player, function)
         return AdversarialLoss(*loss)
-    if not isinstance(loss, str) or loss not in LOSSES:
-        raise ValueError(
-            f"unknown loss {loss!r}; known: {', '.join(LOSSES)}, or a pair of functions"
-        )
-    return LOSSES[loss]
+    return chosen("loss (a name or a pair of functions)", str(loss), LOSSES)

@@ -4,18 +4,12 @@ log p(x) ≥ E log 1/K Σ_k w_k with w_k = p(x, z_k) / q(z_k|x). K = 1 is the EL
 the bound. All functions take an output with K draws, ``vae(x, samples=K)``. [burda2016]
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from gantut.models.priors import diagonal_normal
-from gantut.numerics import log_mean_exp
-
-if TYPE_CHECKING:
-    from gantut.models.vae import VAEOutput
+from gantut.models.vae import VAEOutput
+from gantut.numerics import expect, log_mean_exp
 
 
 def log_weights(output: VAEOutput, x: Tensor) -> Tensor:
@@ -46,14 +40,10 @@ def log_weights(output: VAEOutput, x: Tensor) -> Tensor:
 
 
 def _log_joint(output: VAEOutput, x: Tensor) -> Tensor:
-    if output.z.ndim != 3:
-        raise ValueError(
-            "expected K draws per example, z of shape (K, N, latent_dim), got "
-            f"{tuple(output.z.shape)}; ask for them by vae(x, samples=K)"
-        )
-    expected = output.likelihood.batch_shape[1:] + output.likelihood.event_shape
-    if x.shape != expected:
-        raise ValueError(f"expected examples of shape {tuple(expected)}, got {tuple(x.shape)}")
+    draws = "K draws per example by vae(x, samples=K), z of shape (K, N, latent_dim)"
+    expect(output.z.ndim == 3, draws, output.z)
+    wanted = output.likelihood.batch_shape[1:] + output.likelihood.event_shape
+    expect(x.shape == wanted, f"examples of shape {tuple(wanted)}", x)
     return output.likelihood.log_prob(x) + output.prior.log_prob(output.z)
 
 

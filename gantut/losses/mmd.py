@@ -5,14 +5,13 @@ With a Gaussian kernel it is 0 for p = q alone. The estimates below leave out th
 with itself. That makes them unbiased, so they can be slightly negative. It has no nats.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from gantut.numerics import expect
 from gantut.processes import gathered
 
 SCALES = (0.5, 1.0, 2.0)
@@ -33,10 +32,8 @@ def _to_the_others(x: Tensor, bandwidths: Sequence[float]) -> Tensor:
 
 
 def _check(z: Tensor, bandwidths: Sequence[float]) -> None:
-    if z.ndim != 2 or len(z) < 2:
-        raise ValueError(f"MMD needs a cloud (N, d) with N ≥ 2, got {tuple(z.shape)}")
-    if not bandwidths or not all(math.isfinite(h) and h > 0 for h in bandwidths):
-        raise ValueError(f"bandwidths must be positive numbers, got {bandwidths}")
+    expect(z.ndim == 2 and len(z) > 1, "a cloud (N, d) with N ≥ 2", z)
+    expect(bandwidths and min(bandwidths) > 0, "positive bandwidths", bandwidths)
 
 
 def mmd(x: Tensor, y: Tensor, bandwidths: Sequence[float] = SCALES) -> Tensor:
@@ -64,10 +61,7 @@ def mmd(x: Tensor, y: Tensor, bandwidths: Sequence[float] = SCALES) -> Tensor:
     Source: [gretton2012].
     """
     _check(x, bandwidths)
-    if x.shape != y.shape:
-        raise ValueError(
-            f"expected two clouds of one shape, got {tuple(x.shape)} and {tuple(y.shape)}"
-        )
+    expect(x.shape == y.shape, "two clouds of one shape", x, y)
     within = _to_the_others(x, bandwidths) + _to_the_others(y, bandwidths)
     return within - 2 * _kernel(x, gathered(y), bandwidths).mean(1)
 
@@ -101,13 +95,9 @@ def mmd_to_prior(z: Tensor, bandwidths: Sequence[float] = SCALES) -> Tensor:
     Source: [gretton2012, tolstikhin2018].
     """
     _check(z, bandwidths)
-    dimension = z.shape[1]
-    scaled = [h * math.sqrt(dimension) for h in bandwidths]
-    across = torch.zeros_like(z[:, 0])
-    within_prior = 0.0
-    for h in scaled:
-        across = across + (h * h / (1 + h * h)) ** (dimension / 2) * torch.exp(
-            z.square().sum(1) / (-2 * (1 + h * h))
-        )
-        within_prior += (h * h / (2 + h * h)) ** (dimension / 2)
-    return _to_the_others(z, scaled) - 2 * across / len(scaled) + within_prior / len(scaled)
+    half, squares = z.shape[1] / 2, z.square().sum(1)
+    widths = [h * h * z.shape[1] for h in bandwidths]  # h², in the data's own unit
+    across = [(w / (1 + w)) ** half * torch.exp(squares / (-2 * (1 + w))) for w in widths]
+    within_prior = sum((w / (2 + w)) ** half for w in widths) / len(widths)
+    within = _to_the_others(z, [math.sqrt(w) for w in widths])
+    return within - 2 * torch.stack(across).mean(0) + within_prior

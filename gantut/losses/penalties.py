@@ -7,8 +7,6 @@ values of an example, and never over the batch. Nothing flows back into the gene
 A penalty of your own is a function with the same signature.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -16,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gantut.numerics import check_weight
+from gantut.numerics import check_weight, expect
 
 Discriminator = Callable[[Tensor], Tensor]
 
@@ -73,11 +71,8 @@ def input_gradient(D: Discriminator, x: Tensor) -> Tensor:
     """
     x = x.detach().requires_grad_(True)
     logits = D(x)
-    if logits.ndim != 1 or not len(logits) or len(x) % len(logits):
-        raise ValueError(
-            f"expected one logit per example, shape ({len(x)},), or per pack of equally many, "
-            f"got {tuple(logits.shape)}"
-        )
+    fits = logits.ndim == 1 and len(logits) and len(x) % len(logits) == 0
+    expect(fits, f"one logit per example, shape ({len(x)},), or per pack of equally many", logits)
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.reshape(len(logits), -1)
 
@@ -163,7 +158,7 @@ def r1_r2(gamma: float) -> Penalty:
     check_weight("gamma", gamma)
 
     def penalty(D, real, fake, *, generator=None):
-        _check_shapes(real, fake)
+        expect(real.shape == fake.shape, "real and fake examples of one shape", real, fake)
         # One pass over both halves costs less than two passes.
         at_real, at_fake = input_gradient(D, torch.cat([real, fake])).square().sum(1).chunk(2)
         return 0.5 * gamma * (at_real + at_fake)
@@ -204,7 +199,7 @@ def gradient_penalty(
     check_weight("target", target)
 
     def penalty(D, real, fake, *, generator=None):
-        _check_shapes(real, fake)
+        expect(real.shape == fake.shape, "real and fake examples of one shape", real, fake)
         x = torch.lerp(fake, real, _uniform_per_example(real, generator))
         return weight * _excess_slope(D, x, target, one_sided).square()
 
@@ -245,14 +240,6 @@ def dragan(weight: float = 10.0, *, spread: float = 0.5) -> Penalty:
         return weight * _excess_slope(D, real + reach * noise, 1.0).square()
 
     return penalty
-
-
-def _check_shapes(real: Tensor, fake: Tensor) -> None:
-    if real.shape != fake.shape:
-        raise ValueError(
-            "this penalty needs real and fake examples of one shape, got "
-            f"{tuple(real.shape)} and {tuple(fake.shape)}"
-        )
 
 
 def _uniform_per_example(x: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -5,18 +5,13 @@ to the encoder's h, as if the choice were the identity (straight-through), and t
 to it that both stay close.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
-from gantut.numerics import check_weight
+from gantut.numerics import check_weight, expect
 
 
 def _squared_distance(a: Tensor, b: Tensor) -> Tensor:
-    if a.shape != b.shape or a.ndim < 2:
-        raise ValueError(
-            f"expected two tensors of one shape (N, …), got {tuple(a.shape)} and {tuple(b.shape)}"
-        )
+    expect(a.shape == b.shape and a.ndim > 1, "two tensors of one shape (N, …)", a, b)
     return (a - b).square().flatten(1).sum(1)
 
 

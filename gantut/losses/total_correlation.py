@@ -5,20 +5,16 @@ q(z) = E_x q(z|x): what the code knows about the example, how far its dimensions
 another, and how far each dimension is from the prior.
 """
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from gantut.losses.elbo import distortion
-from gantut.numerics import check_weight
+from gantut.losses.elbo import check_one_draw, distortion
+from gantut.models.vae import VAEOutput
+from gantut.numerics import check_weight, expect
 from gantut.processes import gathered, rank
-
-if TYPE_CHECKING:
-    from gantut.models.vae import VAEOutput
 
 
 class RateSplit(NamedTuple):
@@ -66,10 +62,8 @@ def log_average_posterior(pairs: Tensor, dataset_size: int) -> Tensor:
     Source: [chen2018].
     """
     n = len(pairs)
-    if not 2 <= n <= dataset_size:
-        raise ValueError(
-            f"expected a batch of 2 … dataset_size examples, got {n} of {dataset_size}"
-        )
+    fits = 2 <= n <= dataset_size
+    expect(fits, "a batch of 2 … dataset_size examples", f"{n} of {dataset_size}")
     log_share = pairs.new_full((n, n), math.log1p(-1 / dataset_size) - math.log(n - 1))
     log_share.fill_diagonal_(-math.log(dataset_size))
     return (log_share.view(n, n, *[1] * (pairs.ndim - 2)) + pairs).logsumexp(1)
@@ -103,11 +97,7 @@ def split_rate(output: VAEOutput, dataset_size: int) -> RateSplit:
 
     Source: [hoffman2016, chen2018].
     """
-    if output.z.ndim != 2:
-        raise ValueError(
-            "expected one draw per example, z of shape (N, latent_dim), got "
-            f"{tuple(output.z.shape)}"
-        )
+    check_one_draw(output)
     if not (isinstance(output.posterior, Independent) and isinstance(output.prior, Independent)):
         raise ValueError("the split needs a diagonal normal posterior and prior")
     normal, prior = cast(Normal, output.posterior.base_dist), output.prior.base_dist
@@ -161,8 +151,6 @@ def beta_tcvae(
     Source: [chen2018].
     """
     parts = split_rate(output, dataset_size)
-    prices = {"alpha": alpha, "beta": beta, "gamma": gamma}
-    charged = [
-        check_weight(*price) * part for price, part in zip(prices.items(), parts, strict=True)
-    ]
+    prices = {"alpha": alpha, "beta": beta, "gamma": gamma}.items()
+    charged = [check_weight(*price) * part for price, part in zip(prices, parts, strict=True)]
     return distortion(output, x) + sum(charged)

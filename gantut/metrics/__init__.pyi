@@ -15,14 +15,12 @@ from .features import (
 )
 from .fidelity import published_fid as published_fid
 from .frechet import (
-    Extrapolated as Extrapolated,
     fid as fid,
     fid_extrapolated as fid_extrapolated,
     kid as kid,
 )
 from .image_quality import psnr as psnr, ssim as ssim
 from .likelihood import (
-    LikelihoodBounds as LikelihoodBounds,
     annealed_importance as annealed_importance,
     bidirectional_bounds as bidirectional_bounds,
     bits_per_dimension as bits_per_dimension,

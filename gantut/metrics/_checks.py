@@ -1,9 +1,9 @@
 """What the measures of this room check before they compute."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
+
+from gantut.numerics import expect
 
 
 def finite(name: str, values: Tensor) -> None:
@@ -15,9 +15,15 @@ def finite(name: str, values: Tensor) -> None:
 def in_unit_interval(name: str, images: Tensor) -> None:
     """Raise ``ValueError`` where images leave [0, 1] or are not finite."""
     if images.numel():
-        low, high = float(images.min()), float(images.max())
-        if not (low >= 0 and high <= 1):  # true for NaN as well
-            raise ValueError(f"expected finite {name} in [0, 1], got {low:g} … {high:g}")
+        low, high = (end.item() for end in images.aminmax())
+        # False for NaN as well.
+        expect(low >= 0 and high <= 1, f"finite {name} in [0, 1]", f"{low:g} … {high:g}")
+
+
+def table(name: str, values: Tensor, least: int = 1) -> None:
+    """Raise ``ValueError`` unless ``values`` are finite, (N, d) with at least so many rows."""
+    expect(values.ndim == 2 and len(values) >= least, f"{name} (N, d) with N ≥ {least}", values)
+    finite(name, values)
 
 
 def clouds(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,12 +32,7 @@ def clouds(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: not (N, d) with N ≥ 2, another dimension, NaN or infinite values.
     """
-    for name, cloud in (("real", real), ("fake", fake)):
-        if cloud.ndim != 2 or len(cloud) < 2:
-            shape = tuple(cloud.shape)
-            raise ValueError(f"expected {name} features (N, d) with N ≥ 2, got {shape}")
-        finite(f"{name} features", cloud)
-    if real.shape[1] != fake.shape[1]:
-        dimensions = f"{real.shape[1]} and {fake.shape[1]}"
-        raise ValueError(f"real and fake features differ in dimension: {dimensions}")
+    table("real features", real, 2)
+    table("fake features", fake, 2)
+    expect(real.shape[1] == fake.shape[1], "features of one dimension", real, fake)
     return real.double(), fake.double()

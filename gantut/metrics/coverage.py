@@ -1,7 +1,5 @@
 """What do samples cover? Classes by a classifier, modes of a known density, kinds of stacks."""
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 
@@ -9,16 +7,14 @@ import torch
 from torch import Tensor
 
 from gantut.data.densities import Density
-from gantut.metrics._checks import finite
+from gantut.metrics._checks import table
 from gantut.metrics.features import FeatureNetwork
+from gantut.numerics import check_numbers, check_shape, expect
 
 
 def _check_logits(logits: Tensor) -> None:
-    if logits.ndim != 2 or len(logits) == 0:
-        raise ValueError(f"expected logits (N, classes) with N ≥ 1, got {tuple(logits.shape)}")
-    if logits.shape[1] < 2:
-        raise ValueError("expected logits of two classes or more, got one class only")
-    finite("logits", logits)
+    table("logits", logits)
+    expect(logits.shape[1] > 1, "logits of two classes or more", logits)
 
 
 def _warn_of_few(samples: int, total: int, what: str) -> None:
@@ -91,26 +87,21 @@ def class_accuracy(logits: Tensor, labels: Tensor) -> float:
         0.6666666666666666
     """
     _check_logits(logits)
-    if labels.shape != logits.shape[:1]:
-        wanted = f"one label for each of {len(logits)} samples"
-        raise ValueError(f"expected {wanted}, got shape {tuple(labels.shape)}")
-    least, most = int(labels.min()), int(labels.max())
-    if least < 0 or most >= logits.shape[1]:
-        raise ValueError(f"expected labels in 0 … {logits.shape[1] - 1}, got {least} … {most}")
-    if least == most and len(labels) > 1:
-        warnings.warn(f"all labels are {least}: this says nothing of other classes", stacklevel=2)
+    expect(labels.shape == logits.shape[:1], f"{len(logits)} labels, one a sample", labels)
+    labels = check_numbers(labels, logits.shape[1], "labels")
+    if len(labels.unique()) == 1 < len(labels):
+        warnings.warn(f"all labels are {labels[0]}: nothing is said of other classes", stacklevel=2)
     return float((logits.argmax(1) == labels).double().mean())
 
 
 class ModeCoverage(NamedTuple):
     """Which modes of a density have samples.
 
-    ``covered`` of ``total`` modes, the share of ``high_quality`` samples, and how many of those
-    each mode has, ``counts`` (total,).
+    How many modes are ``covered``, the share of ``high_quality`` samples, and how many of those
+    each mode has, ``counts`` (modes,).
     """
 
     covered: int
-    total: int
     high_quality: float
     counts: Tensor
 
@@ -128,7 +119,7 @@ def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> 
         sigmas: the radius, in standard deviations of one mode.
 
     Returns:
-        Covered and total modes, the share of good samples, and their number at each mode.
+        How many modes are covered, the share of good samples, and their number at each mode.
 
     Raises:
         ValueError: the density has no modes, samples are not finite points (N, 2), or ``sigmas`` is
@@ -141,29 +132,25 @@ def mode_coverage(samples: Tensor, density: Density, *, sigmas: float = 3.0) -> 
         8
     """
     modes = density.modes.to(samples.device, torch.float64)
-    if len(modes) == 0:
-        raise ValueError(f"{density.name!r} has no separate modes; take a ring or a grid")
-    if samples.ndim != 2 or samples.shape[1] != 2 or len(samples) == 0:
-        raise ValueError(f"expected points of shape (N, 2), N ≥ 1, got {tuple(samples.shape)}")
-    finite("samples", samples)
-    if not sigmas > 0:
-        raise ValueError(f"sigmas must be positive, got {sigmas}")
+    expect(len(modes), "separate modes, as of a ring or a grid", f"none of {density.name!r}")
+    table("samples", samples)
+    check_shape(samples, (2,), "samples")
+    expect(sigmas > 0, "sigmas > 0", sigmas)
     _warn_of_few(len(samples), len(modes), "modes")
     distance, nearest = torch.cdist(samples.double(), modes).min(1)
     good = distance <= sigmas * density.std
     counts = torch.bincount(nearest[good], minlength=len(modes))
-    return ModeCoverage(int((counts > 0).sum()), len(modes), float(good.double().mean()), counts)
+    return ModeCoverage(int((counts > 0).sum()), float(good.double().mean()), counts)
 
 
 class StackedCoverage(NamedTuple):
     """Which kinds of stacked images occur.
 
-    ``covered`` of ``total`` kinds, ``kl`` in nats from the model's to the data's shares of the
-    kinds, and samples per kind, ``counts`` (total,).
+    How many kinds are ``covered``, ``kl`` in nats from the model's to the data's shares of the
+    kinds, and samples per kind, ``counts`` (kinds,).
     """
 
     covered: int
-    total: int
     kl: float
     counts: Tensor
 
@@ -185,7 +172,7 @@ def stacked_coverage(
         shares: of the classes in the data, (classes,); equal ones unless given.
 
     Returns:
-        Covered and total kinds, the divergence, and samples per kind.
+        How many kinds are covered, the divergence, and samples per kind.
 
     Raises:
         ValueError: no stacks of the network's size, a network of several channels, values that are
@@ -195,20 +182,18 @@ def stacked_coverage(
         >>> from gantut import data, metrics
         >>> digits = data.digits()
         >>> eye = metrics.feature_network(digits, steps=5, cache=False)
-        >>> stacked_coverage(eye, data.stacked(digits, 2000).floats()).total
-        1000
+        >>> stacked_coverage(eye, data.stacked(digits, 2000).floats()).counts.shape
+        torch.Size([1000])
     """
     classes, (channel, *size) = network.classes, network.shape
-    if channel != 1:
-        raise ValueError(f"expected a network of one channel, got one of {channel}")
-    if images.ndim != 4 or list(images.shape[2:]) != size or not images.numel():
-        wanted = f"images (N, channels, {size[0]}, {size[1]}) with N ≥ 1"
-        raise ValueError(f"expected {wanted}, got {tuple(images.shape)}")
+    expect(channel == 1, "a network of one channel", f"one of {channel}")
+    fits = images.ndim == 4 and list(images.shape[2:]) == size and images.numel()
+    expect(fits, f"images (N, channels, {size[0]}, {size[1]}) with N ≥ 1", images)
     if shares is None:
         shares = torch.full((classes,), 1 / classes, dtype=torch.float64)
     shares = shares.cpu().double()
-    if shares.shape != (classes,) or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
-        raise ValueError(f"expected {classes} positive shares with sum 1, got {shares.tolist()}")
+    shared_out = shares.shape == (classes,) and (shares > 0).all() and abs(shares.sum() - 1) <= 1e-6
+    expect(shared_out, f"{classes} positive shares with sum 1", shares.tolist())
     n, channels = images.shape[:2]
     total = classes**channels
     _warn_of_few(n, total, "kinds")
@@ -220,4 +205,4 @@ def stacked_coverage(
     counts = torch.bincount(kinds, minlength=total)
     found = counts.double() / n
     kl = float(torch.special.xlogy(found, found / expected).sum())
-    return StackedCoverage(int((counts > 0).sum()), total, kl, counts)
+    return StackedCoverage(int((counts > 0).sum()), kl, counts)

@@ -3,15 +3,14 @@
 [chen2018]
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from gantut.metrics._checks import finite
+from gantut.metrics._checks import table
+from gantut.numerics import at_least, expect
 
 
 class Gap(NamedTuple):
@@ -72,20 +71,15 @@ def mutual_information_gap(codes: Tensor, factors: Tensor, *, bins: int = 20) ->
         >>> round(mutual_information_gap(v, v).mig, 1)
         1.0
     """
-    for name, table in (("codes", codes), ("factors", factors)):
-        if table.ndim != 2 or len(table) != len(codes):
-            wanted = f"{name} as a table with {len(codes)} rows"
-            raise ValueError(f"expected {wanted}, got {tuple(table.shape)}")
-        finite(name, table)
-    if codes.shape[1] < 2 or bins < 2:
-        found = f"{codes.shape[1]} and {bins}"
-        raise ValueError(f"MIG compares at least 2 dimensions in at least 2 bins, got {found}")
+    table("codes", codes)
+    table("factors", factors)
+    expect(len(codes) == len(factors), "codes and factors of the same examples", codes, factors)
+    at_least(2, dimensions=codes.shape[1], bins=bins)
     z, v = _binned(codes.cpu(), bins), _binned(factors.cpu(), bins)
     information = torch.zeros(z.shape[1], v.shape[1], dtype=torch.float64)
     for k, factor in enumerate(v.T):
         entropy = _entropy(factor.bincount())
-        if entropy == 0:
-            raise ValueError(f"factor {k} never changes, so nothing can tell it")
+        expect(entropy > 0, "factors that change", f"one value only of factor {k}")
         for j, dimension in enumerate(z.T):
             joint = _entropy((dimension * (factor.max() + 1) + factor).bincount())
             information[j, k] = (_entropy(dimension.bincount()) + entropy - joint) / entropy

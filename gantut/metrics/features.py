@@ -4,12 +4,9 @@ Its numbers can be compared with one another where the network is the same; they
 Inception-based numbers of papers (for those see ``published_fid``).
 """
 
-from __future__ import annotations
-
 import hashlib
 import warnings
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +15,8 @@ from torch import Tensor, nn
 from gantut.data.cache import cached
 from gantut.data.datasets import ImageData
 from gantut.metrics._checks import in_unit_interval
+from gantut.networks.initialisation import seeded
+from gantut.numerics import check_shape, expect
 from gantut.progress import bar
 
 FEATURES = 64
@@ -84,9 +83,7 @@ class FeatureNetwork(nn.Module):
             ValueError: another shape than the network's, NaN, or values outside [0, 1].
         """
         x = images if isinstance(images, Tensor) else images.floats()
-        if tuple(x.shape[1:]) != self.shape or x.ndim != 4:
-            wanted = ", ".join(map(str, self.shape))
-            raise ValueError(f"expected images of shape (N, {wanted}), got {tuple(x.shape)}")
+        check_shape(x, self.shape, "images")
         in_unit_interval("images", x)
         parts = [self.body(2 * part - 1) for part in x.float().split(chunk)]
         features, logits = torch.cat(parts), torch.cat([self.head(part) for part in parts])
@@ -125,14 +122,12 @@ def feature_network(
         torch.Size([1437, 10])
     """
     labels = torch.empty(0) if data.labels is None else data.labels
-    if (found := len(labels.unique())) < 2:
-        wanted = "labelled images of two classes or more"
-        raise ValueError(f"a feature network needs {wanted}; {data.name!r} has {found}")
+    found = len(labels.unique())
+    expect(found > 1, "labelled images of two classes or more", f"{found} in {data.name!r}")
     if len(data) <= FEATURES:
         few = f"{len(data)} images for {FEATURES} features"
         warnings.warn(f"{few}: the network learns them by heart", stacklevel=2)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         network = FeatureNetwork(data.shape, data.classes)
 
     def train() -> dict[str, Tensor]:
@@ -150,16 +145,12 @@ def feature_network(
             network.scale.copy_(network.body(2 * sample - 1).var(0).mean().sqrt())
         return network.state_dict()
 
+    # The file's name changes with any pixel, any label and any setting.
     settings = (_VERSION, network, data.maximum, steps, batch_size, seed)
-    key = _key((data.images, labels), settings)
-    network.load_state_dict(cached(key, train) if cache else train())
-    return network.eval().requires_grad_(False)
-
-
-def _key(tensors: Iterable[Tensor], settings: Any) -> str:
-    """A file's name, which changes with any value of the tensors and with any setting."""
     digest = hashlib.sha256(repr(settings).encode())
-    for tensor in tensors:
+    for tensor in (data.images, labels):
         digest.update(repr((tensor.dtype, tensor.shape)).encode())
         digest.update(tensor.cpu().numpy().tobytes())
-    return f"features-{digest.hexdigest()[:32]}"
+    key = f"features-{digest.hexdigest()[:32]}"
+    network.load_state_dict(cached(key, train) if cache else train())
+    return network.eval().requires_grad_(False)

@@ -4,8 +4,6 @@ Optional: ``pip install "gantut[fidelity]"``. The networks' weights are large an
 when asked for.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from torch import Tensor
 
 from gantut.metrics._checks import in_unit_interval
 from gantut.metrics.frechet import fid
+from gantut.numerics import chosen, expect
 from gantut.progress import bar
 
 # The network's name in torch-fidelity, the layer, and what it needs in torch.hub's folder.
@@ -66,8 +65,6 @@ def published_fid(
     Example:
         >>> published_fid(real, fake, download=True)  # fetches weights  # doctest: +SKIP
     """
-    if network not in NETWORKS:
-        raise ValueError(f"unknown network {network!r}; known: {', '.join(NETWORKS)}")
     extractor = _extractor(network, weights, download).to(device)
     clouds = []
     for name, images in (("real", real), ("fake", fake)):
@@ -83,10 +80,9 @@ def _extractor(network: str, weights: str | Path | None, download: bool) -> Any:
     except ImportError as error:
         wanted = 'torch-fidelity: pip install "gantut[fidelity]"'
         raise ImportError(f"published_fid needs {wanted}") from error
-    name, layer, files = NETWORKS[network]
+    name, layer, files = chosen("network", network, NETWORKS)
     hub = Path(torch.hub.get_dir())
-    if weights is not None and network != "inception":
-        raise ValueError(f"weights= is for Inception; {network} is read from {hub}")
+    expect(weights is None or network == "inception", "weights= for Inception only", network)
     needed = [hub / file for file in files] if weights is None else [Path(weights)]
     missing = ", ".join(str(path) for path in needed if not path.exists())
     if missing and not download:
@@ -98,8 +94,8 @@ def _extractor(network: str, weights: str | Path | None, download: bool) -> Any:
 
 
 def _bytes(name: str, images: Tensor) -> Tensor:
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(f"expected {name} images (N, 1 or 3, H, W), got {tuple(images.shape)}")
+    fits = images.ndim == 4 and images.shape[1] in (1, 3)
+    expect(fits, f"{name} images (N, 1 or 3, H, W)", images)
     if images.dtype != torch.uint8:
         in_unit_interval(f"{name} images (or uint8 ones)", images)
         images = (255 * images).round().to(torch.uint8)

@@ -5,16 +5,17 @@ depends on the network: only values from the same one can be compared. ``feature
 small one on your own data; ``published_fid`` uses the networks of papers.
 """
 
-from __future__ import annotations
-
+import statistics
 import warnings
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gantut.data.batches import generator
 from gantut.metrics._checks import clouds
+from gantut.numerics import at_least, expect
+
+SMALLEST, POINTS = 0.2, 8  # of the extrapolation: the smallest share of the samples; sizes
 
 
 def fid(real: Tensor, fake: Tensor) -> float:
@@ -90,8 +91,7 @@ def kid(real: Tensor, fake: Tensor, *, limit: int = 2000, seed: int = 0) -> floa
         >>> abs(kid(real, fake)) < 0.05 < kid(real, fake + 1)
         True
     """
-    if limit < 2:
-        raise ValueError(f"KID compares pairs of samples, so limit must be at least 2, got {limit}")
+    at_least(2, limit=limit)
     real, fake = clouds(real, fake)
     n = min(len(real), len(fake), limit)
     x, y = (
@@ -107,62 +107,39 @@ def kid(real: Tensor, fake: Tensor, *, limit: int = 2000, seed: int = 0) -> floa
     return float(within - 2 * kernel(x, y).mean())
 
 
-class Extrapolated(NamedTuple):
-    """FID for endlessly many samples, and the line it was read from.
-
-    ``fid`` is the line's value at 1/N = 0; ``sizes`` and ``values`` are the points behind it.
-    """
-
-    fid: float
-    sizes: list[int]
-    values: list[float]
-
-
-def fid_extrapolated(
-    real: Tensor, fake: Tensor, *, points: int = 8, smallest: float = 0.2, seed: int = 0
-) -> Extrapolated:
+def fid_extrapolated(real: Tensor, fake: Tensor, *, seed: int = 0) -> float:
     """FID without the bias of a finite sample: a line through FID against 1/N. [chong2020]
 
     The bias of FID is about proportional to 1/N, so models with different numbers of samples cannot
-    be compared by FID itself. For each size, ``fake`` is cut into as many separate parts as fit;
-    the mean of their FIDs is one point. The bias from the number of ``real`` examples remains.
+    be compared by FID itself. For eight sizes from a fifth of M to M, equally far apart in 1/N,
+    ``fake`` is cut into as many separate parts as fit; the mean of their FIDs is one point of the
+    line. Its value at 1/N = 0 is the answer. The bias from the number of ``real`` examples remains.
 
     Args:
         real: features of real examples, (N, d).
         fake: features of generated examples, (M, d).
-        points: how many sizes, equally far apart in 1/N.
-        smallest: the smallest size, as a share of M; it must exceed d samples.
         seed: chooses the order in which ``fake`` is cut.
 
     Returns:
-        The value at 1/N = 0, and the points of the line.
+        The line's value at 1/N = 0, in the unit of ``fid``.
 
     Raises:
-        ValueError: clouds that ``fid`` would refuse, fewer than 2 points, a share outside (0, 1),
-            or subsets no larger than the number of features.
+        ValueError: clouds that ``fid`` would refuse, or a fifth of M that is no more than d.
 
     Example:
         >>> import torch
         >>> real, fake = torch.randn(2, 2000, 8, generator=torch.Generator().manual_seed(0))
-        >>> found = fid_extrapolated(real, fake)
-        >>> found.values[0] > found.values[-1] > found.fid
+        >>> fid(real, fake) > fid_extrapolated(real, fake)
         True
     """
     real, fake = clouds(real, fake)
-    if points < 2 or not 0 < smallest < 1:
-        raise ValueError(f"expected points ≥ 2 and 0 < smallest < 1, got {points} and {smallest}")
-    least = smallest * len(fake)
-    if least <= fake.shape[1]:
-        found = f"{int(least)} for {fake.shape[1]} features"
-        raise ValueError(f"the smallest subset needs more samples than features, got {found}")
-    inverse = torch.linspace(1 / least, 1 / len(fake), points, dtype=torch.float64)
+    least, features = SMALLEST * len(fake), fake.shape[1]
+    expect(least > features, f"subsets of more samples than the {features} features", int(least))
+    inverse = torch.linspace(1 / least, 1 / len(fake), POINTS, dtype=torch.float64)
     sizes = [min(len(fake), round(1 / value)) for value in inverse.tolist()]
     values = []
     for i, size in enumerate(sizes):
         order = torch.randperm(len(fake), generator=generator(seed, i))
         parts = [fid(real, fake[part]) for part in order.split(size) if len(part) == size]
         values.append(sum(parts) / len(parts))
-    slope_of = 1 / torch.tensor(sizes, dtype=torch.float64)
-    line = torch.stack([torch.ones_like(slope_of), slope_of], 1)
-    heights = torch.tensor(values, dtype=torch.float64)[:, None]
-    return Extrapolated(torch.linalg.lstsq(line, heights).solution[0].item(), sizes, values)
+    return statistics.linear_regression([1 / size for size in sizes], values).intercept

@@ -4,22 +4,20 @@ For reconstructions, compressed and restored images: there each image has its or
 which have none, see ``fid``.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gantut.metrics._checks import in_unit_interval
+from gantut.numerics import expect
 
 WINDOW, SIGMA = 11, 1.5  # pixels
 STABLE = (0.01**2, 0.03**2)  # keeps flat regions from dividing by 0
 
 
-def _pair(x: Tensor, y: Tensor, smallest: int = 1) -> tuple[Tensor, Tensor]:
-    if x.shape != y.shape or x.ndim != 4 or min(x.shape) < 1 or min(x.shape[2:]) < smallest:
-        wanted = f"two batches of images (N, C, H, W) of one shape with sides ≥ {smallest}"
-        raise ValueError(f"expected {wanted}, got {tuple(x.shape)} and {tuple(y.shape)}")
+def _pair(x: Tensor, y: Tensor, smallest: int) -> tuple[Tensor, Tensor]:
+    fits = x.shape == y.shape and x.ndim == 4 and len(x) and min(x.shape[2:]) >= smallest
+    expect(fits, f"batches of images (N, C, H, W) of one shape with sides ≥ {smallest}", x, y)
     in_unit_interval("images", x)
     in_unit_interval("originals", y)
     return x.double(), y.double()
@@ -45,24 +43,22 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
         >>> psnr(torch.full((1, 1, 8, 8), 0.5), torch.full((1, 1, 8, 8), 0.6)).round().tolist()
         [20.0]
     """
-    x, y = _pair(x, y)
+    x, y = _pair(x, y, 1)
     return -10 * (x - y).square().flatten(1).mean(1).log10()
 
 
-def ssim(x: Tensor, y: Tensor, *, reflect: bool = False) -> Tensor:
+def ssim(x: Tensor, y: Tensor) -> Tensor:
     """The structural similarity of two images. [wang2004]
 
     Around each pixel, under a Gaussian window of 11×11 with σ = 1.5: local means μ, variances σ²
     and covariance σ_xy are compared by
     (2μ_xμ_y + c₁)(2σ_xy + c₂) / ((μ_x² + μ_y² + c₁)(σ_x² + σ_y² + c₂)) with c₁ = 0.01² and
-    c₂ = 0.03². The result is the mean over all windows and over the channels.
+    c₂ = 0.03². The result is the mean over the channels and over all windows that lie inside the
+    image, as in the paper and in scikit-image.
 
     Args:
         x: images in [0, 1], (N, C, H, W), with sides of at least 11 pixels.
         y: the originals, of the same shape. Swapping the two changes nothing.
-        reflect: which windows count. False: those that lie inside the image, as in the paper and in
-            scikit-image. True: one around every pixel, of an image reflected at its border, as in
-            torchmetrics; sides of 6 pixels are then enough. An empty border raises this value.
 
     Returns:
         One value a pair, (N,): 1 for equal images, about 0 for unrelated ones.
@@ -76,14 +72,11 @@ def ssim(x: Tensor, y: Tensor, *, reflect: bool = False) -> Tensor:
         >>> ssim(x, x).item(), ssim(x, 1 - x).item() < 0
         (1.0, True)
     """
-    half = WINDOW // 2
-    pairs = _pair(x, y, half + 1 if reflect else WINDOW)
-    offset = torch.arange(-half, half + 1, dtype=torch.float64, device=x.device)
+    pairs = _pair(x, y, WINDOW)
+    offset = torch.arange(WINDOW, dtype=torch.float64, device=x.device) - WINDOW // 2
     weights = torch.exp(-0.5 * (offset / SIGMA) ** 2)
     window = torch.outer(weights, weights)[None, None] / weights.sum() ** 2
     a, b = (images.flatten(0, 1)[:, None] for images in pairs)  # each channel on its own
-    if reflect:
-        a, b = (F.pad(images, (half,) * 4, mode="reflect") for images in (a, b))
     mean_a, mean_b = F.conv2d(a, window), F.conv2d(b, window)
     squares = mean_a**2 + mean_b**2
     variances = F.conv2d(a * a + b * b, window) - squares

@@ -6,45 +6,28 @@ temperatures, and is tight where the encoder is poor [neal2001, wu2017]. The sam
 from a true draw of the posterior, bounds from above: between the two lies the truth [grosse2015].
 """
 
-from __future__ import annotations
-
-import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from gantut.losses.importance import log_weights
-from gantut.metrics._checks import finite
+from gantut.metrics._checks import finite, table
 from gantut.models.priors import StandardNormalPrior, draw
-from gantut.numerics import log_mean_exp
+from gantut.numerics import at_least, check_shape, expect, log_mean_exp
 from gantut.progress import bar
+from gantut.protocols import evaluating
 
 STEP_SIZE = 0.1  # of the first moves; the tuning walk finds better ones
 
 
-@contextlib.contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    """The model in evaluation mode for the length of a block (dropout off, BatchNorm at rest)."""
-    modes = {m: m.training for m in model.modules()} if isinstance(model, nn.Module) else {}
-    try:
-        for module in modes:
-            module.training = False
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
 def _check_examples(vae: Any, x: Tensor) -> None:
-    shape = getattr(vae, "shape", None) or x.shape[1:]
-    if x.ndim < 2 or tuple(x.shape[1:]) != tuple(shape) or len(x) == 0:
-        wanted = ", ".join(map(str, shape))
-        raise ValueError(f"expected examples (N, {wanted}) with N ≥ 1, got {tuple(x.shape)}")
+    check_shape(x, getattr(vae, "shape", None) or x.shape[1:], "examples")
+    expect(x.ndim > 1 and len(x), "examples (N, …) with N ≥ 1", x)
     finite("examples", x)
 
 
@@ -86,12 +69,11 @@ def importance_weighted(
         >>> importance_weighted(vae, torch.zeros(3, 1, 4, 4), samples=10).shape
         torch.Size([3])
     """
-    if samples < 1 or chunk < 1:
-        raise ValueError(f"expected samples and chunk ≥ 1, got {samples} and {chunk}")
+    at_least(1, samples=samples, chunk=chunk)
     _check_examples(vae, x)
     generator = torch.Generator(x.device).manual_seed(seed)
     counts = [min(chunk, samples - k) for k in range(0, samples, chunk)]
-    with _evaluating(vae):
+    with evaluating(vae):
         parts = [
             log_weights(vae(x, labels, samples=count, generator=generator), x)
             for count in bar(counts, desc="importance sampling", delay=1)
@@ -116,9 +98,7 @@ class _Walk:
     seed: int
 
     def __post_init__(self) -> None:
-        counts = f"{self.chains}, {self.temperatures} and {self.leapfrogs}"
-        if min(self.chains, self.temperatures, self.leapfrogs) < 1:
-            raise ValueError(f"chains, temperatures and leapfrogs must be at least 1, got {counts}")
+        at_least(1, chains=self.chains, temperatures=self.temperatures, leapfrogs=self.leapfrogs)
         self.generator = torch.Generator(self.like.device).manual_seed(self.seed)
         # Small steps near the prior, where a little of the likelihood moves the density most.
         grid = torch.linspace(0, 1, self.temperatures + 1, dtype=torch.float64)
@@ -224,20 +204,13 @@ def annealed_importance(
     def log_likelihood(z: Tensor) -> Tensor:
         return vae.decode(z, labels).log_prob(x)
 
-    with _evaluating(vae):
+    with evaluating(vae):
         if vae.latent_dim is None:
             vae.encode(x, labels)  # a model of plain modules learns its sizes from a first pass
         code = x.new_zeros(len(x), vae.latent_dim)
         prior = vae.prior(code[0]) if hasattr(vae, "prior") else StandardNormalPrior()(code[0])
         walk = _Walk(log_likelihood, prior, code, chains, temperatures, leapfrogs, seed)
         return log_mean_exp(walk.run(walk.start()))
-
-
-class LikelihoodBounds(NamedTuple):
-    """``lower`` and ``upper``, (N,) each, in nats: on average log p(x) lies between them."""
-
-    lower: Tensor
-    upper: Tensor
 
 
 @torch.no_grad()
@@ -250,7 +223,7 @@ def bidirectional_bounds(
     temperatures: int = 200,
     leapfrogs: int = 5,
     seed: int = 0,
-) -> LikelihoodBounds:
+) -> tuple[Tensor, Tensor]:
     """Bounds on log p(x) from both sides, for examples that the model drew itself. [grosse2015]
 
     The code an example was drawn from *is* a draw from p(z|x), and that is where a walk back to
@@ -266,7 +239,7 @@ def bidirectional_bounds(
         seed: of all draws.
 
     Returns:
-        The two bounds.
+        The lower and the upper bound, (N,) each, in nats: on average log p(x) lies between them.
 
     Raises:
         ValueError: a count below 1, codes not (N, d) with N ≥ 1, NaN or infinite codes.
@@ -276,18 +249,16 @@ def bidirectional_bounds(
         >>> z = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
         >>> def log_likelihood(codes):  # x = z + noise, and here x = z
         ...     return torch.distributions.Normal(codes, 1.0).log_prob(z).sum(-1)
-        >>> bounds = bidirectional_bounds(log_likelihood, z, temperatures=20)
-        >>> bool(bounds.lower.mean() < bounds.upper.mean())
+        >>> lower, upper = bidirectional_bounds(log_likelihood, z, temperatures=20)
+        >>> bool(lower.mean() < upper.mean())
         True
     """
-    if codes.ndim != 2 or len(codes) == 0:
-        raise ValueError(f"expected codes (N, d), got {tuple(codes.shape)}")
-    finite("codes", codes)
+    table("codes", codes)
     prior = prior or StandardNormalPrior()(codes[0])
     walk = _Walk(log_likelihood, prior, codes, chains, temperatures, leapfrogs, seed)
     forward = walk.run(walk.start())
     backward = walk.run(codes.expand(chains, -1, -1), backwards=True)
-    return LikelihoodBounds(log_mean_exp(forward), -log_mean_exp(backward))
+    return log_mean_exp(forward), -log_mean_exp(backward)
 
 
 def bits_per_dimension(
@@ -312,10 +283,9 @@ def bits_per_dimension(
         >>> round(bits_per_dimension(100.0, (1, 8, 8)), 3)
         2.254
     """
-    count = math.prod(shape)
-    if count < 1:
-        raise ValueError(f"a shape needs positive sides, got {shape}")
-    if levels is not None and levels < 2:
-        raise ValueError(f"levels must be at least 2, got {levels}")
-    bits = nats / (math.log(2) * count)
-    return bits if levels is None else bits + math.log2(levels)
+    expect(min(shape, default=0) > 0, "a shape with positive sides", shape)
+    bits = nats / (math.log(2) * math.prod(shape))
+    if levels is None:
+        return bits
+    at_least(2, levels=levels)
+    return bits + math.log2(levels)

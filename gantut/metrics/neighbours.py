@@ -5,15 +5,14 @@ union of the balls stands for where the data is. Samples inside are good; real e
 sample near are missing.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from gantut.metrics._checks import clouds, finite
+from gantut.metrics._checks import clouds, table
+from gantut.numerics import check_shape, expect
 
 CHUNK = 1000  # rows of a distance matrix held at once
 
@@ -73,8 +72,7 @@ def neighbourhood(real: Tensor, fake: Tensor, *, k: int = 5) -> Neighbourhood:
     """
     real, fake = clouds(real, fake)
     smallest = min(len(real), len(fake))
-    if not 1 <= k < smallest:
-        raise ValueError(f"k must be in 1 … {smallest - 1}, below the smaller cloud, got {k}")
+    expect(1 <= k < smallest, f"k in 1 … {smallest - 1}, below the smaller cloud", k)
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     balls, recalled, nearest = [], [], []
     for part, radii in zip(fake.split(CHUNK), fake_radii.split(CHUNK), strict=True):
@@ -109,11 +107,9 @@ def nearest_distance(points: Tensor, others: Tensor) -> Tensor:
         >>> nearest_distance(torch.tensor([[0.0, 3.0]]), torch.tensor([[4.0, 0.0], [9.0, 9.0]]))
         tensor([5.])
     """
-    for name, cloud in (("points", points), ("others", others)):
-        if cloud.ndim != 2 or len(cloud) == 0 or cloud.shape[1] != points.shape[-1]:
-            wanted = f"{name} (N, {points.shape[-1]}) with N ≥ 1"
-            raise ValueError(f"expected {wanted}, got {tuple(cloud.shape)}")
-        finite(name, cloud)
+    table("points", points)
+    table("others", others)
+    check_shape(others, points.shape[1:], "others")
     return torch.cat([_distances(part, others).amin(1) for part in points.split(CHUNK)])
 
 

@@ -4,25 +4,15 @@ A grid of numbers 0 … K − 1, (h, w) or (L, h, w), is read in the order of it
 T the number of places. Both priors here give log p(c₁ … c_T), in nats, and draws.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gantut import numerics
 from gantut.networks.initialisation import seeded
 from gantut.networks.shapes import append_label, check_labels
-
-
-def _check_sizes(size: int, grid: tuple[int, ...]) -> tuple[int, ...]:
-    if size < 1 or not grid or min(grid) < 1:
-        raise ValueError(
-            f"a prior over codes needs a size ≥ 1 and a grid with sides ≥ 1, got {size} and {grid}"
-        )
-    return tuple(grid)
+from gantut.numerics import check_numbers, check_shape, expect
 
 
 def check_codes(codes: Tensor, size: int, grid: tuple[int, ...]) -> Tensor:
@@ -34,16 +24,8 @@ def check_codes(codes: Tensor, size: int, grid: tuple[int, ...]) -> Tensor:
         ValueError: another shape, or a number outside.
         TypeError: not integers.
     """
-    if tuple(codes.shape[1:]) != grid:
-        wanted = ", ".join(["N", *map(str, grid)])
-        raise ValueError(f"expected codes of shape ({wanted}), got {tuple(codes.shape)}")
-    if codes.is_floating_point() or codes.dtype == torch.bool:
-        raise TypeError(f"codes must be integers, got {codes.dtype}")
-    if numerics.on_cpu(codes) and codes.numel():
-        low, high = (int(value) for value in codes.aminmax())
-        if low < 0 or high >= size:
-            raise ValueError(f"codes must lie in 0 … {size - 1}, got {low} … {high}")
-    return codes
+    check_shape(codes, grid, "codes")
+    return check_numbers(codes, size, "codes")
 
 
 class UniformCodes(nn.Module):
@@ -70,7 +52,8 @@ class UniformCodes(nn.Module):
 
     def __init__(self, size: int, grid: tuple[int, ...]) -> None:
         super().__init__()
-        self.grid, self.size = _check_sizes(size, grid), size
+        expect(size > 0 and min(grid, default=0) > 0, "a size and sides ≥ 1", size, grid)
+        self.grid, self.size = tuple(grid), size
 
     def log_prob(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """(N,), in nats."""
@@ -125,7 +108,8 @@ class AutoregressiveCodes(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.grid, self.size, self.classes = _check_sizes(size, grid), size, classes
+        expect(size > 0 and min(grid, default=0) > 0, "a size and sides ≥ 1", size, grid)
+        self.grid, self.size, self.classes = tuple(grid), size, classes
         self.stride = math.prod(grid[1:])  # from a place to the one above it
         with seeded(seed):
             # Number K stands for "no code there yet".
@@ -148,7 +132,7 @@ class AutoregressiveCodes(nn.Module):
 
     def logits(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """(N, T, K): at place t the logits of c_t given the codes before it."""
-        check_codes(codes, self.size, self.grid)
+        codes = check_codes(codes, self.size, self.grid)
         check_labels(labels, self.classes, len(codes))
         padded = F.pad(codes.flatten(1), (self.stride, 0), value=self.size)
         places = torch.arange(math.prod(self.grid), device=codes.device)

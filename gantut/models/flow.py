@@ -1,7 +1,5 @@
 """Flow matching: noise becomes data along the paths of a learned velocity field. [lipman2023]"""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -10,7 +8,8 @@ from torch import Tensor, nn
 
 from gantut.models.priors import noise
 from gantut.networks.mlp import MLPDecoder
-from gantut.numerics import check_shape
+from gantut.numerics import at_least, check_shape, chosen
+from gantut.protocols import call
 
 
 class VelocityMLP(nn.Module):
@@ -73,11 +72,7 @@ class Flow(nn.Module):
         self.velocity = velocity
         self.dimension: int = getattr(velocity, "dimension", dimension)
         self.classes: int = getattr(velocity, "classes", classes)
-        if self.dimension < 1:
-            raise ValueError(f"give the vectors' dimension, at least 1; got {self.dimension}")
-
-    def _velocity(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-        return self.velocity(x, t) if labels is None else self.velocity(x, t, labels)
+        at_least(1, dimension=self.dimension)
 
     def forward(
         self, x: Tensor, labels: Tensor | None = None, *, generator: torch.Generator | None = None
@@ -91,7 +86,7 @@ class Flow(nn.Module):
         t = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
         start = noise(x.shape, x, generator)
         there = torch.lerp(start, x, t[:, None])
-        return (self._velocity(there, t, labels) - (x - start)).square().sum(1)
+        return (call(self.velocity, there, t, labels) - (x - start)).square().sum(1)
 
     @torch.no_grad()
     def transport(
@@ -109,16 +104,14 @@ class Flow(nn.Module):
         Raises:
             ValueError: no step, or an unknown method.
         """
-        if steps < 1 or method not in ("euler", "midpoint"):
-            raise ValueError(
-                f"expected at least 1 step of euler or midpoint, got {steps} of {method!r}"
-            )
+        at_least(1, steps=steps)
+        chosen("method", method, ("euler", "midpoint"))
         h = 1 / steps
         for k in range(steps):
             t = torch.full((len(x),), k * h, device=x.device, dtype=x.dtype)
-            v = self._velocity(x, t, labels)
+            v = call(self.velocity, x, t, labels)
             if method == "midpoint":
-                v = self._velocity(x + h / 2 * v, t + h / 2, labels)
+                v = call(self.velocity, x + h / 2 * v, t + h / 2, labels)
             x = x + h * v
         return x
 

@@ -4,8 +4,6 @@ p(x, z) = p(x|z₁ … z_L) p(z_L) ∏_{l<L} p(z_l|z_{l+1} … z_L): the top say
 how it looks. The posterior goes from the top as well, q(z|x) = q(z_L|x) ∏_{l<L} q(z_l|x, z_{>l}).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, kl_divergence
 
-from gantut.models.likelihoods import Name, likelihood as likelihood_named
+from gantut.models.likelihoods import Name, check_decoder, likelihood as likelihood_named
 from gantut.models.priors import diagonal_normal, noise
 from gantut.models.vae import VAEOutput
-from gantut.numerics import full
+from gantut.numerics import at_least, expect, full
 from gantut.protocols import PARAMETERS, refuse_sigmoid
 
 
@@ -70,16 +68,14 @@ class HierarchicalVAE(nn.Module):
     ) -> None:
         super().__init__()
         sizes = list(latent_dims) or [getattr(encoder, "latent_dim", 0) for encoder in encoders]
-        if not len(encoders) == len(priors) + 1 == len(sizes) or min(sizes) < 1:
-            raise ValueError(
-                "expected L ≥ 1 encoders, L − 1 priors and L dimensions ≥ 1, got "
-                f"{len(encoders)}, {len(priors)} and {sizes}"
-            )
-        refuse_sigmoid(decoder, *PARAMETERS)
+        fits = len(encoders) == len(priors) + 1 == len(sizes) and min(sizes) > 0
+        found = (len(encoders), len(priors), sizes)
+        expect(fits, "L ≥ 1 encoders, L − 1 priors and L dimensions ≥ 1", *found)
         self.encoders, self.priors = nn.ModuleList(encoders), nn.ModuleList(priors)
         self.decoder, self.likelihood = decoder, likelihood_named(likelihood)
         self.latent_dims, self.latent_dim = sizes, sum(sizes)
-        self.shape = getattr(encoders[0], "shape", None)
+        self.shape: tuple[int, ...] | None = getattr(encoders[0], "shape", None)
+        check_decoder(decoder, self.likelihood, self.shape)
         networks = (*encoders, *priors, decoder)
         self.classes: int = max(getattr(network, "classes", 0) for network in networks)
 
@@ -96,8 +92,7 @@ class HierarchicalVAE(nn.Module):
         Raises:
             ValueError: K is below 1.
         """
-        if samples is not None and samples < 1:
-            raise ValueError(f"samples must be at least 1, got {samples}")
+        at_least(1, samples=1 if samples is None else samples)
         messages = self._up(x, labels)
         batch = (len(x),) if samples is None else (samples, len(x))
         source = noise((*batch, self.latent_dim), messages[0], generator)
@@ -106,15 +101,13 @@ class HierarchicalVAE(nn.Module):
 
     def rates(self, output: VAEOutput) -> Tensor:
         """KL_l, level by level from the bottom, (N, L), in nats."""
-        posterior, prior = output.posterior, output.prior
-        assert isinstance(posterior, Independent) and isinstance(prior, Independent)
-        each = kl_divergence(posterior.base_dist, prior.base_dist).split(self.latent_dims, -1)
+        levels: Any = (output.posterior, output.prior)
+        each = kl_divergence(*(level.base_dist for level in levels)).split(self.latent_dims, -1)
         return torch.stack([level.sum(-1) for level in each], -1)
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Distribution:
         """p(x|z), for codes (N, Σ d_l), or for K draws of them, (K, N, Σ d_l)."""
-        if labels is not None and not self.classes:
-            raise ValueError("this model is unconditional (classes=0), but labels were given")
+        expect(labels is None or self.classes, "no labels: the model is unconditional", labels)
         batch = z.shape[:-1]
         parameters = full(_run(self.decoder, z.flatten(0, -2), _repeated(labels, batch)))
         refuse_sigmoid(parameters, *PARAMETERS)

@@ -5,17 +5,17 @@ gives a distribution over whole examples. ``outputs`` says how many numbers it w
 ``decoder_shape`` tells the shape that a decoder is then made for. Images lie in [0, 1].
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Independent, Normal
 
 from gantut import numerics
+from gantut.numerics import expect
+from gantut.protocols import PARAMETERS, refuse_sigmoid
 
 
 def decoder_shape(chosen: str | nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -36,6 +36,27 @@ def decoder_shape(chosen: str | nn.Module, shape: tuple[int, ...]) -> tuple[int,
     return (getattr(likelihood(chosen), "outputs", 1) * shape[0], *shape[1:])
 
 
+def check_decoder(decoder: Any, likelihood: nn.Module, shape: tuple[int, ...] | None) -> None:
+    """Make sure that a decoder gives what the likelihood reads, as far as it tells.
+
+    Args:
+        decoder: any module, with a ``shape`` or without.
+        likelihood: a module.
+        shape: of one example, or None where it is not known yet.
+
+    Raises:
+        ValueError: another shape, or a decoder that ends in a sigmoid.
+    """
+    theirs = getattr(decoder, "shape", None)
+    if shape is not None and theirs is not None:
+        wanted, per = decoder_shape(likelihood, shape), getattr(likelihood, "outputs", 1)
+        needs = f" (this likelihood reads {per} numbers per value)" if per > 1 else ""
+        if theirs != wanted:
+            raise ValueError(f"encoder and decoder disagree on shape: {wanted}{needs} and {theirs}")
+    if isinstance(decoder, nn.Module):
+        refuse_sigmoid(decoder, *PARAMETERS)
+
+
 def _checked(value: Tensor, fits: Tensor, wanted: str) -> Tensor:
     """Return ``value`` where all of it ``fits``, and refuse it otherwise.
 
@@ -46,19 +67,11 @@ def _checked(value: Tensor, fits: Tensor, wanted: str) -> Tensor:
         return torch.where(fits, value, math.nan)
     if not fits.all():
         low, high = (end.item() for end in value.aminmax())
-        raise ValueError(
-            f"this likelihood needs values {wanted}, got values from {low:g} to {high:g}"
-        )
+        raise ValueError(f"expected values {wanted}, got values from {low:g} to {high:g}")
     return value
 
 
-def _positive(name: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a finite number > 0, got {value}")
-    return value
-
-
-def _mean(decoded: Tensor, batch_dims: int, in_unit_interval: bool | None) -> Tensor:
+def _mean(decoded: Tensor, batch_dims: int, in_unit_interval: bool | None = None) -> Tensor:
     """A Gaussian's mean: the decoded value, or its sigmoid for images."""
     if in_unit_interval is None:
         in_unit_interval = decoded.ndim - batch_dims == 3
@@ -165,7 +178,8 @@ class GaussianLikelihood(nn.Module):
         self, sigma: float = 1.0, *, learned: bool = False, in_unit_interval: bool | None = None
     ) -> None:
         super().__init__()
-        start = torch.tensor(math.log(_positive("sigma", sigma)))
+        expect(0 < sigma < math.inf, "a finite sigma > 0", sigma)
+        start = torch.tensor(math.log(sigma))
         self.in_unit_interval = in_unit_interval
         self.log_sigma = nn.Parameter(start, requires_grad=learned)
 
@@ -178,41 +192,28 @@ class GaussianLikelihood(nn.Module):
 class GaussianPerPixelLikelihood(nn.Module):
     """Each value is normal with a decoded mean and a decoded deviation of its own.
 
-    The decoder gives two numbers per value, h and r: σ = ``minimum`` + eʳ, and the mean as in
-    ``GaussianLikelihood``. The density has no upper bound: where the data repeat exactly, σ shrinks
-    and it grows. ``minimum`` is that bound.
-
-    Args:
-        minimum: the smallest σ, > 0.
-        in_unit_interval: as in ``GaussianLikelihood``.
-
-    Raises:
-        ValueError: the minimum is not positive.
+    The decoder gives two numbers per value, h and r: σ = 0.01 + eʳ, and the mean is the sigmoid of
+    h for images (C, H, W), and h itself for everything else. Without the 0.01 the density would
+    have no upper bound: where the data repeat exactly, σ would shrink and it would grow.
 
     Example:
         >>> import torch
         >>> from gantut.models import GaussianPerPixelLikelihood
-        >>> GaussianPerPixelLikelihood(0.5)(torch.zeros(1, 4)).stddev  # 2 values: 0.5 + e⁰
-        tensor([[1.5000, 1.5000]])
+        >>> GaussianPerPixelLikelihood()(torch.zeros(1, 4)).stddev  # 2 values: 0.01 + e⁰
+        tensor([[1.0100, 1.0100]])
     """
 
     outputs = 2
 
-    def __init__(self, minimum: float = 0.01, *, in_unit_interval: bool | None = None) -> None:
-        super().__init__()
-        self.minimum, self.in_unit_interval = _positive("minimum", minimum), in_unit_interval
-
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
         decoded, raw = parameters.chunk(2, dim=batch_dims)
-        mean = _mean(decoded, batch_dims, self.in_unit_interval)
-        each = Normal(mean, self.minimum + raw.exp(), validate_args=False)
+        mean = _mean(decoded, batch_dims)
+        each = Normal(mean, 0.01 + raw.exp(), validate_args=False)
         return Independent(each, mean.ndim - batch_dims)
 
 
 class _OnLevels(Distribution):
     """A distribution over values 0, δ, 2δ, …, 1 with δ = 1 / (levels − 1), each on its own."""
-
-    has_rsample = False
 
     def __init__(self, shape: torch.Size, levels: int) -> None:
         self.levels = levels
@@ -281,12 +282,11 @@ class DiscretisedLogisticLikelihood(nn.Module):
     """Images of ``levels`` brightnesses as what they are: counts, with a probability each.
 
     The decoder gives two numbers per value, h and r: a logistic of mean sigmoid(h) and scale
-    ``minimum`` + eʳ is cut at the midpoints between levels. The value is a true probability, so
+    0.001 + eʳ is cut at the midpoints between levels. The value is a true probability, so
     bits per dimension follow directly. [salimans2017]
 
     Args:
         levels: 256 for images of 8 bits.
-        minimum: the smallest scale, in brightness.
 
     Raises:
         ValueError: fewer than 2 levels.
@@ -301,13 +301,14 @@ class DiscretisedLogisticLikelihood(nn.Module):
 
     outputs = 2
 
-    def __init__(self, levels: int = 256, *, minimum: float = 1e-3) -> None:
+    def __init__(self, levels: int = 256) -> None:
         super().__init__()
-        self.levels, self.minimum = _check_levels(levels), minimum
+        numerics.at_least(2, levels=levels)
+        self.levels = levels
 
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
         location, raw = parameters.chunk(2, dim=batch_dims)
-        each = DiscretisedLogistic(torch.sigmoid(location), self.minimum + raw.exp(), self.levels)
+        each = DiscretisedLogistic(torch.sigmoid(location), 0.001 + raw.exp(), self.levels)
         return Independent(each, location.ndim - batch_dims, validate_args=False)
 
 
@@ -331,19 +332,14 @@ class CategoricalLikelihood(nn.Module):
 
     def __init__(self, levels: int = 256) -> None:
         super().__init__()
-        self.levels = self.outputs = _check_levels(levels)
+        numerics.at_least(2, levels=levels)
+        self.levels = self.outputs = levels
 
     def forward(self, parameters: Tensor, batch_dims: int = 1) -> Distribution:
         # (*batch, levels·C, …) → (*batch, C, …, levels)
         logits = parameters.unflatten(batch_dims, (self.levels, -1)).movedim(batch_dims, -1)
         each = CategoricalOnLevels(logits)
         return Independent(each, parameters.ndim - batch_dims, validate_args=False)
-
-
-def _check_levels(levels: int) -> int:
-    if levels < 2:
-        raise ValueError(f"levels must be at least 2, got {levels}")
-    return levels
 
 
 # The keys of the table below, so that a type checker knows them.
@@ -375,6 +371,4 @@ def likelihood(chosen: str | nn.Module) -> nn.Module:
     """
     if not isinstance(chosen, str):
         return chosen
-    if chosen not in LIKELIHOODS:
-        raise ValueError(f"unknown likelihood {chosen!r}; known: {', '.join(LIKELIHOODS)}")
-    return LIKELIHOODS[chosen]()
+    return numerics.chosen("likelihood", chosen, LIKELIHOODS)()

@@ -5,14 +5,14 @@ and a linear encoder is this model: it can reach the true posterior, so at its o
 the log-likelihood. [lucas2019]
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
+
+from gantut.numerics import expect
 
 
 class LinearGaussian(NamedTuple):
@@ -44,10 +44,8 @@ class LinearGaussian(NamedTuple):
 
     def posterior(self, x: Tensor) -> Distribution:
         """p(z|x) = N(M⁻¹Wᵀ(x − b), σ²M⁻¹) with M = WᵀW + σ²I, batch shape (N,)."""
-        k = self.weights.shape[1]
-        precision = (
-            self.weights.T @ self.weights + self.variance * torch.eye(k, dtype=x.dtype)
-        ) / self.variance
+        identity = torch.eye(self.weights.shape[1], dtype=x.dtype)
+        precision = (self.weights.T @ self.weights + self.variance * identity) / self.variance
         mean = torch.linalg.solve(precision, self.weights.T @ (x - self.offset).T / self.variance).T
         return MultivariateNormal(mean, precision_matrix=precision)
 
@@ -55,9 +53,8 @@ class LinearGaussian(NamedTuple):
         """log p(x|z), for codes (…, N, k) and examples (N, d), in nats."""
         squares = (x - z @ self.weights.T - self.offset).square().sum(-1)
         log_variance = torch.as_tensor(self.variance, dtype=x.dtype).log()
-        return -0.5 * (
-            squares / self.variance + len(self.offset) * (math.log(2 * math.pi) + log_variance)
-        )
+        constant = len(self.offset) * (math.log(2 * math.pi) + log_variance)
+        return -0.5 * (squares / self.variance + constant)
 
     def elbo(self, x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
         """The ELBO of q(z|x) = N(mean, diag exp(log_variance)), (N,), in nats, without any draw.
@@ -94,18 +91,12 @@ def fit(covariance: Tensor, latent_dim: int, offset: Tensor | None = None) -> Li
         (0.75, 3.25)
     """
     d = len(covariance)
-    if covariance.shape != (d, d) or not 1 <= latent_dim < d:
-        raise ValueError(
-            "expected a covariance (d, d) and 1 ≤ latent_dim < d, "
-            f"got {tuple(covariance.shape)} and {latent_dim}"
-        )
+    fits = covariance.shape == (d, d) and 1 <= latent_dim < d
+    expect(fits, "a covariance (d, d) and 1 ≤ latent_dim < d", covariance, latent_dim)
     values, vectors = torch.linalg.eigh(covariance)
     values, vectors = values.flip(0), vectors.flip(1)
     variance = values[latent_dim:].mean().item()
-    if not variance > 0:
-        raise ValueError(
-            f"the discarded eigenvalues must be positive on the average, got {variance:g}"
-        )
+    expect(variance > 0, "discarded eigenvalues that are positive on the average", f"{variance:g}")
     weights = vectors[:, :latent_dim] * (values[:latent_dim] - variance).clamp(min=0).sqrt()
     return LinearGaussian(weights, covariance.new_zeros(d) if offset is None else offset, variance)
 

@@ -4,8 +4,6 @@ Each is a module: ``prior(z, encode)`` gives the distribution of codes shaped li
 standard normal has a rate in closed form; for the others ``losses.rate`` uses the draw z.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 
 from gantut.networks.initialisation import seeded
-from gantut.numerics import at_least, full
+from gantut.numerics import at_least, expect, full
 
 Encode = Callable[[Tensor], Distribution]
 
@@ -89,9 +87,7 @@ class MixturePrior(nn.Module):
 
     def __init__(self, latent_dim: int, components: int = 10, *, seed: int = 0) -> None:
         super().__init__()
-        if components < 1:
-            raise ValueError(f"a mixture needs at least one component, got {components}")
-        at_least(1, latent_dim=latent_dim)
+        at_least(1, components=components, latent_dim=latent_dim)
         size = (components, latent_dim)
         with seeded(seed):
             self.mean = nn.Parameter(torch.randn(size))
@@ -127,10 +123,7 @@ class VampPrior(nn.Module):
 
     def __init__(self, inputs: Tensor) -> None:
         super().__init__()
-        if inputs.ndim < 2 or len(inputs) < 1:
-            raise ValueError(
-                f"a VampPrior needs at least one input, shape (K, …), got {tuple(inputs.shape)}"
-            )
+        expect(inputs.ndim > 1 and len(inputs), "at least one input, shape (K, …)", inputs)
         self.inputs = nn.Parameter(inputs.detach().clone())
 
     def forward(self, z: Tensor, encode: Encode | None = None) -> Distribution:

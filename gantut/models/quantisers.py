@@ -5,8 +5,6 @@ is taken [oord2017], a stack of codebooks each of which quantises what the ones 
 [zeghidour2021], and plain rounding without any codebook [mentzer2024].
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gantut.networks.initialisation import seeded
+from gantut.numerics import at_least, expect
 from gantut.processes import gathered, summed
 
 
@@ -33,10 +32,8 @@ class Quantised(NamedTuple):
 
 def _rows(h: Tensor, dimension: int) -> Tensor:
     """The vectors of h, (N, d, …), with their numbers last."""
-    if h.ndim < 2 or h.shape[1] != dimension:
-        raise ValueError(
-            f"expected vectors of dimension {dimension}, (N, {dimension}, …), got {tuple(h.shape)}"
-        )
+    fits = h.ndim > 1 and h.shape[1] == dimension
+    expect(fits, f"vectors of dimension {dimension}, (N, {dimension}, …)", h)
     return h.movedim(1, -1)
 
 
@@ -75,12 +72,8 @@ class VectorQuantiser(nn.Module):
         self, size: int, dimension: int, *, decay: float | None = None, seed: int = 0
     ) -> None:
         super().__init__()
-        if size < 1 or dimension < 1:
-            raise ValueError(
-                f"a codebook needs at least one vector of one dimension, got {size} of {dimension}"
-            )
-        if decay is not None and not 0 < decay < 1:
-            raise ValueError(f"decay must lie in (0, 1), got {decay}")
+        at_least(1, size=size, dimension=dimension)
+        expect(decay is None or 0 < decay < 1, "a decay in (0, 1)", decay)
         self.size, self.dimension, self.decay = size, dimension, decay
         with seeded(seed):
             vectors = torch.randn(size, dimension) / dimension**0.5
@@ -181,8 +174,7 @@ class ResidualQuantiser(nn.Module):
         self, depth: int, size: int, dimension: int, *, decay: float | None = None, seed: int = 0
     ) -> None:
         super().__init__()
-        if depth < 1:
-            raise ValueError(f"residual quantisation needs at least one layer, got {depth}")
+        at_least(1, depth=depth)
         self.size, self.dimension, self.layers = size, dimension, (depth,)
         self.books = nn.ModuleList(  # type: ignore[assignment]
             VectorQuantiser(size, dimension, decay=decay, seed=seed + l) for l in range(depth)
@@ -257,8 +249,8 @@ class FiniteScalarQuantiser(nn.Module):
 
     def __init__(self, levels: Sequence[int]) -> None:
         super().__init__()
-        if not levels or min(levels) < 2:
-            raise ValueError(f"expected at least 2 levels for each dimension, got {tuple(levels)}")
+        fits = min(levels, default=0) > 1
+        expect(fits, "at least 2 levels for each dimension", tuple(levels))
         self.size, self.dimension = math.prod(levels), len(levels)
         counts = torch.tensor(levels)
         self.register_buffer("levels", counts)

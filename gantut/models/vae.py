@@ -3,8 +3,6 @@
 [kingma2014, rezende2014]
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import NamedTuple
 
@@ -12,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from gantut.models.likelihoods import Name, decoder_shape, likelihood as likelihood_named
+from gantut.models.likelihoods import Name, check_decoder, likelihood as likelihood_named
 from gantut.models.priors import StandardNormalPrior, diagonal_normal, draw
-from gantut.numerics import full
+from gantut.numerics import expect, full
 from gantut.protocols import PARAMETERS, Decoder, Encoder, agreed, call, refuse_sigmoid
 
 
@@ -82,30 +80,19 @@ class VAE(nn.Module):
         self.latent_dim: int | None = agreed("latent_dim", latent_dim, **both)
         self.classes: int = agreed("classes", classes, **both) or 0
         self.shape: tuple[int, ...] | None = getattr(encoder, "shape", None)
-        theirs = getattr(decoder, "shape", None)
-        if self.shape is not None and theirs is not None:
-            wanted = decoder_shape(self.likelihood, self.shape)
-            if theirs != wanted:
-                per = getattr(self.likelihood, "outputs", 1)
-                needs = f" (this likelihood reads {per} numbers per value)" if per > 1 else ""
-                raise ValueError(
-                    f"encoder and decoder disagree on shape: {wanted}{needs} and {theirs}"
-                )
-        if isinstance(decoder, nn.Module):
-            refuse_sigmoid(decoder, *PARAMETERS)
+        check_decoder(decoder, self.likelihood, self.shape)
         self.encoder, self.decoder = encoder, decoder
         self.latent_prior = StandardNormalPrior() if prior is None else prior
-        if self.classes and not isinstance(self.latent_prior, StandardNormalPrior):
-            raise ValueError(
-                "a learned prior of a conditional VAE is not supported; use the standard normal"
-            )
+        normal = isinstance(self.latent_prior, StandardNormalPrior)
+        expect(normal or not self.classes, "N(0, I) for a conditional VAE", "a learned prior")
 
     def encode(self, x: Tensor, labels: Tensor | None = None) -> Distribution:
         """q(z|x), a distribution over codes (latent_dim,) with batch shape (N,)."""
         output = call(self.encoder, x, labels)
         if not (isinstance(output, tuple) and len(output) == 2):
-            kind = type(output).__name__
-            raise TypeError(f"the encoder must return (mean, log_variance), got {kind}")
+            raise TypeError(
+                f"the encoder must return (mean, log_variance), got {type(output).__name__}"
+            )
         if output[0].shape != output[1].shape:
             shapes = " and ".join(str(tuple(part.shape)) for part in output)
             raise ValueError(f"the encoder's mean and log-variance differ in shape: {shapes}")
@@ -170,11 +157,7 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self,
-        n: int,
-        labels: Tensor | None = None,
-        *,
-        generator: torch.Generator | None = None,
+        self, n: int, labels: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """The means of p(x|z) for ``n`` codes drawn from the prior, (n, *shape).
 

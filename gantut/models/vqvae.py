@@ -5,8 +5,6 @@ names one grid c(x) and no other, so p(x) = Σ_c p(c) p(x|c) ≥ p(c(x)) p(x|c(x
 no draw.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -15,9 +13,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from gantut.models.code_priors import CodePrior, UniformCodes, check_codes
-from gantut.models.likelihoods import Name, decoder_shape, likelihood as likelihood_named
+from gantut.models.likelihoods import Name, check_decoder, likelihood as likelihood_named
 from gantut.models.quantisers import Quantiser, VectorQuantiser
-from gantut.numerics import full
+from gantut.numerics import expect, full
 from gantut.protocols import PARAMETERS, agreed, call, refuse_sigmoid
 
 
@@ -80,10 +78,7 @@ class VQVAE(nn.Module):
         grid: tuple[int, ...] | None = agreed("grid", None, **both)
         self.classes: int = agreed("classes", classes, **both) or 0
         self.shape: tuple[int, ...] | None = getattr(encoder, "shape", None)
-        wanted = None if self.shape is None else decoder_shape(self.likelihood, self.shape)
-        if wanted != (theirs := getattr(decoder, "shape", wanted)) and wanted is not None:
-            raise ValueError(f"encoder and decoder disagree on shape: {wanted} and {theirs}")
-        refuse_sigmoid(decoder, *PARAMETERS)
+        check_decoder(decoder, self.likelihood, self.shape)
         if isinstance(quantiser, int):
             if grid is None:
                 raise ValueError("give a quantiser: the encoder has no grid (d, h, w) to tell d")
@@ -172,12 +167,8 @@ class VQVAE(nn.Module):
         return self.decode(self.encode(x, labels), labels).mean
 
     def _prior(self, prior: CodePrior | None) -> CodePrior:
-        ours = (self.size, self.grid)
-        if prior is None:
-            return UniformCodes(*ours)
-        if (prior.size, prior.grid) != ours:
-            raise ValueError(
-                f"expected a prior over {self.size} codes on a grid {self.grid}, "
-                f"got {prior.size} on {prior.grid}"
-            )
+        prior = prior or UniformCodes(self.size, self.grid)
+        fits = (prior.size, prior.grid) == (self.size, self.grid)
+        found = f"{prior.size} on {prior.grid}"
+        expect(fits, f"a prior over {self.size} codes on a grid {self.grid}", found)
         return prior

@@ -27,13 +27,6 @@ class Point(NamedTuple):
     slope: float
 
 
-class Found(NamedTuple):
-    """``point`` is the best one found, and ``accepted`` says whether it meets the conditions."""
-
-    point: Point
-    accepted: bool
-
-
 def cubic_minimum(a: Point, b: Point) -> float:
     """The minimum of the cubic through both values and slopes.
 
@@ -62,7 +55,7 @@ def search(
     c1: float,
     c2: float,
     max_evaluations: int,
-) -> Found:
+) -> Point:
     """Look for a step that meets the strong (or the approximate) Wolfe conditions.
 
     First the step grows, until a minimum is enclosed between a point that is good and one that is
@@ -76,8 +69,11 @@ def search(
         approximate: Which of the two pairs of conditions.
         c1: The share of the promised decrease that must come true, 0 < c₁ < c₂.
         c2: The share of the first slope that may be left, c₂ < 1.
-        max_evaluations: After so many calls of φ the best point seen is returned, which may be the
-            start.
+        max_evaluations: The most calls of φ.
+
+    Returns:
+        The first point that meets the conditions. Where none does, the best one seen, which may be
+        the start.
 
     Raises:
         ValueError: the start's slope is not negative.
@@ -85,8 +81,8 @@ def search(
     Example:
         >>> found = search(lambda a: ((a - 3) ** 2, 2 * (a - 3)), Point(0.0, 9.0, -6.0), 1.0,
         ...                approximate=False, c1=1e-4, c2=0.1, max_evaluations=25)
-        >>> found.point.step, found.accepted
-        (3.0, True)
+        >>> found.step, found.slope
+        (3.0, 0.0)
     """
     if not start.slope < 0:
         raise ValueError(f"a line search must go downhill, got the slope {start.slope:g}")
@@ -109,7 +105,7 @@ def search(
     for evaluation in range(1, max_evaluations + 1):
         point = Point(step, *phi(step))
         if not too_high(point) and flat(point):
-            return Found(point, True)
+            return point
         if math.isfinite(point.slope) and point.value < best.value:
             best = point
         # Values decide where they can be told apart; the approximate search trusts the slope's
@@ -133,4 +129,4 @@ def search(
         step = min(max(cubic_minimum(low, high), left + edge), right - edge)
         if not math.isfinite(high.value) or evaluation % 3 == 0:
             step = low.step + 0.5 * (high.step - low.step)
-    return Found(best, False)
+    return best

@@ -45,8 +45,8 @@ class NewtonCG(VectorOptimizer):
         params: The parameters, or groups of them, as for every PyTorch optimizer.
 
     Raises:
-        ValueError: in ``step``: there is no closure, the loss or its gradient is not finite, or the
-            loss does not depend on the parameters.
+        ValueError: in ``step``: the loss or its gradient is not finite, or the loss does not depend
+            on the parameters.
         TypeError: in ``step``: the closure does not return a tensor with one number.
 
     Example:
@@ -62,7 +62,7 @@ class NewtonCG(VectorOptimizer):
     def __init__(self, params: Iterable[Any]) -> None:
         super().__init__(params, {}, radius=1.0)
 
-    def step(self, closure: Closure | None = None) -> Tensor:  # type: ignore[override]
+    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """Take one step, or none where the quadratic's promise does not come true.
 
         Args:
@@ -72,8 +72,6 @@ class NewtonCG(VectorOptimizer):
         Returns:
             The loss where the parameters are now.
         """
-        if closure is None:
-            raise ValueError("NewtonCG needs a closure that returns the loss; got None")
         report, loss = self.report, self.evaluate(closure)
         if not loss.requires_grad:
             raise ValueError("the loss does not depend on any parameter")

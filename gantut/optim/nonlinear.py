@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gantut.numerics import at_least, check_positive, chosen
 from gantut.optim.flattening import Closure, VectorOptimizer, add_, copy_, flatten
 from gantut.optim.line_search import Point, search
 
@@ -58,7 +59,7 @@ BETA_RULES: dict[str, Callable[[Products], float]] = {
     "dai_yuan": lambda p: _ratio(p.gg, p.dy),
     "hager_zhang": _hager_zhang,
 }
-SEARCHES = ("strong_wolfe", "approximate_wolfe", None)
+SEARCHES = ("strong_wolfe", "approximate_wolfe")
 
 
 class ConjugateGradient(VectorOptimizer):
@@ -127,27 +128,16 @@ class ConjugateGradient(VectorOptimizer):
         c2: float = 0.1,
         max_evaluations: int = 25,
     ) -> None:
-        for name, value, fits, wanted in (
-            ("lr", lr, math.isfinite(lr) and lr > 0, "a finite number > 0"),
-            ("rule", rule, rule in BETA_RULES, f"one of {', '.join(BETA_RULES)}"),
-            ("line_search", line_search, line_search in SEARCHES, f"one of {SEARCHES}"),
-            ("iterations", iterations, iterations >= 1, "at least 1"),
-            ("powell", powell, powell is None or powell > 0, "a number > 0"),
-            ("clip", clip, clip[0] <= clip[1], "(low, high) with low ≤ high"),
-            ("(c1, c2)", (c1, c2), 0 < c1 < c2 < 1, "0 < c1 < c2 < 1"),
-            ("max_evaluations", max_evaluations, max_evaluations >= 1, "at least 1"),
-        ):
-            if not fits:
-                raise ValueError(f"{name} must be {wanted}, got {value!r}")
+        check_positive(lr=lr)
+        at_least(1, iterations=iterations, max_evaluations=max_evaluations)
+        if line_search is not None:
+            chosen("line_search", line_search, SEARCHES)
+        if not 0 < c1 < c2 < 1:
+            raise ValueError(f"expected 0 < c1 < c2 < 1, got {(c1, c2)}")
         super().__init__(params, {"lr": lr}, restarts=0, fallbacks=0, stalled=False, beta=0.0)
-        self.rule, self.line_search, self.iterations = rule, line_search, iterations
-        self.powell, self.clip = powell, clip
-        self.conditions: dict[str, Any] = {
-            "approximate": line_search == "approximate_wolfe",
-            "c1": c1,
-            "c2": c2,
-            "max_evaluations": max_evaluations,
-        }
+        self.rule, self.line_search = chosen("rule", rule, BETA_RULES), line_search
+        self.iterations, self.powell, self.clip = iterations, powell, clip
+        self.conditions: dict[str, Any] = {"c1": c1, "c2": c2, "max_evaluations": max_evaluations}
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Tensor | None:  # type: ignore[override]
@@ -162,25 +152,27 @@ class ConjugateGradient(VectorOptimizer):
         Returns:
             The loss where the parameters are now; without a search, where they were before.
         """
-        if closure is None and self.line_search is not None:
-            raise ValueError("a line search needs a closure that computes the loss; got None")
-        loss, gradient = (None, self._gradient()) if closure is None else self._look(closure)
         report, report["stalled"] = self.report, False
+        if self.line_search is None:
+            before = None if closure is None else self._look(closure)[0]
+            gradient = self._gradient()
+            direction = self._direction(gradient)
+            add_(self.parameters, direction)
+            report.update(direction=direction, gradient=gradient)
+            return None if before is None else gradient.new_tensor(before)
+        if closure is None:
+            raise ValueError("a line search needs a closure that computes the loss; got None")
+        loss, gradient = self._look(closure)
         for _ in range(self.iterations):
-            if loss is not None and not math.isfinite(loss):
+            if not math.isfinite(loss):
                 raise ValueError(f"the closure returned the loss {loss}; expected a finite number")
             direction = self._direction(gradient)
-            if closure is None or loss is None or self.line_search is None:
-                add_(self.parameters, direction)
-                report.update(direction=direction, gradient=gradient)
-                break
             if not gradient.any():
                 break
             found, after = self._search(closure, direction, gradient, loss)
-            downhill = -self._scale() * gradient
-            if found.step == 0 and not torch.equal(direction, downhill):
+            if found.step == 0 and report["beta"]:
                 report["fallbacks"] += 1
-                direction, report["beta"] = downhill, 0.0
+                direction, report["beta"] = -self._scale() * gradient, 0.0
                 found, after = self._search(closure, direction, gradient, loss)
             if found.step == 0:
                 report["stalled"] = True
@@ -190,7 +182,7 @@ class ConjugateGradient(VectorOptimizer):
             report.update(direction=direction, gradient=gradient, step=found.step)
             report["slope"] = (gradient @ direction).item()
             loss, gradient = found.value, after
-        return None if loss is None else gradient.new_tensor(loss)
+        return gradient.new_tensor(loss)
 
     def _scale(self) -> Tensor:
         """The preconditioner P: each value's learning rate."""
@@ -220,7 +212,7 @@ class ConjugateGradient(VectorOptimizer):
         )
         overlap = abs(products.gg - products.gy)  # |g·g₋|
         lost = self.powell is not None and overlap >= self.powell * products.gg
-        beta = min(max(BETA_RULES[self.rule](products), self.clip[0]), self.clip[1])
+        beta = min(max(self.rule(products), self.clip[0]), self.clip[1])
         direction = downhill + beta * last
         uphill = self.line_search is not None and not (gradient @ direction).item() < 0
         if lost or uphill or not torch.isfinite(direction).all():
@@ -252,7 +244,8 @@ class ConjugateGradient(VectorOptimizer):
         if report.get("slope"):
             first = report["step"] * report["slope"] / start.slope
             first = min(max(first, 1e-3 * report["step"]), 1e3 * report["step"])
-        found = search(phi, start, first, **self.conditions).point
+        approximate = self.line_search == "approximate_wolfe"
+        found = search(phi, start, first, approximate=approximate, **self.conditions)
         # From the origin once more, so that no rounding of the trials is left in the parameters.
         copy_(self.parameters, origin)
         if found.step:
@@ -267,8 +260,5 @@ class ConjugateGradient(VectorOptimizer):
 
     def _gradient(self) -> Tensor:
         if all(p.grad is None for p in self.parameters):
-            raise ValueError(
-                "no parameter has a gradient: the closure must call backward(), "
-                "and the loss depend on a parameter"
-            )
+            raise ValueError("no parameter has a gradient: the closure must call backward()")
         return flatten(torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gantut.losses.gan import AdversarialLoss, adversarial_loss
 from gantut.losses.penalties import Penalty
+from gantut.numerics import at_least
 from gantut.protocols import call, refuse_sigmoid
 from gantut.training.loop import Options, Players, Trainer
 
@@ -50,8 +51,7 @@ class AdversarialTrainer(Trainer):
         penalty_every: int = 1,
         **options: Unpack[Options],
     ) -> None:
-        if penalty_every < 1:
-            raise ValueError(f"penalty_every must be at least 1, got {penalty_every}")
+        at_least(1, penalty_every=penalty_every)
         if penalty is not None and not callable(penalty):
             raise TypeError(f"expected a penalty such as losses.r1(1.0), got {penalty!r}")
         refuse_sigmoid(networks["discriminator"], *LOGITS)

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from gantut.losses.gan import AdversarialLoss
 from gantut.models.priors import diagonal_normal
-from gantut.protocols import agreed, call, refuse_sigmoid
+from gantut.protocols import agreed, call, evaluating, refuse_sigmoid
 from gantut.training.adversarial import LOGITS, AdversarialOptions, AdversarialTrainer
 from gantut.training.batches import check_made
 from gantut.training.gan import generate, needed_latent_dim
-from gantut.training.loop import Batch, Options, evaluating
+from gantut.training.loop import Batch, Options
 
 
 class BiGANTrainer(AdversarialTrainer):

@@ -22,7 +22,9 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from gantut import processes
+from gantut.numerics import at_least, chosen
 from gantut.progress import quiet
+from gantut.protocols import evaluating
 from gantut.training import checkpoint
 from gantut.training.batches import unpacked
 from gantut.training.ema import EMA, VECTORS
@@ -164,8 +166,7 @@ class Trainer(ABC):
             )
         told: Options = self.defaults | options
         precision, clip, ema = told.get("precision", "float32"), told.get("clip"), told.get("ema")
-        if precision not in PRECISIONS:
-            raise ValueError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        chosen("precision", precision, PRECISIONS)
         if clip is not None and not 0 < clip < float("inf"):
             raise ValueError(f"clip must be a finite number > 0 or None, got {clip}")
         self.device, self.precision = pick_device(told.get("device", "auto")), precision
@@ -248,8 +249,7 @@ class Trainer(ABC):
                 "the trainer was made before the processes joined: "
                 "make it inside processes.started()"
             )
-        if steps < 0:
-            raise ValueError(f"steps must be at least 0, got {steps}")
+        at_least(0, steps=steps)
         self.interrupted = False
         batches, cut = _batches(data, self.steps), getattr(data, "world", 1) == self.world
         _train(self.networks.values())
@@ -323,8 +323,7 @@ class Trainer(ABC):
         Returns:
             The history, term by term.
         """
-        if save_every < 1:
-            raise ValueError(f"save_every must be at least 1 step, got {save_every}")
+        at_least(1, save_every=save_every)
         history: dict[str, list[float]] = {}
         hidden = True if processes.rank() else quiet()
         signals = (signal.SIGINT,) if save is None else (signal.SIGINT, signal.SIGTERM)
@@ -544,18 +543,6 @@ class Trainer(ABC):
 
 
 # -- small things --------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode for a block; every part then has its mode back."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _train(networks: Iterable[nn.Module]) -> None:

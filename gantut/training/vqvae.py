@@ -12,8 +12,9 @@ from gantut.models.code_priors import AutoregressiveCodes, CodePrior
 from gantut.models.vqvae import VQVAE
 from gantut.numerics import check_shape, check_weight
 from gantut.processes import averaged
+from gantut.protocols import evaluating
 from gantut.training.batches import MEANS, check_made
-from gantut.training.loop import Batch, Options, Trainer, evaluating
+from gantut.training.loop import Batch, Options, Trainer
 
 
 class VQVAETrainer(Trainer):

@@ -86,7 +86,7 @@ def test_a_code_that_does_not_fit_is_refused():
 @pytest.mark.parametrize(
     ("symbols", "table", "error"),
     [
-        (torch.zeros(3), torch.ones(2), r"whole symbols \(M,\), got torch.float32"),
+        (torch.zeros(3), torch.ones(2), "symbols must be integers, in a tensor, got torch.float32"),
         (torch.tensor([0, 2]), torch.ones(2), "symbols must lie in 0 … 1, got 0 … 2"),
         (
             torch.tensor([0, 1]),
@@ -99,7 +99,7 @@ def test_a_code_that_does_not_fit_is_refused():
     ],
 )
 def test_what_does_not_fit_is_named(symbols, table, error):
-    with pytest.raises(ValueError, match=error):
+    with pytest.raises((ValueError, TypeError), match=error):
         encode(symbols, table)
 
 
@@ -269,8 +269,6 @@ def test_networks_that_do_not_fit():
         Codec(encoder, networks.MLPDecoder(2, (1, 4, 4)))
     with pytest.raises(ValueError, match="disagree on shape"):
         Codec(encoder, networks.MLPDecoder(3, (1, 4, 5)))
-    with pytest.raises(ValueError, match="reach must be at least 1, got 0"):
-        Codec(encoder, networks.MLPDecoder(3, (1, 4, 4)), reach=0)
     with pytest.raises(ValueError, match="neither network says its latent_dim"):
         Codec(Means(), Logits())
 

@@ -72,22 +72,22 @@ def test_a_start_is_used_and_the_model_gets_no_gradient():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"sigma": 0.0}, {"restarts": 0}, {"steps": 0}, {"sigma": float("nan")}]
+    ("wrong", "message"),
+    [
+        ({"sigma": 0.0}, "sigma must be a finite number > 0, got 0"),
+        ({"sigma": float("nan")}, "sigma must be a finite number > 0, got nan"),
+        ({"restarts": 0}, "restarts must be at least 1, got 0"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+    ],
 )
-def test_bad_numbers(wrong):
-    with pytest.raises(ValueError, match="sigma > 0, restarts ≥ 1 and steps ≥ 1"):
+def test_bad_numbers(wrong, message):
+    with pytest.raises(ValueError, match=message):
         search(linear, Y, **{"latent_dim": 2, "sigma": 1.0, **wrong})
 
 
 def test_a_decoder_of_another_shape():
     with pytest.raises(ValueError, match=r"decode gives \(20, 6\) for observed images \(20, 4\)"):
         search(linear, Y[:, :4], latent_dim=2, sigma=1.0)
-
-
-def test_a_distribution_is_no_image():
-    vae_like = torch.distributions.Normal(torch.zeros(20, 6), 1.0)
-    with pytest.raises(TypeError, match="decode must give images, a tensor, got Normal"):
-        search(lambda z: vae_like, Y, latent_dim=2, sigma=1.0)
 
 
 def test_the_energy_is_the_posteriors_of_a_standard_normal_prior():

@@ -103,10 +103,9 @@ def test_a_wrong_word_is_named_with_what_was_expected(words, says, capsys):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("format = 7\n", "has format 7, of a newer gantut; this release reads format 1"),
-        ("format = 0\n", "has format 0, of another gantut; this release reads format 1"),
-        ("brightness = 3\n", "sets 'brightness', which is no setting of this release; known: mod"),
-        ("step = 3\n", "sets 'step', which is no setting of this release; steps?"),
+        ("format = 7\n", "has format 7; this release reads format 1"),
+        ("brightness = 3\n", "unknown setting 'brightness' in "),
+        ("step = 3\n", "known: model, data, path"),
         ("steps = 'many'\n", "steps must be of type int, got 'many'"),
         ("steps = [\n", "cannot read the config file"),
         ("model = 'flow'\n", "unknown model 'flow'; known: gan, vae"),
@@ -170,11 +169,11 @@ def test_every_number_has_a_least_value():
         ("gan --data digits --examples 5", "the data 'digits' has no option examples"),
         ("gan --data glyphs --unreadable skip", "the data 'glyphs' has no option unreadable"),
         ("gan --data folder", "the data 'folder' needs --path"),
-        ("gan --data folder --path nowhere", "there is no folder nowhere"),
+        ("gan --data folder --size 8 --path nowhere", "there is no folder nowhere"),
         ("gan --data folder --path .", "the data 'folder' needs --size"),
         ("gan --data mnist", "Get it once with --download, or name its folder with --path"),
         ("gan --batch 5000", "5000"),
-        ("vae --data vowels", "the data 'vowels' holds waves in [-1, 1], and the likelihoods of"),
+        ("vae --data vowels", "the data 'vowels' holds waves in [-1, 1], and a vae is for images"),
         ("gan --log tensorboard", "pip install tensorboard"),
     ],
 )

@@ -22,7 +22,6 @@ from gantut.games.dynamics import (
     flow,
     measured_contraction,
     play,
-    portrait,
     quadratic,
 )
 from gantut.losses import LOSSES
@@ -185,12 +184,6 @@ def test_the_flow_is_of_fourth_order():
     assert 14 < ((coarse - exact).norm() / (fine - exact).norm()).item() < 18
 
 
-def test_the_portrait():
-    places, arrows = portrait(bilinear().field, (-1, 1), 5)
-    assert places.shape == arrows.shape == (5, 5, 2)
-    assert torch.allclose(arrows, torch.stack([-places[..., 1], places[..., 0]], -1))
-
-
 def test_a_path_that_leaves_ends_in_nan():
     make = MAKE["simultaneous"][0]
     path = play(bilinear(40.0), make, torch.tensor([1.0, 1.0], dtype=torch.float64), 30)
@@ -207,16 +200,8 @@ def test_a_path_that_leaves_ends_in_nan():
             "unknown method 'adam'; known: simultaneous",
         ),
         (
-            lambda: quadratic(torch.eye(2), torch.eye(2), torch.ones(3, 2)),
-            r"for C \(3, 2\) expected A \(3, 3\)",
-        ),
-        (
             lambda: quadratic(torch.ones(2, 2).triu(), torch.eye(1), torch.ones(2, 1)),
             "must be symmetric",
-        ),
-        (
-            lambda: flow(bilinear().field, torch.zeros(2), step=0.0, steps=1),
-            "expected a step > 0, got 0.0",
         ),
     ],
 )

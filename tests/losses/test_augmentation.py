@@ -179,9 +179,9 @@ def test_the_probability_is_capped_and_saved():
     [
         (lambda: augmentation("flip"), "unknown augmentation 'flip'; known: brightness"),
         (lambda: AdaptiveAugment("flip"), "unknown augmentation 'flip'; known: brightness"),
-        (lambda: augmentation(probability=2), r"probability must lie in \[0, 1\], got 2"),
-        (lambda: AdaptiveAugment(target=1.0), "a target in .*, got 1.0, 500000 and 0.8"),
-        (lambda: AdaptiveAugment(images=0), "images ≥ 1 .*, got 0.6, 0 and"),
+        (lambda: augmentation(probability=2), r"a probability in \[0, 1\], got 2"),
+        (lambda: AdaptiveAugment(target=1.0), "target in .*, got 1.0 and 500000 and 0.8"),
+        (lambda: AdaptiveAugment(images=0), "images ≥ 1, .*, got 0.6 and 0 and"),
         (lambda: AdaptiveAugment(most=1.5), r"most in \[0, 1\], got .* 1.5"),
         (lambda: augmentation()(torch.zeros(3, 2)), r"images \(N, C, H, W\), got \(3, 2\)"),
         (lambda: AdaptiveAugment()(torch.zeros(3, 2)), r"images \(N, C, H, W\), got \(3, 2\)"),

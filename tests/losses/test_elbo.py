@@ -212,7 +212,7 @@ def test_bad_input():
         free_bits(mixed, x)
     with pytest.raises(ValueError, match="unknown likelihood 'poisson'; known: bernoulli"):
         vae("poisson")
-    with pytest.raises(ValueError, match="sigma must be a finite number > 0, got 0"):
+    with pytest.raises(ValueError, match="a finite sigma > 0, got 0"):
         GaussianLikelihood(0.0)
     with pytest.raises(ValueError, match="disagree on latent_dim: 3 and 4"):
         VAE(MLPEncoder((2,), 3), MLPDecoder(4, (2,)))

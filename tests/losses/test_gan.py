@@ -164,9 +164,7 @@ def test_names_resolve_in_one_place():
     pair = adversarial_loss((lambda real, fake: fake - real, lambda real, fake: -fake))
     assert pair.discriminator(1, 3) == 2 and not pair.generator_needs_real
     for bad in ("hing", ("hinge", "hinge"), (abs,), None, 3):
-        with pytest.raises(
-            ValueError, match=r"unknown loss .*; known: minimax.*relativistic.*pair"
-        ):
+        with pytest.raises(ValueError, match=r"unknown loss .*pair.*; known: minimax.*relativ"):
             adversarial_loss(bad)
 
 
@@ -320,7 +318,7 @@ def test_the_average_s_gradient_passes_through_the_average():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: least_squares(1.0, 1.0, 0.0), "a ≠ b, got a = 1.0, b = 1.0"),
+        (lambda: least_squares(1.0, 1.0, 0.0), "a ≠ b, got 1.0 and 1.0 and 0.0"),
         (lambda: least_squares(0.0, math.nan), "finite targets"),
         (lambda: label_smoothing(1.1), "≤ 1, got 0.0 and 1.1"),
         (lambda: label_smoothing(0.3, 0.4), "got 0.4 and 0.3"),

@@ -211,7 +211,5 @@ def test_bad_input():
         negative_elbo(many, rows(4))
     single = many._replace(z=many.z[0])
     for loss in (iwae, negative_iwae_dreg):
-        with pytest.raises(
-            ValueError, match=r"K draws per example, z of shape \(K, N, latent_dim\), got \(4, 1\)"
-        ):
+        with pytest.raises(ValueError, match=r"K draws per .*\(K, N, latent_dim\), got \(4, 1\)"):
             loss(single, rows(4))

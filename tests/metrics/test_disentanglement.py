@@ -90,12 +90,12 @@ def test_few_examples_are_warned_about():
 @pytest.mark.parametrize(
     ("codes", "factors", "bins", "message"),
     [
-        (uniform(50), uniform(50, 1), 5, "codes as a table"),
-        (uniform(50, 2), uniform(40, 1), 5, "factors as a table with 50 rows"),
+        (uniform(50), uniform(50, 1), 5, r"codes \(N, d\)"),
+        (uniform(50, 2), uniform(40, 1), 5, "codes and factors of the same examples"),
         (uniform(50, 2) * math.nan, uniform(50, 1), 5, "100 NaN"),
-        (uniform(50, 1), uniform(50, 1), 5, "at least 2 dimensions"),
-        (uniform(50, 2), uniform(50, 1), 1, "at least 2 bins"),
-        (uniform(50, 2), torch.ones(50, 1), 5, "factor 0 never changes"),
+        (uniform(50, 1), uniform(50, 1), 5, "dimensions must be at least 2, got 1"),
+        (uniform(50, 2), uniform(50, 1), 1, "bins must be at least 2, got 1"),
+        (uniform(50, 2), torch.ones(50, 1), 5, "got one value only of factor 0"),
     ],
 )
 def test_bad_input(codes, factors, bins, message):

@@ -116,9 +116,9 @@ def test_images_it_refuses(images, message):
 def test_data_it_refuses():
     digits = data.digits()
     unlabelled = data.ImageData(digits.images, name="plain")
-    with pytest.raises(ValueError, match="images of two classes or more; 'plain' has 0"):
+    with pytest.raises(ValueError, match="two classes or more, got 0 in 'plain'"):
         metrics.feature_network(unlabelled)
-    with pytest.raises(ValueError, match="two classes or more; 'digits' has 1"):
+    with pytest.raises(ValueError, match="two classes or more, got 1 in 'digits'"):
         metrics.feature_network(digits.subset((digits.labels == 3).nonzero()[:50, 0]))
     with pytest.warns(UserWarning, match="60 images for 64 features: .* by heart"):
         metrics.feature_network(digits.subset(torch.arange(60)), steps=1, cache=False)

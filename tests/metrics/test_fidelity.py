@@ -160,7 +160,7 @@ def test_without_the_package(monkeypatch):
     ("change", "message"),
     [
         ({"network": "vgg"}, "unknown network 'vgg'; known: inception, dinov2"),
-        ({"network": "dinov2", "weights": "w.pth"}, "weights= is for Inception"),
+        ({"network": "dinov2", "weights": "w.pth"}, "weights= for Inception only, got dinov2"),
         ({"fake": torch.zeros(3, 2, 8, 8)}, r"fake images \(N, 1 or 3, H, W\), got \(3, 2, 8, 8\)"),
         ({"real": torch.full((3, 1, 8, 8), 7.0)}, "real images .* got 7 … 7"),
         ({"real": torch.full((3, 1, 8, 8), 200)}, "real images .* got 200 … 200"),

@@ -1,4 +1,4 @@
-"""PSNR and SSIM against torchmetrics, scikit-image's recipe in scipy, and values by hand."""
+"""PSNR against torchmetrics, SSIM against scikit-image's recipe in scipy, values by hand."""
 
 import math
 
@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from gantut import data
 from gantut.metrics import psnr, ssim
@@ -45,14 +42,12 @@ def by_scipy(x, y):
 
 
 @pytest.mark.parametrize("images", [pairs, photographs])
-def test_both_are_torchmetrics(images):
+def test_psnr_is_torchmetrics(images):
     x, y = images()
     for one in range(len(x)):
         a, b = x[one : one + 1], y[one : one + 1]
         wanted = peak_signal_noise_ratio(a, b, data_range=1.0).item()
         assert psnr(x, y)[one].item() == pytest.approx(wanted, rel=1e-5)
-        wanted = structural_similarity_index_measure(a.double(), b.double(), data_range=1.0).item()
-        assert ssim(x, y, reflect=True)[one].item() == pytest.approx(wanted, abs=1e-6)
 
 
 @pytest.mark.parametrize("images", [pairs, photographs])
@@ -105,6 +100,3 @@ def test_ssim_needs_room_for_its_window():
     x = torch.zeros(1, 1, 8, 8)
     with pytest.raises(ValueError, match=r"sides ≥ 11, got \(1, 1, 8, 8\)"):
         ssim(x, x)
-    assert ssim(x, x, reflect=True).item() == 1
-    with pytest.raises(ValueError, match="sides ≥ 6"):
-        ssim(x[..., :5], x[..., :5], reflect=True)

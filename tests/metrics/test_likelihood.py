@@ -68,23 +68,23 @@ def test_the_sandwich_on_the_linear_model(model, drawn):
     """Lower and upper bound enclose the truth on the average, closer than 0.1 nats apart."""
     z, x = drawn
     truth = model.log_likelihood(x)
-    bounds = bidirectional_bounds(
+    lower, upper = bidirectional_bounds(
         lambda z: model.log_conditional(x, z), z, chains=64, temperatures=250
     )
-    assert bounds.lower.shape == bounds.upper.shape == (N,)
-    assert (bounds.lower - truth).mean() < 0.05 and (bounds.upper - truth).mean() > -0.05
-    assert (bounds.upper - bounds.lower).mean() < 0.1
-    assert (bounds.lower - truth).abs().max() < 0.3 and (bounds.upper - truth).abs().max() < 0.3
+    assert lower.shape == upper.shape == (N,)
+    assert (lower - truth).mean() < 0.05 and (upper - truth).mean() > -0.05
+    assert (upper - lower).mean() < 0.1
+    assert (lower - truth).abs().max() < 0.3 and (upper - truth).abs().max() < 0.3
 
 
 def test_single_chains_are_bounds_on_the_average(model, drawn):
     """One chain and few temperatures: two sides far apart, the truth clearly between them."""
     z, x = (t.repeat(20, 1) for t in drawn)
     truth = model.log_likelihood(x)
-    bounds = bidirectional_bounds(
+    lower, upper = bidirectional_bounds(
         lambda z: model.log_conditional(x, z), z, chains=1, temperatures=20
     )
-    for gap in (truth - bounds.lower, bounds.upper - truth):
+    for gap in (truth - lower, upper - truth):
         assert gap.mean() > 4 * gap.std() / math.sqrt(len(gap)) > 0
 
 
@@ -92,10 +92,10 @@ def test_more_temperatures_close_the_gap(model, drawn):
     z, x = (t.repeat(10, 1) for t in drawn)
     gaps = []
     for temperatures in (5, 80):
-        bounds = bidirectional_bounds(
+        lower, upper = bidirectional_bounds(
             lambda z: model.log_conditional(x, z), z, chains=8, temperatures=temperatures
         )
-        gaps.append((bounds.upper - bounds.lower).mean().item())
+        gaps.append((upper - lower).mean().item())
     assert gaps[0] > 0.5 and -0.05 < gaps[1] < 0.3 * gaps[0]
 
 
@@ -202,10 +202,12 @@ def test_the_walk_starts_at_the_models_own_prior(model, kind):
     x = z @ model.weights.T + model.offset + math.sqrt(model.variance) * noise
     walk = {"chains": 200, "temperatures": 50, "leapfrogs": 3}
     found = annealed_importance(vae, x, **walk)
-    bounds = bidirectional_bounds(lambda z: model.log_conditional(x, z), z, prior=prior, **walk)
-    for lower in (found, bounds.lower):
-        assert (lower - truth(x)).mean().abs() < 0.2
-    assert -0.1 < (bounds.upper - truth(x)).mean() < 0.8  # modes apart: the way back is wide
+    lower, upper = bidirectional_bounds(
+        lambda z: model.log_conditional(x, z), z, prior=prior, **walk
+    )
+    for below in (found, lower):
+        assert (below - truth(x)).mean().abs() < 0.2
+    assert -0.1 < (upper - truth(x)).mean() < 0.8  # modes apart: the way back is wide
     assert (model.log_likelihood(x) - truth(x)).mean() < -1  # as if the prior were N(0, I)
     assert not any(p.grad is not None for p in vae.parameters())
 
@@ -274,13 +276,11 @@ def test_bits_per_dimension():
 
 def test_bad_input(model, drawn):
     z, x = drawn
-    with pytest.raises(ValueError, match="samples and chunk ≥ 1, got 0 and 50"):
+    with pytest.raises(ValueError, match="samples must be at least 1, got 0"):
         importance_weighted(linear_vae(model), x, samples=0)
-    with pytest.raises(
-        ValueError, match="chains, temperatures and leapfrogs must be at least 1, got 16, 0 and 5"
-    ):
+    with pytest.raises(ValueError, match="temperatures must be at least 1, got 0"):
         annealed_importance(linear_vae(model), x, temperatures=0)
-    with pytest.raises(ValueError, match=r"codes \(N, d\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"codes \(N, d\) with N ≥ 1, got \(3,\)"):
         bidirectional_bounds(lambda z: z.sum(-1), z[0])
 
 
@@ -288,8 +288,8 @@ def test_bad_input(model, drawn):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x[:, :-1], r"expected examples \(N, 6\) with N ≥ 1, got \(12, 5\)"),
-        (lambda x: x[0], r"expected examples \(N, 6\) with N ≥ 1, got \(6,\)"),
+        (lambda x: x[:, :-1], r"expected examples of shape \(N, 6\), got \(12, 5\)"),
+        (lambda x: x[0], r"expected examples of shape \(N, 6\), got \(6,\)"),
         (lambda x: x * math.nan, "the examples hold 72 NaN or infinite values"),
         (lambda x: x[:0], "(and 0|got \\(0, 6\\))"),
     ],

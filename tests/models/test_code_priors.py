@@ -126,7 +126,7 @@ def test_uniform_codes():
 
 def test_bad_input():
     network = prior()
-    with pytest.raises(ValueError, match=r"size ≥ 1 and a grid .* got 0 and \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"a size and sides ≥ 1, got 0 and \(2, 2\)"):
         AutoregressiveCodes(0, (2, 2))
     with pytest.raises(ValueError, match=r"got 4 and \(2, 0\)"):
         UniformCodes(4, (2, 0))
@@ -136,7 +136,7 @@ def test_bad_input():
         network.log_prob(torch.zeros(5, 2, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"0 … 2, got 0 … 3"):
         network.log_prob(torch.tensor([[[0, 1], [2, 3]]]))
-    with pytest.raises(TypeError, match="codes must be integers, got torch.float32"):
+    with pytest.raises(TypeError, match="codes must be integers, in a tensor, got torch.float32"):
         network.log_prob(torch.zeros(1, 2, 2))
     with pytest.raises(ValueError, match="unconditional"):
         network.log_prob(torch.zeros(1, 2, 2, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))

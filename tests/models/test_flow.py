@@ -177,10 +177,10 @@ def test_any_module_will_do():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda f: Flow(nn.Identity()), "the vectors' dimension, at least 1; got 0"),
+        (lambda f: Flow(nn.Identity()), "dimension must be at least 1, got 0"),
         (lambda f: f(torch.zeros(3, 1, 2)), r"vectors of shape \(N, 2\), got \(3, 1, 2\)"),
-        (lambda f: f.sample(3, steps=0), "got 0 of 'midpoint'"),
-        (lambda f: f.sample(3, method="heun"), "got 50 of 'heun'"),
+        (lambda f: f.sample(3, steps=0), "steps must be at least 1, got 0"),
+        (lambda f: f.sample(3, method="heun"), "unknown method 'heun'; known: euler, midpoint"),
         (lambda f: f(torch.zeros(3, 2), torch.zeros(3).long()), "unconditional"),
     ],
 )

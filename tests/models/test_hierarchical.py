@@ -232,11 +232,13 @@ def test_free_bits_take_its_levels():
 
 def test_bad_input():
     encoder, decoder = MLPEncoder(SHAPE, 3), MLPDecoder(3, SHAPE)
-    with pytest.raises(ValueError, match=r"L − 1 priors and L dimensions ≥ 1, got 1, 1 and \[3\]"):
+    with pytest.raises(
+        ValueError, match=r"L − 1 priors and L dimensions ≥ 1, got 1 and 1 and \[3\]"
+    ):
         HierarchicalVAE([encoder], [encoder], decoder)
-    with pytest.raises(ValueError, match=r"got 1, 0 and \[0\]"):
+    with pytest.raises(ValueError, match=r"got 1 and 0 and \[0\]"):
         HierarchicalVAE([nn.Linear(6, 4)], [], decoder)
-    with pytest.raises(ValueError, match=r"got 0, 0 and \[\]"):
+    with pytest.raises(ValueError, match=r"got 0 and 0 and \[\]"):
         HierarchicalVAE([], [], decoder)
     with pytest.raises(ValueError, match="unknown likelihood 'poisson'"):
         HierarchicalVAE([encoder], [], decoder, "poisson")

@@ -180,7 +180,7 @@ def test_a_learned_prior_is_saved_with_the_vae(tmp_path):
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="at least one component, got 0"):
+    with pytest.raises(ValueError, match="components must be at least 1, got 0"):
         MixturePrior(2, 0)
     with pytest.raises(ValueError, match="latent_dim must be at least 1, got 0"):
         MixturePrior(0)
@@ -189,5 +189,5 @@ def test_bad_input():
     with pytest.raises(ValueError, match="needs the encoder"):
         VampPrior(torch.zeros(3, 2))(torch.zeros(1, 2))
     for prior in (MixturePrior(2), VampPrior(torch.rand(3, *SHAPE))):
-        with pytest.raises(ValueError, match="learned prior of a conditional VAE"):
+        with pytest.raises(ValueError, match="conditional VAE, got a learned prior"):
             vae(prior, classes=3)

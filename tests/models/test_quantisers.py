@@ -215,13 +215,13 @@ def test_unused_codes_stay_and_evaluation_changes_nothing():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: VectorQuantiser(0, 2), "at least one vector of one dimension, got 0 of 2"),
-        (lambda: VectorQuantiser(2, 2, decay=1.0), r"decay must lie in \(0, 1\), got 1.0"),
+        (lambda: VectorQuantiser(0, 2), "size must be at least 1, got 0"),
+        (lambda: VectorQuantiser(2, 2, decay=1.0), r"a decay in \(0, 1\), got 1.0"),
         (
             lambda: VectorQuantiser(2, 2)(torch.zeros(3, 4)),
             r"vectors of dimension 2, \(N, 2, …\), got \(3, 4\)",
         ),
-        (lambda: ResidualQuantiser(0, 2, 2), "at least one layer, got 0"),
+        (lambda: ResidualQuantiser(0, 2, 2), "depth must be at least 1, got 0"),
         (lambda: ResidualQuantiser(2, 2, 2)(torch.zeros(3, 4)), r"got \(3, 4\)"),
         (lambda: FiniteScalarQuantiser(()), r"at least 2 levels for each dimension, got \(\)"),
         (lambda: FiniteScalarQuantiser((3, 1)), r"got \(3, 1\)"),

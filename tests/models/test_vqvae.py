@@ -188,7 +188,7 @@ def test_a_step_never_waits_for_the_device(kind, monkeypatch):
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_matter_and_follow_their_examples(kind):
     vqvae, x, labels = model(3, kind).eval(), Images().batch(0), torch.arange(16) % 3
-    vqvae.decoder.layers[-1].weight.data.mul_(5)
+    vqvae.decoder.head.weight.data.mul_(5)
     whole, other = (vqvae.reconstruct(x, y) for y in (labels, (labels + 1) % 3))
     assert (whole - other).flatten(1).abs().amax(1).min() > 1e-3
     order = torch.randperm(16, generator=torch.Generator().manual_seed(0))
@@ -197,7 +197,7 @@ def test_labels_matter_and_follow_their_examples(kind):
 
 def test_sampled_labels_run_through_the_classes_and_reach_prior_and_decoder():
     t, labels = trainer(3), torch.tensor([0, 1, 2, 0, 1])
-    t.vqvae.decoder.layers[-1].weight.data.mul_(5)
+    t.vqvae.decoder.head.weight.data.mul_(5)
     assert torch.equal(t.sample(5, seed=0), t.sample(5, labels, seed=0))
     other = t.sample(5, (labels + 1) % 3, seed=0)
     assert (t.sample(5, seed=0) - other).flatten(1).abs().amax(1).min() > 1e-3
@@ -378,7 +378,7 @@ def test_bad_input():
         VQVAE(encoder, 4, GridDecoder(3, SHAPE, width=4))
     with pytest.raises(ValueError, match="disagree on classes: 0 and 3"):
         VQVAE(encoder, 4, GridDecoder(2, SHAPE, width=4, classes=3))
-    with pytest.raises(ValueError, match=r"disagree on shape: \(2, 4, 4\) and \(1, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"disagree on shape: \(2, 4, 4\) .* and \(1, 4, 4\)"):
         VQVAE(encoder, 4, decoder, "gaussian_per_pixel")
     with pytest.raises(ValueError, match="quantiser disagree on the dimension: 2 and 5"):
         VQVAE(encoder, VectorQuantiser(4, 5), decoder)
@@ -391,7 +391,7 @@ def test_bad_input():
         vqvae.decode(torch.tensor([[[0, 1], [2, 4]]]))
     with pytest.raises(ValueError, match=r"images of shape \(N, 1, 4, 4\), got \(2, 1, 5, 5\)"):
         vqvae.encode(torch.zeros(2, 1, 5, 5))
-    with pytest.raises(ValueError, match=r"vectors of shape \(N, 2, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"of shape \(N, 2, 2, 2\), got"):
         decoder(torch.zeros(1, 2, 3, 3))
     with pytest.raises(ValueError, match="beta must be a finite number ≥ 0, got -1"):
         VQVAETrainer(vqvae, beta=-1)
