@@ -11,8 +11,15 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-# Layers after which a sigmoid is still the last thing that computes.
+# Layers after which a sigmoid is still the last thing that computes, and the same in a graph.
 PASSIVE = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout)
+PASSING = {
+    *("Alias", "Clone", "Permute", "ReshapeAlias", "Select", "Slice", "Split", "Squeeze", "T"),
+    *("ToCopy", "Transpose", "UnsafeView", "Unsqueeze", "View"),
+}
+# What PyTorch says where an input does not fit the first layer.
+MISFITS = ("cannot be multiplied", "to have", "must match", "size mismatch", "is invalid for input")
+PARAMETERS = ("decoder", "the likelihood reads unbounded numbers")
 
 
 class Generator(Protocol):
@@ -46,8 +53,21 @@ class Decoder(Protocol):
 
 
 def call(network: Any, *inputs: Tensor | None) -> Any:
-    """A network's output. Labels that are None are left out, so that any module can be called."""
-    return network(*(x for x in inputs if x is not None))
+    """A network's output. Labels that are None are left out, so that any module can be called.
+
+    Raises:
+        ValueError: the network does not take an input of this shape; PyTorch's words follow.
+    """
+    given = [x for x in inputs if x is not None]
+    try:
+        return network(*given)
+    except RuntimeError as error:
+        if type(error) is not RuntimeError or not any(w in str(error) for w in MISFITS):
+            raise
+        kind, shapes = type(network).__name__, ", ".join(str(tuple(x.shape)) for x in given)
+        raise ValueError(
+            f"the network {kind} does not take an input of shape {shapes}: {error}"
+        ) from error
 
 
 def agreed(attribute: str, given: Any, **networks: Any) -> Any:
@@ -66,11 +86,43 @@ def agreed(attribute: str, given: Any, **networks: Any) -> Any:
     return ours
 
 
-def refuse_sigmoid(network: nn.Module, name: str, why: str) -> None:
-    """Raise ``ValueError`` where a network's last layer is a sigmoid."""
-    leaves = [m for m in network.modules() if not list(m.children())]
-    last = next((m for m in reversed(leaves) if not isinstance(m, PASSIVE)), None)
-    if isinstance(last, nn.Sigmoid):
+def last_operation(output: Tensor) -> str:
+    """What computed an output, as autograd calls it, or "" where there is no graph to look at.
+
+    Changes of shape and type are passed over.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(2, 1, requires_grad=True)
+        >>> last_operation(torch.sigmoid(x).squeeze(1))
+        'Sigmoid'
+    """
+    node, name = output.grad_fn, ""
+    while node is not None:
+        name = type(node).__name__.split("Backward")[0]
+        if name not in PASSING:
+            break
+        node = node.next_functions[0][0]
+    return name
+
+
+def refuse_sigmoid(found: nn.Module | Tensor, name: str, why: str) -> None:
+    """Raise ``ValueError`` where a network ends in a sigmoid.
+
+    Args:
+        found: the network, of which only an ``nn.Sequential`` shows what comes last; or its
+            output, whose graph shows it for every network.
+        name: what the message calls the network.
+        why: what reads its output.
+    """
+    if isinstance(found, Tensor):
+        ends = last_operation(found) == "Sigmoid"
+    else:
+        while isinstance(found, nn.Sequential):
+            active = [layer for layer in found if not isinstance(layer, PASSIVE)]
+            found = active[-1] if active else nn.Identity()
+        ends = isinstance(found, nn.Sigmoid)
+    if ends:
         raise ValueError(f"the {name} ends in a sigmoid, but {why}: leave the sigmoid out")
 
 

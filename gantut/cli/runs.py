@@ -31,6 +31,12 @@ from gantut.training.loop import pick_device
 CHECKPOINT, LOG, LOCK = "checkpoint.pt", "log.csv", ".lock"
 DATA_OPTIONS = ("path", "download", "examples", "size", "channels", "unreadable")
 OTHER_NAMES = {"path": "root", "examples": "n"}  # what some makers of data sets call these
+# What the data's messages advise, as it is said on the command line.
+SPOKEN = {
+    "download=True": "--download",
+    "root=": "--path",
+    "unreadable='skip'": "--unreadable skip",
+}
 Log = Callable[[int, dict[str, float]], None]
 
 
@@ -59,7 +65,15 @@ def load_data(s: Settings) -> Any:
             options[name] = getattr(s, setting)
         elif name in accepted and accepted[name].default is inspect.Parameter.empty:
             raise SettingsError(f"the data {s.data!r} needs --{setting}")
-    return make(**options)
+    try:
+        return make(**options)
+    except (OSError, ValueError) as error:
+        message = str(error)
+        for said, option in SPOKEN.items():
+            message = message.replace(said, option)
+        if message == str(error):
+            raise
+        raise type(error)(message) from error
 
 
 def build(s: Settings, shape: tuple[int, ...], classes: int) -> Any:

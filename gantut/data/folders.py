@@ -103,7 +103,10 @@ def _image(file: Path, *, size: int, channels: int, background: Any) -> Tensor:
         upright = ImageOps.exif_transpose(picture)
         if picture.format == "PNG" and upright.mode == "I" or upright.mode.startswith("I;16"):
             # Sixteen bits: 65,535 is white, where a plain conversion would cut all above 255.
-            upright = Image.fromarray((np.asarray(upright) / 257).round().astype(np.uint8))
+            values, clear = np.asarray(upright), picture.info.get("transparency")
+            upright = Image.fromarray((values / 257).round().astype(np.uint8))
+            if clear is not None:  # one grey is meant to be transparent
+                upright.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype("uint8")))
         elif upright.mode in ("I", "F"):
             raise ValueError("its pixels are 32-bit numbers, and nothing says which one is white")
         if upright.mode[-1] in "Aa" or "transparency" in picture.info:

@@ -8,6 +8,7 @@ probabilities. The one building block is the softplus, log(1 + eᵛ).
 ``AdversarialLoss`` of two such functions: a trainer takes it in place of a name.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -400,6 +401,19 @@ LOSSES: dict[str, AdversarialLoss] = {
 }
 
 
+def _check_arguments(player: str, function: Callable[..., Any]) -> None:
+    """Raise ``TypeError`` where a loss does not take both logits."""
+    try:
+        inspect.signature(function).bind(None, None)
+    except ValueError:  # a function of C, which says nothing of its arguments
+        return
+    except TypeError as error:
+        raise TypeError(
+            f"the {player}'s loss takes (real_logits, fake_logits), in this order, whether it reads"
+            f" both or not: lambda real, fake: …; this one refuses them: {error}"
+        ) from error
+
+
 def adversarial_loss(loss: str | tuple[Any, ...]) -> AdversarialLoss:
     """Return the pair called ``loss``, or ``loss`` itself when it is a pair already.
 
@@ -411,6 +425,7 @@ def adversarial_loss(loss: str | tuple[Any, ...]) -> AdversarialLoss:
 
     Raises:
         ValueError: neither a known name nor a pair of functions; the message lists the names.
+        TypeError: a function of the pair does not take both logits.
 
     Example:
         >>> adversarial_loss("hinge") is LOSSES["hinge"]
@@ -418,6 +433,8 @@ def adversarial_loss(loss: str | tuple[Any, ...]) -> AdversarialLoss:
     """
     if isinstance(loss, AdversarialLoss):
         return loss
-    if isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss)):
+    if isinstance(loss, (tuple, list)) and len(loss) == 2 and all(map(callable, loss)):
+        for player, function in zip(("discriminator", "generator"), loss, strict=True):
+            _check_arguments(player, function)
         return AdversarialLoss(*loss)
     return chosen("loss (a name or a pair of functions)", str(loss), LOSSES)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, kl_divergence
 
-from gantut.models.likelihoods import check_decoder, likelihood as likelihood_named
+from gantut.models.likelihoods import Name, check_decoder, likelihood as likelihood_named
 from gantut.models.priors import diagonal_normal, noise
 from gantut.models.vae import VAEOutput
 from gantut.numerics import at_least, expect, full
+from gantut.protocols import PARAMETERS, refuse_sigmoid
 
 
 class HierarchicalVAE(nn.Module):
@@ -61,7 +62,7 @@ class HierarchicalVAE(nn.Module):
         encoders: Sequence[nn.Module],
         priors: Sequence[nn.Module],
         decoder: nn.Module,
-        likelihood: str | nn.Module = "bernoulli",
+        likelihood: Name | nn.Module = "bernoulli",
         *,
         latent_dims: Sequence[int] = (),
     ) -> None:
@@ -109,6 +110,7 @@ class HierarchicalVAE(nn.Module):
         expect(labels is None or self.classes, "no labels: the model is unconditional", labels)
         batch = z.shape[:-1]
         parameters = full(_run(self.decoder, z.flatten(0, -2), _repeated(labels, batch)))
+        refuse_sigmoid(parameters, *PARAMETERS)
         return self.likelihood(parameters.unflatten(0, batch), len(batch))
 
     def prior(self, z: Tensor, labels: Tensor | None = None) -> Independent:

@@ -7,7 +7,7 @@ gives a distribution over whole examples. ``outputs`` says how many numbers it w
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, In
 
 from gantut import numerics
 from gantut.numerics import expect
-from gantut.protocols import refuse_sigmoid
+from gantut.protocols import PARAMETERS, refuse_sigmoid
 
 
 def decoder_shape(chosen: str | nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -54,7 +54,7 @@ def check_decoder(decoder: Any, likelihood: nn.Module, shape: tuple[int, ...] | 
         if theirs != wanted:
             raise ValueError(f"encoder and decoder disagree on shape: {wanted}{needs} and {theirs}")
     if isinstance(decoder, nn.Module):
-        refuse_sigmoid(decoder, "decoder", "the likelihood reads unbounded numbers")
+        refuse_sigmoid(decoder, *PARAMETERS)
 
 
 def _checked(value: Tensor, fits: Tensor, wanted: str) -> Tensor:
@@ -342,6 +342,16 @@ class CategoricalLikelihood(nn.Module):
         return Independent(each, parameters.ndim - batch_dims, validate_args=False)
 
 
+# The keys of the table below, so that a type checker knows them.
+Name = Literal[
+    "bernoulli",
+    "continuous_bernoulli",
+    "gaussian",
+    "gaussian_learned",
+    "gaussian_per_pixel",
+    "discretised_logistic",
+    "categorical",
+]
 LIKELIHOODS: dict[str, Callable[[], nn.Module]] = {
     "bernoulli": BernoulliLikelihood,
     "continuous_bernoulli": ContinuousBernoulliLikelihood,

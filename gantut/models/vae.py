@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from gantut.models.likelihoods import check_decoder, likelihood as likelihood_named
+from gantut.models.likelihoods import Name, check_decoder, likelihood as likelihood_named
 from gantut.models.priors import StandardNormalPrior, diagonal_normal, draw
 from gantut.numerics import expect, full
-from gantut.protocols import Decoder, Encoder, agreed, call
+from gantut.protocols import PARAMETERS, Decoder, Encoder, agreed, call, refuse_sigmoid
 
 
 class VAEOutput(NamedTuple):
@@ -68,7 +68,7 @@ class VAE(nn.Module):
         self,
         encoder: Encoder,
         decoder: Decoder,
-        likelihood: str | nn.Module = "bernoulli",
+        likelihood: Name | nn.Module = "bernoulli",
         *,
         prior: nn.Module | None = None,
         latent_dim: int | None = None,
@@ -90,7 +90,12 @@ class VAE(nn.Module):
         """q(z|x), a distribution over codes (latent_dim,) with batch shape (N,)."""
         output = call(self.encoder, x, labels)
         if not (isinstance(output, tuple) and len(output) == 2):
-            raise TypeError(f"the encoder must return (mean, log_variance), got {type(output)}")
+            raise TypeError(
+                f"the encoder must return (mean, log_variance), got {type(output).__name__}"
+            )
+        if output[0].shape != output[1].shape:
+            shapes = " and ".join(str(tuple(part.shape)) for part in output)
+            raise ValueError(f"the encoder's mean and log-variance differ in shape: {shapes}")
         if self.latent_dim is None or self.shape is None:
             self._found(x, *output)
         return diagonal_normal(*output)
@@ -111,6 +116,7 @@ class VAE(nn.Module):
         if labels is not None and len(batch) > 1:
             labels = labels.expand(batch).flatten()
         parameters = full(call(self.decoder, z.flatten(0, -2), labels))
+        refuse_sigmoid(parameters, *PARAMETERS)
         return self.likelihood(parameters.unflatten(0, batch), len(batch))
 
     def forward(

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from gantut.models.code_priors import CodePrior, UniformCodes, check_codes
-from gantut.models.likelihoods import check_decoder, likelihood as likelihood_named
+from gantut.models.likelihoods import Name, check_decoder, likelihood as likelihood_named
 from gantut.models.quantisers import Quantiser, VectorQuantiser
 from gantut.numerics import expect, full
-from gantut.protocols import agreed, call
+from gantut.protocols import PARAMETERS, agreed, call, refuse_sigmoid
 
 
 class VQVAEOutput(NamedTuple):
@@ -68,7 +68,7 @@ class VQVAE(nn.Module):
         encoder: nn.Module,
         quantiser: Quantiser | int,
         decoder: nn.Module,
-        likelihood: str | nn.Module = "bernoulli",
+        likelihood: Name | nn.Module = "bernoulli",
         *,
         classes: int | None = None,
     ) -> None:
@@ -111,6 +111,7 @@ class VQVAE(nn.Module):
         codes, vectors, straight_through = self.quantiser(h)
         self._grid = tuple(codes.shape[1:])
         parameters = full(call(self.decoder, straight_through, labels))
+        refuse_sigmoid(parameters, *PARAMETERS)
         return VQVAEOutput(h, vectors, codes, self.likelihood(parameters, 1))
 
     @torch.no_grad()

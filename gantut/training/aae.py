@@ -10,6 +10,7 @@ from gantut.models.vae import VAE
 from gantut.numerics import check_weight
 from gantut.protocols import agreed
 from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
+from gantut.training.batches import MEANS, check_made
 from gantut.training.loop import Batch, Options
 
 
@@ -76,6 +77,8 @@ class AAETrainer(AdversarialTrainer):
         real_seen = self.real_logits(real, labels)
         adversarial = self.loss.generator(real_seen, self.judge(codes, labels))
         D = distortion(output, x)
+        if self.steps == 0:
+            check_made(x, output.likelihood.mean, MEANS)
         self.descend("vae", D + self.weight * adversarial)
         self.average()
         terms = {"distortion": D, "rate": rate(output), "generator": adversarial}

@@ -12,6 +12,8 @@ from gantut.numerics import at_least
 from gantut.protocols import call, refuse_sigmoid
 from gantut.training.loop import Options, Players, Trainer
 
+LOGITS = ("discriminator", "the losses take logits")
+
 
 class AdversarialOptions(Options, total=False):
     """What every trainer with a discriminator takes; ``AdversarialTrainer`` explains them."""
@@ -48,7 +50,9 @@ class AdversarialTrainer(Trainer):
         **options: Unpack[Options],
     ) -> None:
         at_least(1, penalty_every=penalty_every)
-        refuse_sigmoid(networks["discriminator"], "discriminator", "the losses take logits")
+        if penalty is not None and not callable(penalty):
+            raise TypeError(f"expected a penalty such as losses.r1(1.0), got {penalty!r}")
+        refuse_sigmoid(networks["discriminator"], *LOGITS)
         self.loss, self.penalty = adversarial_loss(loss), penalty
         self.penalty_every = penalty_every
         super().__init__(networks, players, averaged=averaged, **options)
@@ -63,6 +67,8 @@ class AdversarialTrainer(Trainer):
                 f"expected one logit per example, shape ({len(x)},), got {tuple(logits.shape)}; "
                 "end the discriminator with nn.Flatten(0)"
             )
+        if self.steps == 0:
+            refuse_sigmoid(logits, *LOGITS)
         return logits
 
     def real_logits(self, real: Tensor, labels: Tensor | None) -> Tensor | None:

@@ -1,14 +1,23 @@
 """What a batch may look like, and what becomes of it: floats, and labels where they count."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gantut.numerics import check_numbers
+from gantut.protocols import last_operation
 
 EXAMPLES, LABELS = ("x", "image", "images", "inputs"), ("y", "label", "labels", "targets")
+
+# What the last operation of a network says of the range of its values; a sum or a convolution has
+# no end, and of all else the values themselves have to tell.
+RANGES = {"Sigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}
+MEANS = "the means of p(x|z)"
+ENDLESS = ("Addmm", "Mm", "Convolution", "NativeBatchNorm")
 
 
 def unpacked(
@@ -37,13 +46,15 @@ def unpacked(
         (tensor([[0., 1.]]), None)
     """
     x, labels = _split(batch)
+    if isinstance(x, np.ndarray) and not x.flags.writeable:
+        x = x.copy()  # a tensor that shares its memory could be written
     x = torch.as_tensor(x)
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"expected a batch of one example or more, got shape {tuple(x.shape)}")
     if x.dtype == torch.uint8:
         x = x.float() / 255
     if shape is not None and tuple(x.shape[1:]) != tuple(shape):
-        expected, hint = ", ".join(["N", *map(str, shape)]), ""
-        if x.ndim == 4 and (*x.shape[3:], *x.shape[1:3]) == tuple(shape):
-            hint = "; the channels are last: use x.movedim(-1, 1)"
+        expected, hint = ", ".join(["N", *map(str, shape)]), _channels_last(x, shape)
         raise ValueError(f"expected examples of shape ({expected}), got {tuple(x.shape)}{hint}")
     if classes == 0:
         return x, None
@@ -57,6 +68,43 @@ def unpacked(
     if labels.shape != (len(x),):
         raise ValueError(f"expected {len(x)} labels, shape ({len(x)},), got {tuple(labels.shape)}")
     return x, labels
+
+
+def check_made(real: Tensor, made: Tensor, what: str) -> None:
+    """Compare what a network makes with the data; it waits for the device: once, at the start.
+
+    Args:
+        real: examples (N, *shape).
+        made: as many, with their graph.
+        what: what the message calls it, in the plural.
+
+    Raises:
+        ValueError: they differ in shape, or the data lies where the network cannot reach.
+    """
+    if made.shape != real.shape:
+        raise ValueError(
+            f"{what} have shape {tuple(made.shape[1:])}, and the data has {tuple(real.shape[1:])}"
+            + _channels_last(real, tuple(made.shape[1:]))
+        )
+    last = last_operation(made)
+    if last in ENDLESS or not real.numel():
+        return
+    low, high = (value.item() for value in real.aminmax())
+    least, most = (value.item() for value in made.detach().aminmax())
+    inside = (0.0, 1.0) if least >= 0 and most <= 1 else (-math.inf, math.inf)
+    least, most = RANGES.get(last, inside)
+    if low < least - 0.01 or high > most + 0.01:
+        where = f"[{least:g}, {most:g}]"
+        raise ValueError(
+            f"the data has values from {low:g} to {high:g}, but {what} lie in {where}: "
+            f"bring the data to {where}, or let the network reach further"
+        )
+
+
+def _channels_last(x: Tensor, shape: tuple[int, ...]) -> str:
+    """A hint where examples would have this shape if their channels came first."""
+    last = x.ndim == 4 and (*x.shape[3:], *x.shape[1:3]) == tuple(shape)
+    return "; the channels are last: use x.movedim(-1, 1)" if last else ""
 
 
 def _split(batch: Any) -> tuple[Any, Any]:

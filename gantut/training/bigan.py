@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from gantut.losses.gan import AdversarialLoss
 from gantut.models.priors import diagonal_normal
-from gantut.protocols import agreed, call, evaluating
-from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
+from gantut.protocols import agreed, call, evaluating, refuse_sigmoid
+from gantut.training.adversarial import LOGITS, AdversarialOptions, AdversarialTrainer
+from gantut.training.batches import check_made
 from gantut.training.gan import generate, needed_latent_dim
 from gantut.training.loop import Batch, Options
 
@@ -72,6 +73,8 @@ class BiGANTrainer(AdversarialTrainer):
             fake = call(self.G, z, labels).to(self.dtype)
             posterior = diagonal_normal(*call(self.E, x, labels))
             code = (posterior.mean + posterior.stddev * noise).to(self.dtype)
+        if self.steps == 0:
+            check_made(x, fake, "the generator's values")
 
         real_logits = self.pairs(x, code.detach(), labels)
         fake_logits = self.pairs(fake.detach(), z, labels)
@@ -91,6 +94,8 @@ class BiGANTrainer(AdversarialTrainer):
         """D's logits of the pairs, (N,)."""
         with self.autocast():
             logits = self.D(x, z) if labels is None else self.D(x, z, labels)
+        if self.steps == 0:
+            refuse_sigmoid(logits, *LOGITS)
         return logits.to(self.dtype)
 
     @property
@@ -112,9 +117,9 @@ class BiGANTrainer(AdversarialTrainer):
     @torch.no_grad()
     def encode(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """The mean of q(z|x) for examples (N, *shape), (N, latent_dim), on the CPU."""
-        E, x = self._averaged()["encoder"], x.to(self.device, self.dtype)
+        E, (x, labels) = self._averaged()["encoder"], self.unpack((x, labels))
         with evaluating(E):
-            return call(E, x, None if labels is None else labels.to(self.device))[0].cpu()
+            return call(E, x, labels)[0].cpu()
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -23,9 +23,15 @@ if TYPE_CHECKING:
     from gantut.training.loop import Trainer
 
 FORMAT, VERSIONS = "gantut checkpoint", (1, 2)
-# What torch.compile and DataParallel put before the names of a network that they wrap.
-PREFIXES = ("_orig_mod.", "module.")
+# What torch.compile and data parallelism put before the names of a network that they wrap.
+WRAPPERS = {
+    "OptimizedModule": "_orig_mod",
+    "DataParallel": "module",
+    "DistributedDataParallel": "module",
+}
 UNREADABLE = (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError, KeyError)
+# Settings that make an optimizer keep more for each weight than it does without them.
+MOMENTS = ("amsgrad", "centered", "momentum")
 
 
 class CheckpointError(RuntimeError):
@@ -116,42 +122,67 @@ def weights(
     if name not in networks:
         raise CheckpointError(f"{path}: no network {name!r}; it holds {', '.join(networks)}")
     if average and content["ema"] is not None and name == average_of:
-        return clean(content["ema"]["network"])
-    return clean(networks[name])
+        return content["ema"]["network"]
+    return networks[name]
 
 
 def clean(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict with the names that the network had before it was wrapped."""
-    return {_bare(name): value for name, value in state.items()}
+    """A foreign state dict with the names that the network had before it was wrapped.
+
+    A part that is itself called ``module`` keeps its name, unless all names begin with it.
+    """
+    state = {name.replace("_orig_mod.", ""): value for name, value in state.items()}
+    while state and all(name.startswith("module.") for name in state):
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    return state
 
 
-def _bare(name: str) -> str:
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix).replace(f".{prefix}", ".")
-    return name
+def names_of(network: nn.Module) -> dict[str, str]:
+    """The names in a network's state dict without its wrappers → the names as they are.
+
+    Here the wrappers can be seen, so that a part which is called ``module`` is never taken for one.
+    """
+    wrapped = {
+        f"{name}.{inner}".removeprefix(".")
+        for name, module in network.named_modules()
+        for kind, inner in WRAPPERS.items()
+        if kind in (base.__name__ for base in type(module).__mro__)
+    }
+    names = {}
+    for name in network.state_dict():
+        parts = name.split(".")
+        kept = [p for k, p in enumerate(parts) if ".".join(parts[: k + 1]) not in wrapped]
+        names[".".join(kept)] = name
+    return names
+
+
+def bare(network: nn.Module) -> dict[str, Tensor]:
+    """A network's state dict as it would be without wrappers."""
+    state = network.state_dict()
+    return {name: state[full] for name, full in names_of(network).items()}
 
 
 def put(network: nn.Module, state: dict[str, Tensor]) -> None:
-    """Load a cleaned state dict into a network, whatever wraps it."""
-    names = {_bare(name): name for name in network.state_dict()}
-    network.load_state_dict({names[name]: value for name, value in clean(state).items()})
+    """Load what ``bare`` gave into a network, whatever wraps it."""
+    names = names_of(network)
+    network.load_state_dict({names.get(name, name): value for name, value in state.items()})
 
 
 def state_of(trainer: Trainer) -> dict[str, Any]:
     """Everything that a trainer needs to go on."""
-    cuda = trainer.device.type == "cuda"
+    cuda, ema = trainer.device.type == "cuda", trainer.ema
     return {
         "trainer": type(trainer).__name__,
         "steps": trainer.steps,
         "shape": None if trainer.shape is None else list(trainer.shape),
         "classes": trainer.classes,
         "averaged": trainer.averaged,
-        "networks": {name: clean(net.state_dict()) for name, net in trainer.networks.items()},
+        "networks": {name: bare(net) for name, net in trainer.networks.items()},
         "kinds": {name: type(o).__name__ for name, o in trainer.optimizers.items()},
         "optimizers": {name: o.state_dict() for name, o in trainer.optimizers.items()},
         "schedules": {name: s.state_dict() for name, s in trainer.schedules.items()},
         "scalers": {n: s.state_dict() for n, s in trainer.scalers.items() if s.is_enabled()},
-        "ema": None if trainer.ema is None else trainer.ema.state_dict(),
+        "ema": None if ema is None else {"updates": ema.updates, "network": bare(ema.network)},
         "generator": trainer.generator.get_state(),
         "global_generator": torch.get_rng_state(),
         "cuda_generator": torch.cuda.get_rng_state(trainer.device) if cuda else None,
@@ -202,7 +233,8 @@ def _put(trainer: Trainer, state: dict, optimizers: bool, told: bool = True) -> 
         if trainer.scalers[name].is_enabled():
             trainer.scalers[name].load_state_dict(scaler)
     if trainer.ema is not None:
-        trainer.ema.load_state_dict(state["ema"])
+        trainer.ema.updates = state["ema"]["updates"]
+        put(trainer.ema.network, state["ema"]["network"])
     trainer.steps = state["steps"]
     if state.get("shape") is not None:
         trainer.shape = tuple(state["shape"])
@@ -215,22 +247,30 @@ def _put(trainer: Trainer, state: dict, optimizers: bool, told: bool = True) -> 
 def _put_optimizer(trainer: Trainer, name: str, state: dict, told: bool) -> None:
     """Moments and settings from the file; settings that were said on purpose from here."""
     optimizer, saved = trainer.optimizers[name], copy.deepcopy(state["optimizers"][name])
+    schedule = trainer.schedules.get(name)
+    resumed = schedule is not None and name in state.get("schedules", {})
     for ours, theirs in zip(optimizer.param_groups, saved["param_groups"], strict=True):
-        base = theirs.get("initial_lr", theirs["lr"])
         chosen: dict[str, Any] = dict(trainer.chosen[name]) if told else {}
         if chosen.pop("everything", False):  # an optimizer of the reader's own
             chosen = {k: v for k, v in ours.items() if k not in ("params", "initial_lr")}
             chosen["lr"] = ours.get("initial_lr", ours["lr"])
-        if "lr" in chosen:
-            # Where a schedule has moved the rate, the new one goes on from the same place.
-            if "initial_lr" in theirs:
-                theirs["initial_lr"] = chosen["lr"]
-            chosen["lr"] = chosen["lr"] * theirs["lr"] / base if base else chosen["lr"]
+        # SGD alone begins its moment where there is none.
+        for option in () if isinstance(optimizer, torch.optim.SGD) else MOMENTS:
+            if chosen.get(option, theirs.get(option)) and not theirs.get(option):
+                raise ValueError(f"the {name}'s optimizer has {option} here, and had none there")
+        if getattr(schedule, "cycle_momentum", False) and resumed:
+            chosen = {k: v for k, v in chosen.items() if k not in ("betas", "momentum")}
+        if resumed and "initial_lr" in theirs:
+            # The schedule has moved the rate; a new one goes on from the same place.
+            base, new = theirs["initial_lr"], chosen.pop("lr", theirs["initial_lr"])
+            if base and new != base:
+                theirs |= {"initial_lr": new, "lr": new * theirs["lr"] / base}
+        elif schedule is not None and told:  # a schedule that begins now, from where it says
+            chosen |= {k: ours[k] for k in ("lr", "initial_lr")}
         theirs |= chosen
         theirs["fused"] = ours.get("fused")
     optimizer.load_state_dict(saved)
-    schedule = trainer.schedules.get(name)
-    if schedule is not None and name in state.get("schedules", {}):
+    if schedule is not None and resumed:
         schedule.load_state_dict(state["schedules"][name])
         groups = optimizer.param_groups
         schedule.base_lrs = [group["initial_lr"] for group in groups]

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-# The singular vectors of spectral normalisation: an average of unit vectors is none.
+# Buffers with the singular vectors of spectral normalisation: an average of unit vectors is none.
 VECTORS = ("_u", "_v")
 
 
@@ -39,8 +39,10 @@ class EMA:
             raise ValueError(f"the EMA's decay must lie in [0, 1), got {decay}")
         self.decay, self.updates = decay, 0
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        named = [*self.network.named_parameters(), *self.network.named_buffers()]
-        self._mixes = [v.is_floating_point() and not n.endswith(VECTORS) for n, v in named]
+        self._mixes = [value.is_floating_point() for value in self.network.parameters()] + [
+            value.is_floating_point() and not name.endswith(VECTORS)
+            for name, value in self.network.named_buffers()
+        ]
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from gantut.losses.augmentation import Augment
 from gantut.losses.conditional import auxiliary
+from gantut.networks import Packed
 from gantut.numerics import at_least, check_weight
 from gantut.protocols import Discriminator, Generator, agreed, call, evaluating
 from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
+from gantut.training.batches import check_made
 from gantut.training.loop import Batch, Options
 
 
@@ -19,7 +21,7 @@ class GANTrainer(AdversarialTrainer):
     D minimises its loss of real and fake logits, then G minimises its own at the new D. The
     defaults are those that trained digits fastest here: a high learning rate, no momentum
     (β₁ = 0), and a moving average of G. For several examples judged at once (PacGAN), hand over
-    ``networks.Packed(D, size)``.
+    ``networks.Packed(D, size)``; what a short batch has beyond whole packs is left out.
 
     Logs ``discriminator``, ``generator`` (in the steps in which G moves) and ``penalty`` (in those
     that take it): means over the batch, in the units of the loss.
@@ -82,12 +84,13 @@ class GANTrainer(AdversarialTrainer):
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         real, labels = self.unpack(batch)
+        real = whole_packs(self.D, real)
         moves = (self.steps + 1) % self.n_critic == 0
         # One pass through G serves both players; it needs a graph only where G will move.
         with self.autocast(), torch.set_grad_enabled(moves):
             fake = call(self.G, self.noise(len(real)), labels).to(self.dtype)
         if self.steps == 0:
-            check_fakes(real, fake)
+            check_made(real, fake, "the generator's values")
         logs = self.discriminator_step(real, fake.detach(), labels)
         return logs | self.generator_step(real, fake, labels) if moves else logs
 
@@ -217,22 +220,18 @@ def needed_latent_dim(given: int | None, **network: Any) -> int:
     return found
 
 
-def check_fakes(real: Tensor, fake: Tensor) -> None:
-    """Raise ``ValueError`` where fakes differ from the data by shape or range alone.
+def whole_packs(discriminator: Any, x: Tensor) -> Tensor:
+    """The examples that make whole packs; those left over in a last short batch wait for another.
 
-    It waits for the device, so it is for the first step only.
+    Raises:
+        ValueError: there are fewer than one pack needs.
     """
-    if fake.shape != real.shape:
+    size = discriminator.size if isinstance(discriminator, Packed) else 1
+    if len(x) < size:
         raise ValueError(
-            f"the generator gives {tuple(fake.shape[1:])} and the data has {tuple(real.shape[1:])}"
+            f"a batch of {len(x)} makes no pack of {size}; use drop_last=True, or larger batches"
         )
-    low, high = (value.item() for value in real.aminmax())
-    least, most = (value.item() for value in fake.detach().aminmax())
-    if least >= 0 and most <= 1 and (low < -0.01 or high > 1.01):
-        raise ValueError(
-            f"the data has values from {low:g} to {high:g}, but the generator's lie in [0, 1]: "
-            "bring the data to [0, 1], or end the generator in tanh or in nothing"
-        )
+    return x[: len(x) - len(x) % size]
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
@@ -25,7 +25,7 @@ from gantut.progress import quiet
 from gantut.protocols import evaluating
 from gantut.training import checkpoint
 from gantut.training.batches import unpacked
-from gantut.training.ema import EMA
+from gantut.training.ema import EMA, VECTORS
 
 # The type in which networks compute. With the two short ones autocast chooses; weights and losses
 # stay float32.
@@ -35,6 +35,8 @@ PRECISIONS = {
     "bfloat16": torch.bfloat16,
     "float64": torch.float64,
 }
+# Layers that do something else in training than in evaluation, beside learning.
+RESTING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 COMPUTING = ("encoder", "decoder", "generator")
 Batch = Any
 Players = Mapping[str, nn.Module]
@@ -249,22 +251,45 @@ class Trainer(ABC):
         self.interrupted = False
         batches, cut = _batches(data, self.steps), getattr(data, "world", 1) == self.world
         _train(self.networks.values())
+        moving = self._statistics()
+        kept = [value.clone() for value in moving]
         try:
             for _ in range(steps):
                 with contextlib.nullcontext(stop) if stop else interrupts() as wish:
                     batch = next(batches)
+                    if kept:
+                        torch._foreach_copy_(kept, moving)
                     logs = self._one(batch if cut else processes.share(batch), wish)
                 yield logs
                 if self.interrupted:
                     return
+        except Exception:  # a pass forwards moves the statistics before its loss is known
+            if kept:
+                torch._foreach_copy_(moving, kept)
+            raise
         finally:
             for network in self.networks.values():
                 network.eval()
 
+    def _statistics(self) -> list[Tensor]:
+        """What a pass forwards moves, such as BatchNorm's averages, here and in the EMA."""
+        networks = [*self.networks.values(), *([self.ema.network] if self.ema else [])]
+        return [
+            value
+            for network in networks
+            for name, value in network.named_buffers()
+            if value.is_floating_point() and not name.endswith(VECTORS)
+        ]
+
     def _one(self, batch: Batch, wish: threading.Event) -> dict[str, float]:
         """One step, and its logs as numbers: they, and all else to know, come in one wait."""
         self._healthy.clear()
-        logs = self.step(batch)
+        before = self.shape
+        try:
+            logs = self.step(batch)
+        except Exception:
+            self.shape = before  # a batch that did not fit says nothing of those to come
+            raise
         terms = [value.to(self.dtype) for value in (*logs.values(), *self._healthy.values())]
         terms.append(terms[0].new_tensor(float(wish.is_set())))  # all processes stop together
         *values, stopped = processes.averaged(torch.stack(terms)).tolist()
@@ -289,7 +314,8 @@ class Trainer(ABC):
             data: as in ``run``.
             steps: how many more steps.
             save: where to write a checkpoint, every ``save_every`` steps, at the end, and when
-                Ctrl-C stops the run.
+                Ctrl-C stops the run, or the SIGTERM that a cluster sends before it kills. After
+                SIGTERM the process then ends, as it would have without.
             save_every: steps between two checkpoints; at least 1.
 
         Returns:
@@ -298,8 +324,9 @@ class Trainer(ABC):
         at_least(1, save_every=save_every)
         history: dict[str, list[float]] = {}
         hidden = True if processes.rank() else quiet()
+        signals = (signal.SIGINT,) if save is None else (signal.SIGINT, signal.SIGTERM)
         with (
-            interrupts() as stop,
+            interrupts(*signals) as stop,
             tqdm(total=steps, disable=hidden, delay=1, mininterval=0.2, unit="step") as bar,
         ):
             for logs in self.run(data, steps, stop=stop):
@@ -311,6 +338,8 @@ class Trainer(ABC):
                     self.save(save)
         if save is not None and (self.interrupted or self.steps % save_every):
             self.save(save)
+        if stop.number == signal.SIGTERM:
+            signal.raise_signal(signal.SIGTERM)
         return history
 
     # -- helpers for the algorithms --------------------------------------------------------------
@@ -356,6 +385,8 @@ class Trainer(ABC):
         optimizer, scaler, mean = self.optimizers[player], self.scalers[player], loss.mean()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         parameters = [p for p in parameters if p.requires_grad]
+        if not parameters:
+            return  # frozen in the meantime
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(scaler.scale(mean), inputs=parameters, retain_graph=keep_graph)
         processes.average_gradients(parameters)
@@ -416,7 +447,7 @@ class Trainer(ABC):
     @torch.no_grad()
     def sample(
         self,
-        n: int,
+        n: int | None = None,
         labels: Tensor | int | None = None,
         *,
         seed: int | None = None,
@@ -425,7 +456,7 @@ class Trainer(ABC):
         """``n`` samples, in evaluation mode.
 
         Args:
-            n: how many.
+            n: how many; as many as there are labels unless given, and one without.
             labels: (n,), or one class for all. A conditional model without labels goes round the
                 classes: 0, 1, 2, …
             seed: with it the noise depends on the seed alone, and training is not disturbed;
@@ -441,7 +472,7 @@ class Trainer(ABC):
         """
         model = self.model if average else self.trained
         with evaluating(model):
-            asked = self.asked(n, labels, self.classes)
+            n, asked = self.asked(n, labels, self.classes)
             return self.draw(model, n, asked, self.source(seed)).cpu()
 
     def source(self, seed: int | None) -> torch.Generator:
@@ -450,18 +481,23 @@ class Trainer(ABC):
             return self.generator
         return torch.Generator(self.device).manual_seed(seed)
 
-    def asked(self, n: int, labels: Tensor | int | None, classes: int) -> Tensor | None:
-        """The labels of ``n`` samples, on the device; see ``sample``."""
+    def asked(self, n: int | None, labels: Any, classes: int) -> tuple[int, Tensor | None]:
+        """How many samples, and their labels, on the device; see ``sample``."""
+        labels = None if labels is None else torch.as_tensor(labels)
+        if n is None:
+            n = 1 if labels is None or labels.ndim == 0 else len(labels)
+        if n < 0:
+            raise ValueError(f"the number of samples must be at least 0, got {n}")
         if labels is None and classes:
             labels = torch.arange(n) % classes
-        if isinstance(labels, int):
-            labels = torch.full((n,), labels)
         if labels is None:
-            return None
+            return n, None
+        if labels.ndim == 0:
+            labels = labels.expand(n)
         if classes == 0:
             raise ValueError("the model is unconditional, but labels were asked for")
         checked = unpacked((torch.empty(n, 0), labels), classes, None)[1]
-        return None if checked is None else checked.to(self.device)
+        return n, None if checked is None else checked.to(self.device)
 
     def draw(self, model: Any, n: int, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """``n`` samples of ``model`` from ``generator``; what ``sample`` calls."""
@@ -508,12 +544,19 @@ class Trainer(ABC):
 
 
 def _train(networks: Iterable[nn.Module]) -> None:
-    """Training mode, except for BatchNorm whose weights are frozen: its statistics rest as well."""
+    """Training mode, except where all weights of a part are frozen: its statistics rest as well.
+
+    A codebook of moving averages has no gradient either, but learns in training mode: so only
+    layers that normalise or drop out are told to rest.
+    """
     for network in networks:
         network.train()
         for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
-                module.train(module.weight.requires_grad)
+            weights = list(module.parameters())
+            if weights and not any(p.requires_grad for p in weights):
+                for part in module.modules():
+                    if isinstance(part, RESTING):
+                        part.eval()
 
 
 def _finite(network: nn.Module) -> bool:
@@ -530,9 +573,18 @@ def _step_if(healthy: Tensor, optimizer: torch.optim.Optimizer) -> None:
 
 
 def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimizer]:
-    given = told.get("optimizers", {})
-    if unknown := set(given) - set(players):
-        raise ValueError(f"no player {', '.join(sorted(unknown))}; known: {', '.join(players)}")
+    given = _by_player("optimizers", told.get("optimizers", {}), players)
+    for name, optimizer in given.items():
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(
+                f"expected an optimizer for the {name}, such as torch.optim.AdamW({name}."
+                f"parameters(), 1e-3), got {optimizer!r}"
+            )
+    lr, betas = told["lr"], told["betas"]
+    if not isinstance(lr, (int, float)) or not 0 <= lr < float("inf"):
+        raise ValueError(f"lr must be a finite number of at least 0, got {lr!r}")
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise ValueError(f"betas must be two decay rates, each in [0, 1), got {betas!r}")
     found = {}
     for name, player in players.items():
         own = [p for p in player.parameters() if p.requires_grad]
@@ -545,18 +597,36 @@ def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimi
                 )
             found[name] = given[name]
         elif own:
-            found[name] = torch.optim.Adam(own, lr=told["lr"], betas=told["betas"], fused=True)
+            found[name] = torch.optim.Adam(own, lr=lr, betas=betas, fused=True)
     return found
+
+
+def _by_player(option: str, given: Any, players: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was given for each player, where it names players at all."""
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise TypeError(f"{option} must be a dict by player ({', '.join(players)}), got {kind}")
+    if unknown := set(given) - set(players):
+        raise ValueError(f"no player {', '.join(sorted(unknown))}; known: {', '.join(players)}")
+    return given
 
 
 def _schedules(
     optimizers: Mapping[str, torch.optim.Optimizer], given: Mapping[str, ScheduleOf]
 ) -> dict[str, LRScheduler]:
-    if unknown := set(given) - set(optimizers):
-        raise ValueError(f"no player {', '.join(sorted(unknown))}; known: {', '.join(optimizers)}")
     found = {}
-    for name, schedule in given.items():
+    for name, schedule in _by_player("schedules", given, optimizers).items():
+        if not isinstance(schedule, LRScheduler) and not callable(schedule):
+            raise TypeError(
+                f"expected a schedule for the {name}, or a function that makes one from its "
+                f"optimizer, got {schedule!r}"
+            )
         made = schedule if isinstance(schedule, LRScheduler) else schedule(optimizers[name])
+        if isinstance(made, ReduceLROnPlateau):
+            raise TypeError(
+                f"the schedule for the {name} waits for a measure, and a trainer has only the step "
+                "number: step it yourself, in a loop over run()"
+            )
         if made.optimizer is not optimizers[name]:
             raise ValueError(
                 f"the schedule for the {name} belongs to another optimizer than the trainer's; "
@@ -587,21 +657,28 @@ def _batches(data: Data, start: int) -> Iterator[Batch]:
             raise ValueError("the data gave no batch: it is empty, or an iterator that has ended")
 
 
+class Wish(threading.Event):
+    """An event that knows the number of the signal that set it, 0 before."""
+
+    number = 0
+
+
 @contextlib.contextmanager
-def interrupts(*signals: int) -> Iterator[threading.Event]:
+def interrupts(*signals: int) -> Iterator[Wish]:
     """Turn the first Ctrl-C into an event; the second one interrupts as usual.
 
     Args:
         signals: which signals; Ctrl-C alone unless given. Outside the main thread, where Python
             takes no signals, nothing changes.
     """
-    stop = threading.Event()
+    stop = Wish()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     before = {number: signal.getsignal(number) for number in signals or (signal.SIGINT,)}
 
     def handler(number: int, frame: FrameType | None) -> None:
+        stop.number = number
         stop.set()
         signal.signal(number, before[number])
 

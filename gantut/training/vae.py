@@ -1,5 +1,6 @@
 """Training a variational autoencoder."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Unpack
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from gantut.losses.elbo import distortion, rate
 from gantut.models.vae import VAE, VAEOutput
 from gantut.numerics import check_weight
+from gantut.training.batches import MEANS, check_made
 from gantut.training.loop import Batch, Options, Trainer
 from gantut.training.schedules import Schedule
 
@@ -80,6 +82,10 @@ class VAETrainer(Trainer):
         with self.autocast():
             output = self.vae(x, labels, samples=self.samples, generator=self.generator)
         loss, logs = self.loss(output, x)
+        if self.steps == 0:
+            with contextlib.suppress(NotImplementedError):  # not every distribution has a mean
+                mean = output.likelihood.mean
+                check_made(x, mean if self.samples is None else mean[0], MEANS)
         self.descend("vae", loss)
         self.average()
         return logs

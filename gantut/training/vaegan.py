@@ -13,6 +13,7 @@ from gantut.models.vae import VAE
 from gantut.numerics import check_weight
 from gantut.protocols import agreed
 from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
+from gantut.training.batches import MEANS, check_made
 from gantut.training.loop import Batch, Options
 
 
@@ -75,6 +76,8 @@ class VAEGANTrainer(AdversarialTrainer):
             codes = draw(self.vae.prior(output.z[0]), len(x), self.generator).detach()
             rebuilt = output.likelihood.mean.to(self.dtype)
             sampled = self.vae.decode(codes, labels).mean.to(self.dtype)
+        if self.steps == 0:
+            check_made(x, rebuilt, MEANS)
 
         real_logits = self.judge(x, labels)
         fakes = [self.judge(fake.detach(), labels) for fake in (rebuilt, sampled)]

@@ -11,6 +11,7 @@ from gantut.models.vqvae import VQVAE
 from gantut.numerics import check_shape, check_weight
 from gantut.processes import averaged
 from gantut.protocols import evaluating
+from gantut.training.batches import MEANS, check_made
 from gantut.training.loop import Batch, Options, Trainer
 
 
@@ -71,6 +72,8 @@ class VQVAETrainer(Trainer):
         check_shape(x, output.likelihood.event_shape, "examples")
         h, e, codes, likelihood = output
         loss = -likelihood.log_prob(x)
+        if self.steps == 0:
+            check_made(x, likelihood.mean, MEANS)
         terms, quantiser = {"distortion": loss}, cast(Any, self.vqvae.quantiser)
         if quantiser.has_codebook:
             terms |= {"codebook": codebook(h, e), "commitment": commitment(h, e)}
@@ -95,7 +98,7 @@ class VQVAETrainer(Trainer):
     @torch.no_grad()
     def sample(  # type: ignore[override]
         self,
-        n: int,
+        n: int | None = None,
         labels: Tensor | int | None = None,
         *,
         prior: CodePrior | None = None,
@@ -110,7 +113,7 @@ class VQVAETrainer(Trainer):
         classes = self.vqvae.classes or (0 if prior is None else prior.classes)
         model: Any = self.model if average else self.trained
         with evaluating(model):
-            asked = self.asked(n, labels, classes)
+            n, asked = self.asked(n, labels, classes)
             return model.sample(n, asked, prior=prior, generator=self.source(seed)).cpu()
 
 

@@ -171,7 +171,7 @@ def test_every_number_has_a_least_value():
         ("gan --data folder", "the data 'folder' needs --path"),
         ("gan --data folder --size 8 --path nowhere", "there is no folder nowhere"),
         ("gan --data folder --path .", "the data 'folder' needs --size"),
-        ("gan --data mnist", "MNIST is not in"),
+        ("gan --data mnist", "Get it once with --download, or name its folder with --path"),
         ("gan --batch 5000", "5000"),
         ("vae --data vowels", "the data 'vowels' holds waves in [-1, 1], and a vae is for images"),
         ("gan --log tensorboard", "pip install tensorboard"),

@@ -108,6 +108,14 @@ def test_transparent_pixels_show_the_background(mode, tmp_path):
         assert grey[4, 0] == 76 and grey[4, 7] == (255 if ground[0] else 150)
 
 
+def test_one_transparent_grey_of_sixteen_bits_shows_the_background(tmp_path):
+    values = np.full((8, 8), 257, np.uint16)
+    values[:, 4:] = 258  # as bytes both are 1
+    Image.fromarray(values).save(tmp_path / "a.png", transparency=258)
+    image = data.folder(tmp_path, size=8, channels=1).images[0, 0]
+    assert image[4, 0] == 1 and image[4, 7] == 255
+
+
 def test_half_transparent_is_a_mixture(tmp_path):
     picture(tmp_path / "a.png", color=(0, 0, 0, 128), mode="RGBA")
     read = data.folder(tmp_path, size=4)

@@ -1,6 +1,7 @@
 """Likelihoods against hand-computed values, SciPy, and the sum over all that can happen."""
 
 import math
+import typing
 
 import mpmath
 import pytest
@@ -15,12 +16,17 @@ from gantut.models.likelihoods import (
     DiscretisedLogisticLikelihood,
     GaussianLikelihood,
     GaussianPerPixelLikelihood,
+    Name,
     _log_sinhc,
     decoder_shape,
     likelihood,
 )
 from gantut.models.vae import VAE
 from gantut.networks import MLPDecoder, MLPEncoder
+
+
+def test_a_type_checker_knows_the_names():
+    assert typing.get_args(Name) == tuple(LIKELIHOODS)
 
 
 def log_prob(chosen, parameters, x):

@@ -66,6 +66,79 @@ def test_a_new_rate_goes_on_from_where_the_schedule_was(tmp_path):
         assert rates(again)["generator"] == pytest.approx(expected / 2)
 
 
+SCHEDULES = {
+    "one_cycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=20),
+    "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10),
+    "sequence": lambda o: torch.optim.lr_scheduler.SequentialLR(
+        o, [torch.optim.lr_scheduler.ConstantLR(o, 0.1, 2), halving(o)], [3]
+    ),
+    "halving": halving,
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("own", [True, False])
+def test_every_schedule_goes_on_to_the_last_bit(schedule, own, tmp_path):
+    def make():
+        G = MLPGenerator(3, (2,), hidden=(8,))
+        D = MLPDiscriminator((2,), hidden=(8,), seed=1)
+        optimizers = {"generator": torch.optim.AdamW(G.parameters(), 0.007)} if own else {}
+        schedules = {"generator": SCHEDULES[schedule]}
+        return GANTrainer(G, D, optimizers=optimizers, schedules=schedules, device="cpu")
+
+    whole, first, second = make(), make(), make()
+    whole.fit(DATA, 8)
+    first.fit(DATA, 4, save=tmp_path / "a.pt")
+    second.load(tmp_path / "a.pt")
+    second.fit(DATA, 4)
+    assert all(map(torch.equal, whole.G.parameters(), second.G.parameters()))
+
+
+def test_a_schedule_that_ended_or_begins_with_the_checkpoint(tmp_path):
+    schedules = {"generator": halving}
+    trainer(lr=0.8, schedules=schedules).fit(DATA, 2, save=tmp_path / "a.pt")
+    ended = trainer(lr=0.4)
+    ended.load(tmp_path / "a.pt")
+    assert rates(ended)["generator"] == 0.4  # what was said, and no schedule to lower it
+    trainer(lr=0.8).fit(DATA, 2, save=tmp_path / "b.pt")
+    begins = trainer(schedules={"generator": lambda o: torch.optim.lr_scheduler.LambdaLR(o, WARM)})
+    begins.load(tmp_path / "b.pt")
+    assert rates(begins)["generator"] == 0
+    begins.fit(DATA, 1)
+    assert rates(begins)["generator"] > 0
+
+
+def WARM(step):
+    return min(1.0, step / 10)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "option"),
+    [
+        (lambda p: torch.optim.Adam(p, 1e-3), dict(amsgrad=True), "amsgrad"),
+        (lambda p: torch.optim.RMSprop(p, 1e-3), dict(momentum=0.9), "momentum"),
+        (lambda p: torch.optim.RMSprop(p, 1e-3), dict(centered=True), "centered"),
+    ],
+)
+def test_moments_that_the_file_lacks_are_missed_before_anything_changes(
+    before, now, option, tmp_path
+):
+    def make(**more):
+        G = MLPGenerator(3, (2,), hidden=(8,))
+        optimizer = before(G.parameters())
+        own = {"generator": type(optimizer)(G.parameters(), 1e-3, **more)}
+        D = MLPDiscriminator((2,), hidden=(8,), seed=1)
+        return GANTrainer(G, D, optimizers=own, device="cpu")
+
+    make().fit(DATA, 2, save=tmp_path / "a.pt")
+    other = make(**now)
+    weights = flat(other.G.state_dict())
+    with pytest.raises(CheckpointError, match=f"optimizer has {option} here, and had none there"):
+        other.load(tmp_path / "a.pt")
+    assert flat(other.G.state_dict()) == weights and other.steps == 0
+    other.fit(DATA, 1)
+
+
 def test_an_optimizer_of_one_s_own_keeps_its_settings_and_takes_the_moments(tmp_path):
     def own(lr):
         G = MLPGenerator(3, (2,), hidden=(8,))
@@ -170,10 +243,11 @@ def test_prefixes_of_wrapped_networks_are_understood(prefix, tmp_path):
     assert flat(gantut.weights(tmp_path / "w.pt")) == flat(plain.state_dict())
 
 
-def test_a_wrapped_network_takes_up_a_plain_checkpoint_and_gives_one(tmp_path):
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_wrapped_network_takes_up_a_plain_checkpoint_and_gives_one(ema, tmp_path):
     def make(wrap):
         G, D = MLPGenerator(3, (2,), hidden=(8,)), MLPDiscriminator((2,), hidden=(8,), seed=1)
-        return GANTrainer(wrap(G), D, latent_dim=3, ema=None, device="cpu")
+        return GANTrainer(wrap(G), D, latent_dim=3, ema=ema, device="cpu")
 
     plain, wrapped = make(lambda G: G), make(nn.DataParallel)
     plain.fit(DATA, 2, save=tmp_path / "a.pt")
@@ -183,6 +257,33 @@ def test_a_wrapped_network_takes_up_a_plain_checkpoint_and_gives_one(tmp_path):
     assert flat(gantut.weights(tmp_path / "a.pt", "generator")) == flat(
         gantut.weights(tmp_path / "b.pt", "generator")
     )
+
+
+class Named(nn.Module):
+    """Its own parts have the names that wrappers use, and a bare name is taken as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.module = nn.ModuleDict({"0": nn.Linear(3, 2), "module": nn.Linear(2, 2)})
+        self.add_module("0", nn.Linear(2, 2))
+
+    def forward(self, z):
+        return self.get_submodule("0")(self.module["module"](self.module["0"](z)))
+
+
+@pytest.mark.parametrize("wrap", [lambda G: G, nn.DataParallel])
+def test_a_part_that_is_called_module_is_no_wrapper(wrap, tmp_path):
+    def make():
+        D = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
+        return GANTrainer(wrap(Named()), D, latent_dim=3, ema=0.9, device="cpu")
+
+    one, other, plain = make(), make(), Named()
+    one.fit(DATA, 2, save=tmp_path / "a.pt")
+    other.load(tmp_path / "a.pt")
+    assert all(map(torch.equal, one.G.parameters(), other.G.parameters()))
+    assert all(map(torch.equal, one.model.parameters(), other.model.parameters()))
+    plain.load_state_dict(gantut.weights(tmp_path / "a.pt", "generator", average=False))
+    assert all(map(torch.equal, one.G.parameters(), plain.parameters()))
 
 
 def test_a_file_has_the_rights_of_any_other_file(saved, tmp_path):

@@ -251,6 +251,16 @@ def test_feature_distance_is_half_the_square_and_moves_one_side_only():
         feature_distance(features, x, other[:2])
 
 
+def test_bytes_are_encoded_as_what_the_trainer_makes_of_them():
+    shape = (1, 4, 4)
+    D = PairDiscriminator(MLPDiscriminator(shape, hidden=(4,)), 2)
+    G, E = MLPGenerator(2, shape, hidden=(4,)), MLPEncoder(shape, 2, hidden=(4,))
+    trainer = BiGANTrainer(G, E, D, device="cpu")
+    x = torch.arange(32, dtype=torch.uint8).view(2, *shape) * 8
+    assert torch.equal(trainer.encode(x), trainer.encode(x / 255))
+    assert torch.equal(trainer.reconstruct(x), trainer.reconstruct(x / 255))
+
+
 def test_the_rate_of_an_aae_is_logged_but_not_minimised():
     trainer = aae(weight=0.0, device="cpu")
     trainer.descend = lambda player, loss, **_: seen.append((player, loss))

@@ -4,6 +4,7 @@ import math
 import signal
 import threading
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,7 +14,14 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 import gantut
 from gantut.losses import r1
 from gantut.models import VAE
-from gantut.networks import ConvDiscriminator, ConvGenerator, MLPDiscriminator, MLPGenerator
+from gantut.networks import (
+    ConvDiscriminator,
+    ConvGenerator,
+    MLPDecoder,
+    MLPDiscriminator,
+    MLPEncoder,
+    MLPGenerator,
+)
 from gantut.training import EMA, GANTrainer, NonFiniteError, VAETrainer
 
 
@@ -144,10 +152,10 @@ def test_what_trained_silently_is_said_at_once():
         column.fit([torch.randn(4, 6)], 1)
     for data in (2 * torch.rand(4, 6) - 1, 255 * torch.rand(4, 6)):
         with pytest.raises(
-            ValueError, match=r"data has values from .* generator's lie in \[0, 1\]"
+            ValueError, match=r"data has values from .* generator's values lie in \[0, 1\]"
         ):
             plain_gan().fit([data], 1)
-    with pytest.raises(ValueError, match=r"the generator gives \(6,\) and the data has \(5,\)"):
+    with pytest.raises(ValueError, match=r"values have shape \(6,\), and the data has \(5,\)"):
         plain_gan().fit([torch.rand(4, 5)], 1)
     shape = (3, 8, 8)
     G, D = MLPGenerator(2, shape, hidden=(4,)), MLPDiscriminator(shape, hidden=(4,))
@@ -157,6 +165,125 @@ def test_what_trained_silently_is_said_at_once():
         plain_gan().fit(TensorDataset(torch.rand(4, 6)), 1)
     with pytest.raises(TypeError, match="keys 'a', 'b' has no examples; expected one of 'x'"):
         plain_gan().fit([{"a": 1, "b": 2}], 1)
+
+
+def test_a_first_batch_that_is_refused_decides_nothing():
+    for trainer, wrong in ((plain_gan(), (4, 5)), (plain_vae(), (4, 5)), (plain_vae(), (0, 6))):
+        with pytest.raises(ValueError, match=r"\(5,\)|\(4, 5\)|got shape \(0, 6\)"):
+            trainer.fit([torch.rand(wrong)], 1)
+        assert len(trainer.fit([torch.rand(4, 6)], 2)) and trainer.shape == (6,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(lr="a"), "lr must be a finite number of at least 0, got 'a'"),
+        (dict(lr=-1), "lr must be a finite number of at least 0, got -1"),
+        (dict(betas=0.5), "betas must be two decay rates, each in .*, got 0.5"),
+        (
+            dict(optimizers=torch.optim.SGD),
+            r"dict by player \(generator, discriminator\), got type",
+        ),
+        (
+            dict(optimizers={"generator": torch.optim.SGD}),
+            "an optimizer for the generator, such as",
+        ),
+        (dict(schedules=[]), "schedules must be a dict by player"),
+        (dict(schedules={"generator": 5}), "expected a schedule for the generator, .* got 5"),
+        (
+            dict(schedules={"generator": torch.optim.lr_scheduler.ReduceLROnPlateau}),
+            "schedule for the generator waits for a measure",
+        ),
+        (dict(penalty=3), r"expected a penalty such as losses.r1\(1.0\), got 3"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_named(options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        plain_gan(**options)
+
+
+def test_networks_that_do_not_fit_each_other_are_named_with_what_they_got():
+    G, D = nn.Linear(4, 6), nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
+    with pytest.raises(ValueError, match=r"network Linear does not take .* shape \(8, 5\).*4x6"):
+        GANTrainer(G, D, latent_dim=5, device="cpu").fit([torch.rand(8, 6)], 1)
+    with pytest.raises(ValueError, match=r"network Linear does not take .* shape \(8, 2\).*3x6"):
+        VAE(Halves(), nn.Linear(3, 6))(torch.rand(8, 6))
+
+    class Narrow(Halves):
+        def forward(self, x):
+            mean, log_variance = super().forward(x)
+            return mean, log_variance[:, :1]
+
+    with pytest.raises(ValueError, match=r"differ in shape: \(8, 2\) and \(8, 1\)"):
+        VAE(Narrow(), nn.Linear(2, 6))(torch.rand(8, 6))
+
+    class Own(nn.Module):
+        def forward(self, x):
+            raise RuntimeError("my own words")
+
+    with pytest.raises(RuntimeError, match="^my own words"):
+        VAE(Own(), nn.Linear(2, 6))(torch.rand(8, 6))
+
+
+def test_numpy_arrays_that_must_not_be_written_are_read_without_a_word(recwarn):
+    array = np.random.default_rng(0).random((4, 6))
+    array.flags.writeable = False
+    plain_gan().fit([array], 1)
+    assert not recwarn.list
+
+
+class Ending(nn.Module):
+    """A layer that a function follows, and a sigmoid that is registered last but used before."""
+
+    def __init__(self, inputs, outputs, end):
+        super().__init__()
+        self.layer, self.gate, self.end = nn.Linear(inputs, outputs), nn.Sigmoid(), end
+
+    def forward(self, x):
+        return self.end(self.layer(x * self.gate(x)))
+
+
+def test_a_sigmoid_is_found_at_the_end_of_any_module_and_only_there():
+    x, G = torch.rand(8, 6), nn.Linear(4, 6)
+    gated = Ending(6, 1, lambda h: h.squeeze(1))
+    GANTrainer(G, gated, latent_dim=4, device="cpu").fit([x], 1)
+    VAETrainer(VAE(Halves(), Ending(2, 6, lambda h: h)), device="cpu").fit([x], 1)
+    D = Ending(6, 1, lambda h: torch.sigmoid(h)[:, 0])
+    with pytest.raises(ValueError, match="discriminator ends in a sigmoid"):
+        GANTrainer(G, D, latent_dim=4, device="cpu").fit([x], 1)
+    with pytest.raises(ValueError, match="decoder ends in a sigmoid"):
+        VAE(Halves(), Ending(2, 6, torch.sigmoid))(x)
+
+
+@pytest.mark.parametrize("end", [torch.sigmoid, torch.tanh, lambda h: h.clamp(0, 1), None])
+@pytest.mark.parametrize("scale", [1, 255])
+def test_data_that_the_generator_cannot_reach_is_refused(end, scale):
+    G = nn.Linear(4, 6) if end is None else Ending(4, 6, end)
+    D = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
+    trainer = GANTrainer(G, D, latent_dim=4, device="cpu")
+    data = [scale * torch.linspace(-1, 1, 48).view(8, 6)]
+    if end is None or (end is torch.tanh and scale == 1):
+        trainer.fit(data, 1)
+    else:
+        with pytest.raises(ValueError, match=f"data has values from -{scale} to {scale}, but"):
+            trainer.fit(data, 1)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian_learned", "gaussian_per_pixel"])
+@pytest.mark.parametrize("kind", ["vae", "vaegan", "aae"])
+def test_images_outside_of_0_to_1_are_refused_where_the_mean_is_a_sigmoid(likelihood, kind):
+    shape = (1, 4, 4)
+    decoder = MLPDecoder(2, gantut.models.decoder_shape(likelihood, shape), hidden=(4,))
+    vae = VAE(MLPEncoder(shape, 2, hidden=(4,)), decoder, likelihood)
+    trainer = {
+        "vae": lambda: VAETrainer(vae, device="cpu"),
+        "vaegan": lambda: gantut.VAEGANTrainer(vae, MLPDiscriminator(shape, hidden=(4,))),
+        "aae": lambda: gantut.AAETrainer(vae, MLPDiscriminator((2,), hidden=(4,))),
+    }[kind]()
+    with pytest.raises(
+        ValueError, match=r"from -1 to 1, but the means of p\(x\|z\) lie in \[0, 1\]"
+    ):
+        trainer.fit([torch.linspace(-1, 1, 64).view(4, *shape)], 1)
 
 
 def test_an_encoder_that_returns_sigma_is_suspected():
@@ -174,6 +301,10 @@ def test_an_encoder_that_returns_sigma_is_suspected():
 def test_losses_as_a_plain_pair():
     pair = (lambda real, fake: fake - real, lambda real, fake: -fake)
     first, second = plain_gan(loss=pair), plain_gan(loss="wasserstein")
+    third = plain_gan(loss=list(pair))
+    assert third.loss == first.loss
+    with pytest.raises(TypeError, match=r"generator's loss takes \(real_logits, fake_logits\)"):
+        plain_gan(loss=(pair[0], lambda fake: -fake))
     for trainer in (first, second):
         trainer.fit([torch.rand(4, 6, generator=torch.Generator().manual_seed(0))], 3)
     assert all(map(torch.equal, first.G.parameters(), second.G.parameters()))
@@ -223,6 +354,27 @@ def test_what_is_frozen_stays_in_value_and_in_mode():
     start = {name: value.clone() for name, value in D.named_parameters()}
     assert frozen.fit([torch.rand(8, 6)], 2)["generator"]
     assert all(torch.equal(value, start[name]) for name, value in D.named_parameters())
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_frozen_part_rests_with_all_that_has_no_weights(affine):
+    layers = nn.Linear(4, 6), nn.BatchNorm1d(6, affine=affine), nn.Dropout(0.5)
+    frozen = nn.Sequential(*layers).requires_grad_(False)
+    G = nn.Sequential(frozen, nn.BatchNorm1d(6, affine=False), nn.Dropout(0.1), nn.Linear(6, 6))
+    D = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
+    for _ in GANTrainer(G, D, latent_dim=4, device="cpu").run([torch.rand(8, 6)], 2):
+        assert [frozen[1].training, frozen[2].training] == [False, False]
+        assert G[1].training and G[2].training
+    assert torch.equal(frozen[1].running_var, torch.ones(6))
+
+
+def test_a_player_that_is_frozen_between_two_runs_stands_still():
+    trainer = plain_gan()
+    trainer.fit([torch.rand(8, 6)], 1)
+    trainer.G.requires_grad_(False)
+    before = [p.clone() for p in trainer.G.parameters()]
+    trainer.fit([torch.rand(8, 6)], 2)
+    assert all(map(torch.equal, before, trainer.G.parameters()))
 
 
 def test_optimizers_for_the_wrong_player_are_refused():
@@ -310,6 +462,16 @@ def test_the_average_of_spectrally_normalised_weights_stays_normalised():
     assert torch.linalg.matrix_norm(average.network.weight, 2).item() == pytest.approx(1, abs=0.1)
 
 
+def test_a_parameter_is_averaged_whatever_its_name():
+    network = nn.Linear(2, 2, bias=False)
+    network.register_parameter("weight_u", nn.Parameter(torch.zeros(2)))
+    average = EMA(network, 0.5)
+    with torch.no_grad():
+        network.weight_u.fill_(1.0)
+    average.update(network)
+    assert 0 < average.network.weight_u[0] < 1
+
+
 def test_labels_of_samples_are_checked_and_reach_the_network():
     G = MLPGenerator(3, (2,), hidden=(8,), classes=3)
     D = MLPDiscriminator((2,), hidden=(8,), classes=3)
@@ -323,6 +485,12 @@ def test_labels_of_samples_are_checked_and_reach_the_network():
     G.eval()
     with torch.no_grad():
         assert torch.allclose(asked, G(z, torch.arange(6) % 3))
+    for one in (np.int64(1), torch.tensor(1), [1] * 6):
+        assert torch.equal(trainer.sample(6, one, seed=0), same)
+    assert trainer.sample(labels=2).shape == (1, 2)
+    assert trainer.sample(labels=[2, 0, 1]).shape == (3, 2)
+    with pytest.raises(ValueError, match="number of samples must be at least 0, got -1"):
+        trainer.sample(-1)
     with pytest.raises(ValueError, match="labels must lie in 0 … 2, got 3 … 3"):
         trainer.sample(2, 3)
     with pytest.raises(ValueError, match=r"expected 2 labels, shape \(2,\), got \(3,\)"):
@@ -390,6 +558,25 @@ def test_a_gradient_of_nan_never_reaches_the_weights_or_the_checkpoint(k, tmp_pa
     assert math.isfinite(trainer.fit([torch.rand(4, 6)], 1)["negative_elbo"][0])
 
 
+@pytest.mark.parametrize("ema", [None, 0.5])
+def test_a_batch_of_nan_does_not_reach_the_statistics_of_batchnorm(ema, tmp_path):
+    G = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 6))
+    D = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Linear(6, 1), nn.Flatten(0))
+    trainer = GANTrainer(G, D, latent_dim=4, ema=ema, device="cpu")
+    E = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4))
+    encoder = Ending(6, 4, lambda h: E[1](h).chunk(2, dim=1))
+    encoder.norm = E[1]
+    vae = VAETrainer(VAE(encoder, nn.Linear(2, 6)), ema=ema, device="cpu")
+    good, bad = torch.rand(8, 6), torch.full((8, 6), math.nan)
+    for one in (trainer, vae):
+        with pytest.raises((NonFiniteError, ValueError), match=r"NaN|nan"):
+            one.fit([good, bad], 2)
+        networks = [*one.networks.values(), *([one.ema.network] if one.ema else [])]
+        for network in networks:
+            assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+        one.fit([good], 1)
+
+
 def test_data_of_another_scale_is_named_as_the_cause():
     D = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
     trainer = GANTrainer(nn.Linear(2, 2), D, latent_dim=2, loss="least_squares", device="cpu")
@@ -410,3 +597,20 @@ def test_a_wish_to_stop_ends_the_run_after_the_step():
         if trainer.steps == 3:
             stop.set()
     assert trainer.steps == 4 and trainer.interrupted
+
+
+@pytest.mark.parametrize("save", [True, False])
+def test_sigterm_saves_first_and_then_does_what_it_would_have_done(save, tmp_path):
+    class Data:
+        def batch(self, k):
+            if k == 2:
+                signal.raise_signal(signal.SIGTERM)
+            return torch.rand(4, 6)
+
+    trainer, met = plain_gan(), []
+    before = signal.signal(signal.SIGTERM, lambda *_: met.append((tmp_path / "a.pt").exists()))
+    try:
+        trainer.fit(Data(), 5, save=tmp_path / "a.pt" if save else None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert met == [save] and trainer.steps == (3 if save else 5)

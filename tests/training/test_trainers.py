@@ -213,6 +213,21 @@ def test_augmented_and_packed_steps_by_hand():
     assert torch.equal(shown[0], real) and all(torch.allclose(x, fake) for x in shown[1:])
 
 
+def test_a_short_batch_gives_whole_packs_of_one_kind_or_is_refused():
+    """Packs that would hold real and fake together are none; the joint pass must not make them."""
+    packs = []
+    D = MLPDiscriminator((4,), hidden=(8,))
+    D.register_forward_pre_hook(lambda module, inputs: packs.append(inputs[0]))
+    G = MLPGenerator(3, (2,), hidden=(8,))
+    trainer = GANTrainer(G, Packed(D, 2), ema=None, penalty=r1(1.0), device="cpu")
+    trainer.fit([torch.full((5, 2), 9.0)], 2)
+    for pack in packs:
+        assert len(pack) in (2, 4)
+        assert torch.equal((pack[:, :2] == 9).all(1), (pack[:, 2:] == 9).all(1))
+    with pytest.raises(ValueError, match="a batch of 1 makes no pack of 2; use drop_last=True"):
+        trainer.fit([torch.zeros(1, 2)], 1)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_trains_with_penalty_packing_and_spread(name):
     D = Packed(MLPDiscriminator((4,), hidden=(16,), minibatch_stddev=True, seed=1), 2)
