@@ -395,3 +395,17 @@ def test_making_samples_in_chunks_changes_nothing(classes):
     assert network.training
     whole = network.eval()(z) if labels is None else network.eval()(z, labels)
     assert torch.allclose(parts, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_every_run_trains_in_training_mode_and_ends_in_evaluation_mode(kind):
+    """Also the second one, which finds the networks in the mode where the first has left them."""
+    trainer = EVERY[kind](CLASSES, ema=0.9, device="cpu")
+    for _ in range(2):
+        for _ in trainer.run(data_for(kind), 2):
+            assert all(
+                m.training for network in trainer.networks.values() for m in network.modules()
+            )
+            assert not any(module.training for module in trainer.model.modules())
+            trainer.sample(2, average=False)
+        assert not any(network.training for network in trainer.networks.values())
