@@ -409,3 +409,21 @@ def test_every_run_trains_in_training_mode_and_ends_in_evaluation_mode(kind):
             assert not any(module.training for module in trainer.model.modules())
             trainer.sample(2, average=False)
         assert not any(network.training for network in trainer.networks.values())
+
+
+@pytest.mark.parametrize("beta", [0.0, 3.0, lambda step: 2.0 + step])
+def test_beta_weighs_what_is_minimised_and_not_what_is_logged(beta):
+    trainer, minimised = VAETrainer(vae(), beta=beta, lr=0.0, device="cpu"), []
+    descend = trainer.descend
+
+    def noting(player, loss):
+        minimised.append(loss.mean().item())
+        descend(player, loss)
+
+    trainer.descend = noting
+    for step, logs in enumerate(trainer.run(Batches(), 3)):
+        D, R = logs["distortion"], logs["rate"]
+        weight = beta(step) if callable(beta) else beta
+        assert logs["negative_elbo"] == pytest.approx(D + R, rel=1e-5)
+        assert minimised[-1] == pytest.approx(D + weight * R, rel=1e-5)
+        assert R > 1e-5
