@@ -268,6 +268,19 @@ def test_each_logit_depends_on_its_example_alone(name):
     assert torch.allclose(D(x)[:2], D(x[:2]), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_every_weight_gets_a_gradient_and_so_does_the_input(name):
+    network, (first, *others) = make(name, classes=3)
+    if name.startswith("Residual"):  # whose branches begin silent
+        for parameter in network.parameters():
+            parameter.data.add_(0.01)
+    first = first.clone().requires_grad_()
+    (call(network, first, *others, LABELS) * noise(8, 1)).sum().backward()
+    assert first.grad.abs().sum() > 0
+    for parameter, value in network.named_parameters():
+        assert value.grad is not None and value.grad.abs().sum() > 0, parameter
+
+
 @pytest.mark.parametrize(
     ("name", "options", "layer", "count"),
     [

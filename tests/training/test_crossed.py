@@ -427,3 +427,18 @@ def test_beta_weighs_what_is_minimised_and_not_what_is_logged(beta):
         assert logs["negative_elbo"] == pytest.approx(D + R, rel=1e-5)
         assert minimised[-1] == pytest.approx(D + weight * R, rel=1e-5)
         assert R > 1e-5
+
+
+def test_a_bigan_encodes_and_reconstructs_by_its_average_and_by_the_label():
+    x, labels = batch(classes=CLASSES)
+    trainer = MAKE["bigan"](CLASSES, ema=0.9, lr=0.1, device="cpu")
+    trainer.fit([(x, labels)], 1)
+    average, trained = trainer.ema.network, trainer.networks["generators"]
+    with torch.no_grad():
+        for asked in (labels, (labels + 1) % CLASSES):
+            code = average["encoder"](x, asked)[0]
+            assert torch.allclose(trainer.encode(x, asked), code, atol=1e-6)
+            images = average["generator"](code, asked)
+            assert torch.allclose(trainer.reconstruct(x, asked), images, atol=1e-6)
+            assert not torch.allclose(images, average["generator"](code, 0 * asked), atol=1e-5)
+        assert not torch.allclose(code, trained["encoder"](x, asked)[0], atol=1e-4)
