@@ -1,12 +1,17 @@
-"""Small functions that several rooms need: stable elementwise functions, and one check."""
+"""Small functions that several rooms need: stable elementwise functions, and checks."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, overload
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Value = TypeVar("Value")
+INTEGERS = (torch.uint8, torch.uint16, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def softplus(v: Tensor) -> Tensor:
@@ -114,3 +119,104 @@ def check_weight(name: str, value: float) -> float:
 def on_cpu(x: Tensor) -> bool:
     """Whether values may be looked at for free; elsewhere a look would wait for the device."""
     return x.device.type == "cpu"
+
+
+@overload
+def chosen(what: str, name: str, table: Mapping[str, Value]) -> Value: ...
+@overload
+def chosen(what: str, name: str, table: Sequence[str]) -> str: ...
+def chosen(what: str, name: str, table: Any) -> Any:
+    """What a table has under a name, or the name itself where the table is a list of names.
+
+    Args:
+        what: what is chosen; the message says it.
+        name: the choice.
+        table: values by name, or names.
+
+    Raises:
+        ValueError: the name is unknown; the message lists the known ones.
+
+    Example:
+        >>> chosen("activation", "tanh", {"relu": 1, "tanh": 2})
+        2
+        >>> chosen("split", "tset", ("train", "test"))
+        Traceback (most recent call last):
+        ValueError: unknown split 'tset'; known: train, test
+    """
+    if name not in table:
+        raise ValueError(f"unknown {what} {name!r}; known: {', '.join(table)}")
+    return table[name] if isinstance(table, Mapping) else name
+
+
+def at_least(least: float, **values: float) -> None:
+    """Make sure that numbers are not below ``least``.
+
+    Args:
+        least: the smallest number allowed.
+        values: numbers by the name that the message calls them.
+
+    Raises:
+        ValueError: one is smaller, or NaN; the message names it.
+
+    Example:
+        >>> at_least(1, n=4, width=0)
+        Traceback (most recent call last):
+        ValueError: width must be at least 1, got 0
+    """
+    for name, value in values.items():
+        if not value >= least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def check_shape(x: Tensor, shape: Sequence[int], what: str) -> None:
+    """Make sure that a batch has the shape (N, *shape).
+
+    Args:
+        x: the batch.
+        shape: the shape of one example.
+        what: what the examples are called in the message, like ``"images"``.
+
+    Raises:
+        ValueError: another shape; the message names both.
+
+    Example:
+        >>> import torch
+        >>> check_shape(torch.zeros(2, 3), (4,), "codes z")
+        Traceback (most recent call last):
+        ValueError: expected codes z of shape (N, 4), got (2, 3)
+    """
+    if x.ndim != len(shape) + 1 or tuple(x.shape[1:]) != tuple(shape):
+        expected = ", ".join(["N", *map(str, shape)])
+        raise ValueError(f"expected {what} of shape ({expected}), got {tuple(x.shape)}")
+
+
+def check_numbers(x: Tensor, count: int, what: str) -> Tensor:
+    """Return whole numbers from 0 to count − 1, such as labels, as int64.
+
+    The values are compared with the range on the CPU only. On a GPU that would make the program
+    wait at every pass, and a graph that is compiled or exported cannot look at values either.
+
+    Args:
+        x: integers of any width and shape.
+        count: how many values there are.
+        what: what they are called in the message, like ``"labels"``.
+
+    Raises:
+        ValueError: a number out of range.
+        TypeError: not a tensor of integers.
+
+    Example:
+        >>> import torch
+        >>> check_numbers(torch.tensor([0, 3]), 3, "labels")
+        Traceback (most recent call last):
+        ValueError: labels must lie in 0 … 2, got 0 … 3
+    """
+    kind = getattr(x, "dtype", type(x).__name__)
+    if kind not in INTEGERS:
+        raise TypeError(f"{what} must be integers, in a tensor, got {kind}")
+    x = x.long()
+    if not torch.compiler.is_compiling() and on_cpu(x) and x.numel():
+        low, high = (int(end) for end in x.aminmax())
+        if low < 0 or high >= count:
+            raise ValueError(f"{what} must lie in 0 … {count - 1}, got {low} … {high}")
+    return x

@@ -7,6 +7,8 @@ is told (``latent_dim=``, ``classes=``), or the first batch tells.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -72,3 +74,20 @@ def refuse_sigmoid(network: nn.Module, name: str, why: str) -> None:
     last = next((m for m in reversed(leaves) if not isinstance(m, PASSIVE)), None)
     if isinstance(last, nn.Sigmoid):
         raise ValueError(f"the {name} ends in a sigmoid, but {why}: leave the sigmoid out")
+
+
+@contextlib.contextmanager
+def evaluating(*networks: Any) -> Iterator[None]:
+    """Put networks into evaluation mode for a block; every part then has its mode back.
+
+    What is no ``nn.Module``, and so has no modes, is left as it is.
+    """
+    modules = [m for net in networks if isinstance(net, nn.Module) for m in net.modules()]
+    modes = [(module, module.training) for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

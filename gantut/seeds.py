@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 MOST = 4  # processes; each holds a PyTorch of its own, about 400 MB
 
 
-def workers() -> int:
+def _workers() -> int:
     """How many runs go on at a time.
 
     ``GANTUT_WORKERS`` where it is set, else the cores that this process may use, at most 4.
@@ -75,7 +75,7 @@ def compare(
     """
     seeds = list(seeds)
     runs = [(seed, dict(options)) for options in cases.values() for seed in seeds]
-    at_once, dtype = max(1, min(workers(), len(runs))), torch.get_default_dtype()
+    at_once, dtype = max(1, min(_workers(), len(runs))), torch.get_default_dtype()
     tasks = (delayed(_alone)(function, *run, k, dtype) for k, run in enumerate(runs))
     with parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
         # joblib says that a worker was replaced where its memory grew; nothing is lost by that.

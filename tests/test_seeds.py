@@ -11,7 +11,7 @@ import torch
 
 from gantut.networks import MLPDiscriminator, MLPGenerator
 from gantut.progress import quiet
-from gantut.seeds import compare, repeat, workers
+from gantut.seeds import _workers, compare, repeat
 
 
 @pytest.fixture(params=["1", "2"])
@@ -99,10 +99,10 @@ def test_what_cannot_travel_is_said(monkeypatch):
 
 def test_the_number_of_processes(monkeypatch):
     monkeypatch.delenv("GANTUT_WORKERS", raising=False)
-    assert 1 <= workers() <= 4
+    assert 1 <= _workers() <= 4
     monkeypatch.setenv("GANTUT_WORKERS", "7")
-    assert workers() == 7
+    assert _workers() == 7
     for bad in ("0", "-1", "two", "1.5"):
         monkeypatch.setenv("GANTUT_WORKERS", bad)
         with pytest.raises(ValueError, match=f"whole number of at least 1, got '{bad}'"):
-            workers()
+            _workers()

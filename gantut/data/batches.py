@@ -47,7 +47,7 @@ class Batches:
         process: (rank, number of processes); the joint batch of all is cut into equal parts.
 
     Raises:
-        ValueError: empty data, a batch size below 1 or above the data's size, a rank outside its
+        ValueError: a batch size below 1 or above the data's size, a rank outside its
             range, or labels asked for that are not there.
 
     Example:
@@ -68,8 +68,6 @@ class Batches:
         process: tuple[int, int] = (0, 1),
     ) -> None:
         rank, world = process
-        if len(data) == 0:
-            raise ValueError(f"the data set {data.name!r} is empty: expected at least one example")
         if not 1 <= batch_size * world <= len(data):
             each = f" in each of {world} processes" if world > 1 else ""
             raise ValueError(

@@ -85,9 +85,9 @@ class TensorData(Dataset):
         """The shape of one example, such as (1, T) for sounds."""
         return tuple(self.values.shape[1:])
 
-    def floats(self, index: Any = None) -> Tensor:
+    def floats(self, index: Any = ...) -> Tensor:
         """The examples at ``index`` (number, slice, mask or places; all without one) as floats."""
-        return self.values if index is None else self.values[index]
+        return self.values[index]
 
     def subset(self, index: Any) -> Any:
         """A data set of the examples at ``index`` (slice, mask, places), with all that is known."""
@@ -152,29 +152,16 @@ class ImageData(TensorData):
             )
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W)"""
-        _, channels, height, width = self.values.shape
-        return channels, height, width
-
-    @property
     def images(self) -> Tensor:
         """All images as bytes, uint8 (N, C, H, W)."""
-        return self._bytes(slice(None))
+        return self._bytes(...)
 
     def _bytes(self, index: Any) -> Tensor:
         return self.values[index]
 
-    def floats(self, index: Any = None) -> Tensor:
+    def floats(self, index: Any = ...) -> Tensor:
         """The images at ``index`` (all of them without one) as float32 in [0, 1]."""
-        chosen = self._bytes(slice(None) if index is None else index)
-        return chosen.to(torch.float32).div_(self.maximum)
-
-
-def check_split(split: str, *known: str) -> None:
-    """Raise ``ValueError`` for a split that is not among the ``known`` ones."""
-    if split not in known:
-        raise ValueError(f"unknown split {split!r}; known: {', '.join(known)}")
+        return self._bytes(index).to(torch.float32).div_(self.maximum)
 
 
 def _checked_labels(labels: Any, n: int, classes: int) -> tuple[Tensor, int]:

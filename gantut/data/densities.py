@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gantut.data.batches import generator as seeded_generator
+from gantut.numerics import at_least
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Density:
         Raises:
             ValueError: a batch size below 1.
         """
-        _at_least("batch_size", batch_size, 1)
+        at_least(1, batch_size=batch_size)
         return FreshBatches(self, batch_size, seed)
 
 
@@ -93,11 +94,6 @@ def _polar(radius: Tensor, angle: Tensor) -> Tensor:
     return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=-1).float()
 
 
-def _at_least(what: str, value: int, least: int) -> None:
-    if value < least:
-        raise ValueError(f"{what} must be at least {least}, got {value}")
-
-
 def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02) -> Density:
     """Gaussians at equal distances on a circle, at the angles 2πk/modes. [srivastava2017]
 
@@ -117,7 +113,7 @@ def ring(modes: int = 8, radius: float = 2.0, std: float = 0.02) -> Density:
         >>> clouds.modes.shape, clouds.modes.norm(dim=1).max()
         (torch.Size([8, 2]), tensor(2.))
     """
-    _at_least("modes", modes, 1)
+    at_least(1, modes=modes)
     angle = 2 * math.pi * torch.arange(modes, dtype=torch.float64) / modes
     centres = _polar(torch.full_like(angle, radius), angle)
     return Density("ring", centres, std, centres)
@@ -138,83 +134,72 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Density:
         >>> len(grid(5).modes)
         25
     """
-    _at_least("side", side, 1)
+    at_least(1, side=side)
     line = spacing * (torch.arange(side, dtype=torch.float32) - (side - 1) / 2)
     centres = torch.cartesian_prod(line, line)
     return Density("grid", centres, std, centres)
 
 
-def two_moons(std: float = 0.1, points: int = 200) -> Density:
-    """Two half circles of radius 1 that reach into one another.
+def two_moons(std: float = 0.1) -> Density:
+    """Two half circles of radius 1 that reach into one another, 200 Gaussians on each.
 
     Args:
         std: how far points lie off the curve.
-        points: Gaussians on each half circle.
 
     Raises:
-        ValueError: fewer than 2 points, or ``std`` is not a finite number > 0.
+        ValueError: ``std`` is not a finite number > 0.
 
     Example:
         >>> two_moons().centres.shape
         torch.Size([400, 2])
     """
-    _at_least("points", points, 2)
-    angle = torch.linspace(0, math.pi, points, dtype=torch.float64)
+    angle = torch.linspace(0, math.pi, 200, dtype=torch.float64)
     upper = _polar(torch.ones_like(angle), angle) - torch.tensor([0.5, 0.25])
     return Density("two_moons", torch.cat([upper, -upper]), std)
 
 
-def spirals(arms: int = 2, turns: float = 1.25, std: float = 0.08, points: int = 200) -> Density:
-    """Archimedean spirals from radius 0.3 to radius 2, even along their length.
+def spirals(std: float = 0.08) -> Density:
+    """Two Archimedean spirals from radius 0.3 to radius 2, in 1¼ turns, even along their length.
 
     Args:
-        arms: how many spirals, each turned against the one before.
-        turns: how often each goes round.
-        std: how far points lie off the curve.
-        points: Gaussians on each arm.
+        std: how far points lie off the curve, which has 200 Gaussians on each arm.
 
     Raises:
-        ValueError: fewer than 1 arm, or ``std`` is not a finite number > 0.
+        ValueError: ``std`` is not a finite number > 0.
 
     Example:
-        >>> spirals(arms=3).centres.shape
-        torch.Size([600, 2])
+        >>> spirals().centres.shape
+        torch.Size([400, 2])
     """
-    _at_least("arms", arms, 1)
-    fine = torch.linspace(0, 1, 20 * points, dtype=torch.float64)
-    curve = _polar(0.3 + 1.7 * fine, 2 * math.pi * turns * fine)
+    fine = torch.linspace(0, 1, 4000, dtype=torch.float64)
+    curve = _polar(0.3 + 1.7 * fine, 2.5 * math.pi * fine)
     length = (curve[1:] - curve[:-1]).norm(dim=1).cumsum(0)
-    even = torch.searchsorted(length, torch.linspace(0, float(length[-1]) * 0.9999, points))
-    return Density("spirals", _turned(curve[even], arms), std)
+    even = torch.searchsorted(length, torch.linspace(0, float(length[-1]) * 0.9999, 200))
+    return Density("spirals", _turned(curve[even], 2), std)
 
 
-def pinwheel(blades: int = 5, std: float = 0.07, points: int = 100) -> Density:
-    """Blades from radius 0.3 to 2, bent: the angle grows with the radius.
+def pinwheel(std: float = 0.07) -> Density:
+    """Five blades from radius 0.3 to 2, bent: the angle grows with the radius.
 
     Args:
-        blades: how many.
-        std: how far points lie off a blade's line.
-        points: Gaussians on each blade.
+        std: how far points lie off a blade's line, which has 100 Gaussians.
 
     Raises:
-        ValueError: fewer than 1 blade, or ``std`` is not a finite number > 0.
+        ValueError: ``std`` is not a finite number > 0.
 
     Example:
-        >>> pinwheel(blades=3).centres.shape
-        torch.Size([300, 2])
+        >>> pinwheel().centres.shape
+        torch.Size([500, 2])
     """
-    _at_least("blades", blades, 1)
-    radius = torch.linspace(0.3, 2.0, points, dtype=torch.float64)
-    return Density("pinwheel", _turned(_polar(radius, 0.9 * radius), blades), std)
+    radius = torch.linspace(0.3, 2.0, 100, dtype=torch.float64)
+    return Density("pinwheel", _turned(_polar(radius, 0.9 * radius), 5), std)
 
 
 def _turned(curve: Tensor, copies: int) -> Tensor:
     """Copies of a curve (n, 2), turned by equal angles, (copies·n, 2)."""
     angles = [2 * math.pi * k / copies for k in range(copies)]
-    turns = [
-        torch.tensor([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]]) for a in angles
-    ]
-    return torch.cat([curve @ turn for turn in turns])
+    turns = [[[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]] for a in angles]
+    return torch.cat([curve @ torch.tensor(turn) for turn in turns])
 
 
 DENSITIES: dict[str, Callable[..., Density]] = {

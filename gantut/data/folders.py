@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -17,9 +17,11 @@ from torch import Tensor
 
 from gantut.data.datasets import ImageData, TensorData
 from gantut.data.synthesis import scaled
+from gantut.numerics import at_least, chosen
 
 IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SOUNDS = (".wav",)
+QUIETEST = -35.0  # dB below the loudest frame of a file, where a pause begins
 # What systems leave in folders; names that start with a dot are left out as well.
 SYSTEM = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
@@ -68,39 +70,38 @@ def folder(
 
     if type(size) is not int or size < 1 or channels not in (1, 3):
         raise ValueError(
-            "expected a size that is a whole number of at least 1, and 1 or 3 channels, got "
-            f"size={size!r} and channels={channels!r}"
+            f"expected a whole number of pixels and 1 or 3 channels, got {size=} and {channels=}"
         )
     ImageColor.getrgb(background)  # raises the error that names an unknown colour
     root, files = _files(path, IMAGES, "image")
-    read = partial(_image, root, size=size, channels=channels, background=background)
-    in_memory = len(files) * channels * size**2 <= memory
-    found, skipped = _read(root, files, read, unreadable, "image", keep=in_memory)
-    known: dict[str, Any] = {"name": root.name, "files": tuple(found), "skipped": skipped}
-    known["labels"], known["class_names"] = _classes(found)
-    if in_memory:
-        return ImageData(torch.stack(list(found.values())), **known)
+    read = partial(_image, size=size, channels=channels, background=background)
+    if len(files) * channels * size**2 <= memory:
+        found, skipped = _read(root, files, read, unreadable, "image")
+        return ImageData(torch.stack([*found.values()]), **_known(root, found, skipped))
+    # A broken file is found now, and not in the middle of a training run.
+    found, skipped = _read(root, files, lambda file: read(file).max(), unreadable, "image")
     shape = torch.empty(len(found), channels, size, size, dtype=torch.uint8, device="meta")
-    return _OnDisk(shape, read=read, **known)
+    return _OnDisk(shape, root=root, read=read, **_known(root, found, skipped))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class _OnDisk(ImageData):
     """Images that are read when they are asked for; ``values`` has their shape and no memory."""
 
-    read: Callable[[str], Tensor] = field(kw_only=True)
+    root: Path
+    read: Callable[[Path], Tensor]
 
     def _bytes(self, index: Any) -> Tensor:
         rows = torch.arange(len(self))[index]
-        chosen = [self.read(self.files[row]) for row in rows.flatten()]
-        return torch.stack(chosen).view(*rows.shape, *self.shape)
+        found = [self.read(self.root / self.files[row]) for row in rows.flatten()]
+        return torch.stack(found).view(*rows.shape, *self.shape)
 
 
-def _image(root: Path, name: str, *, size: int, channels: int, background: Any) -> Tensor:
+def _image(file: Path, *, size: int, channels: int, background: Any) -> Tensor:
     """One image as bytes (channels, size, size)."""
     from PIL import Image, ImageOps
 
-    with Image.open(root / name) as picture:
+    with Image.open(file) as picture:
         upright = ImageOps.exif_transpose(picture)
         if picture.format == "PNG" and upright.mode == "I" or upright.mode.startswith("I;16"):
             # Sixteen bits: 65,535 is white, where a plain conversion would cut all above 255.
@@ -121,12 +122,11 @@ def recordings(
     rate: int = 8000,
     resample: bool = False,
     unreadable: str = "refuse",
-    quietest: float = -35.0,
 ) -> TensorData:
     """All WAV files below a folder, cut into frames that overlap by half.
 
-    Channels are averaged. Frames that are much quieter than the loudest of their file are pauses
-    and left out; each other is scaled to one peak, so that no model has to learn how loud a
+    Channels are averaged. Frames that are 35 dB quieter than the loudest of their file are
+    pauses and left out; each other is scaled to one peak, so that no model has to learn how loud a
     recording was. Where every file lies in a sub-folder, the sub-folders are the classes, in
     alphabetical order. Hidden files and folders are left out.
 
@@ -138,7 +138,6 @@ def recordings(
             refused.
         unreadable: ``"refuse"`` raises an error about files that cannot be used; ``"skip"`` leaves
             them out with a warning, and names them in ``skipped``.
-        quietest: the level, in dB below the loudest frame of a file, at which a pause begins.
 
     Returns:
         Frames (N, 1, length); ``files`` names the file of each, below ``path``, and
@@ -153,34 +152,31 @@ def recordings(
         >>> recordings("my-voice", length=512).class_names  # reads your files  # doctest: +SKIP
         ('ah', 'oo')
     """
-    if length < 2 or rate < 1 or not quietest < 0:
-        raise ValueError(
-            f"expected length ≥ 2, rate ≥ 1, quietest < 0 dB, got {length}, {rate}, {quietest}"
-        )
+    at_least(2, length=length)
+    at_least(1, rate=rate)
     root, files = _files(path, SOUNDS, "sound")
-
-    def read(file: str) -> Tensor:
-        return _frames(root / file, length, rate, resample, quietest)
-
+    read = partial(_frames, length=length, rate=rate, resample=resample)
     found, skipped = _read(root, files, read, unreadable, "sound")
-    labels, class_names = _classes(found)
-    frames = list(found.values())
-    counts = torch.tensor([len(some) for some in frames])
-    return TensorData(
-        torch.cat(frames)[:, None],
-        None if labels is None else labels.repeat_interleave(counts),
-        name=root.name,
-        class_names=class_names,
-        files=tuple(file for file, some in found.items() for _ in some),
-        skipped=skipped,
-    )
+    names = [file for file, frames in found.items() for _ in frames]
+    return TensorData(torch.cat([*found.values()])[:, None], **_known(root, names, skipped))
 
 
-def _frames(file: Path, length: int, rate: int, resample: bool, quietest: float) -> Tensor:
+def _frames(file: Path, *, length: int, rate: int, resample: bool) -> Tensor:
     """The frames (n, length) of one file that are no pause."""
+    from scipy.io import wavfile
     from scipy.signal import resample_poly
 
-    found, wave = _samples(file)
+    with warnings.catch_warnings():
+        # Chunks that the reader does not know are harmless; an end that comes too early is not.
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)
+        warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
+        found, samples = wavfile.read(file)
+    wave = samples.astype("float64")
+    if samples.dtype.kind in "iu":  # whole numbers become [−1, 1]
+        wave = (wave - np.iinfo(samples.dtype).min) / 2.0 ** (8 * samples.itemsize - 1) - 1
+    if not np.isfinite(wave).all():
+        raise ValueError("it holds NaN or infinite values")
+    wave = wave.mean(1) if wave.ndim == 2 else wave
     if found != rate:
         if not resample:
             raise ValueError(f"it has {found} samples a second; expected {rate}, or resample=True")
@@ -194,26 +190,7 @@ def _frames(file: Path, length: int, rate: int, resample: bool, quietest: float)
     power = frames.square().mean(1)
     if not float(power.max()) > 0:
         raise ValueError("it is silent; expected a recording")
-    return scaled(frames[power >= power.max() * 10 ** (quietest / 10)])
-
-
-def _samples(file: Path) -> tuple[int, np.ndarray]:
-    """The rate and the samples (T,) of a WAV file, float64; whole numbers become [−1, 1]."""
-    from scipy.io import wavfile
-
-    with warnings.catch_warnings():
-        # Chunks that the reader does not know are harmless; an end that comes too early is not.
-        warnings.simplefilter("ignore", wavfile.WavFileWarning)
-        warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
-        rate, samples = wavfile.read(file)
-    values = samples.astype("float64")
-    if samples.dtype.kind in "iu":
-        least, most = np.iinfo(samples.dtype).min, np.iinfo(samples.dtype).max
-        half = (most - least + 1) / 2
-        values = (values - least) / half - 1
-    if not np.isfinite(values).all():
-        raise ValueError("it holds NaN or infinite values")
-    return rate, values.mean(1) if values.ndim == 2 else values
+    return scaled(frames[power >= power.max() * 10 ** (QUIETEST / 10)])
 
 
 def _files(path: str | PathLike, suffixes: tuple[str, ...], what: str) -> tuple[Path, list[str]]:
@@ -236,26 +213,15 @@ def _files(path: str | PathLike, suffixes: tuple[str, ...], what: str) -> tuple[
 
 
 def _read(
-    root: Path,
-    files: list[str],
-    read: Callable[[str], Any],
-    unreadable: str,
-    what: str,
-    keep: bool = True,
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What ``read`` makes of each file, and the names of those that it cannot read.
-
-    Every file is read, also where nothing is to be kept, so that a broken one is found now and not
-    in the middle of a training run.
-    """
-    if unreadable not in ("refuse", "skip"):
-        raise ValueError(f"unreadable must be refuse or skip, got {unreadable!r}")
-    found: dict[str, Any] = {}
+    root: Path, files: list[str], read: Callable[[Path], Tensor], unreadable: str, what: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """What ``read`` makes of each file, and the names of those that it cannot read."""
+    chosen("setting of unreadable", unreadable, ("refuse", "skip"))
+    found: dict[str, Tensor] = {}
     reasons: dict[str, Exception] = {}
     for file in files:
         try:
-            content = read(file)
-            found[file] = content if keep else None
+            found[file] = read(root / file)
         except Exception as error:  # readers meet damage with many kinds of errors
             reasons[file] = error
     if reasons and (unreadable == "refuse" or not found):
@@ -273,10 +239,11 @@ def _read(
     return found, tuple(reasons)
 
 
-def _classes(names: dict[str, Any]) -> tuple[Tensor | None, tuple[str, ...]]:
-    """The labels of files by their first folder, and the folders; nothing where some have none."""
-    parts = [Path(name).parts for name in names]
-    if any(len(part) == 1 for part in parts):
-        return None, ()
-    folders = sorted({part[0] for part in parts})
-    return torch.tensor([folders.index(part[0]) for part in parts]), tuple(folders)
+def _known(root: Path, files: Iterable[str], skipped: tuple[str, ...]) -> dict[str, Any]:
+    """What a data set says of its files; the first folders are classes where all files have one."""
+    known: dict[str, Any] = {"name": root.name, "files": tuple(files), "skipped": skipped}
+    folders = [file.rpartition("/")[0].split("/")[0] for file in known["files"]]
+    if all(folders):
+        names = sorted(set(folders))
+        known |= {"labels": [names.index(name) for name in folders], "class_names": tuple(names)}
+    return known

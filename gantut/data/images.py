@@ -8,9 +8,12 @@ import torch
 
 from gantut.data.batches import generator
 from gantut.data.cache import cache_folder
-from gantut.data.datasets import ImageData, check_split
+from gantut.data.datasets import ImageData
+from gantut.numerics import at_least, chosen
 
 TEST_SIZE = 360
+SPLITS = ("train", "test")
+Root = str | PathLike | None
 
 
 def digits(split: str = "train") -> ImageData:
@@ -28,7 +31,7 @@ def digits(split: str = "train") -> ImageData:
         >>> digits("test").shape, len(digits("test"))
         ((1, 8, 8), 360)
     """
-    check_split(split, "train", "test", "all")
+    chosen("split", split, ("train", "test", "all"))
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -65,17 +68,15 @@ def stacked(data: ImageData, n: int, *, channels: int = 3, seed: int = 0) -> Ima
         >>> stacked(digits(), 100).classes
         1000
     """
-    if n < 1 or channels < 1:
-        raise ValueError(f"n and channels must be at least 1, got n={n}, channels={channels}")
+    at_least(1, n=n, channels=channels)
     if data.shape[0] != 1 or data.labels is None:
         raise ValueError(
             f"stacking needs labelled images of one channel; {data.name!r} has {data.shape[0]} "
             f"channels and {data.classes} classes"
         )
     index = torch.randint(len(data), (n, channels), generator=generator(seed))
-    labels = torch.zeros(n, dtype=torch.int64)
-    for column in data.labels[index].T:
-        labels = labels * data.classes + column
+    weights = data.classes ** torch.arange(channels).flip(0)
+    labels = (data.labels[index] * weights).sum(1)
     return ImageData(
         data.images[index, 0],
         labels,
@@ -85,9 +86,7 @@ def stacked(data: ImageData, n: int, *, channels: int = 3, seed: int = 0) -> Ima
     )
 
 
-def mnist(
-    root: str | PathLike | None = None, split: str = "train", download: bool = False
-) -> ImageData:
+def mnist(root: Root = None, split: str = "train", download: bool = False) -> ImageData:
     """Handwritten digits, 28×28 grey: 60,000 for training and 10,000 for testing. [lecun1998]
 
     Args:
@@ -103,9 +102,7 @@ def mnist(
     return _torchvision("MNIST", root, split, download)
 
 
-def fashion_mnist(
-    root: str | PathLike | None = None, split: str = "train", download: bool = False
-) -> ImageData:
+def fashion_mnist(root: Root = None, split: str = "train", download: bool = False) -> ImageData:
     """Pieces of clothing, 28×28 grey: 60,000 for training and 10,000 for testing. [xiao2017]
 
     Args:
@@ -120,9 +117,7 @@ def fashion_mnist(
     return _torchvision("FashionMNIST", root, split, download)
 
 
-def cifar10(
-    root: str | PathLike | None = None, split: str = "train", download: bool = False
-) -> ImageData:
+def cifar10(root: Root = None, split: str = "train", download: bool = False) -> ImageData:
     """Photographs of ten kinds of things, 32×32 in colour: 50,000 and 10,000. [krizhevsky2009]
 
     Args:
@@ -137,23 +132,20 @@ def cifar10(
     return _torchvision("CIFAR10", root, split, download)
 
 
-def _torchvision(name: str, root: str | PathLike | None, split: str, download: bool) -> ImageData:
-    check_split(split, "train", "test")
+def _torchvision(name: str, root: Root, split: str, download: bool) -> ImageData:
+    chosen("split", split, SPLITS)
     from torchvision import datasets
 
     folder = root if root is not None else cache_folder() / "torchvision"
     try:
         data = getattr(datasets, name)(folder, train=split == "train", download=download)
     except (RuntimeError, OSError) as error:
-        cause = (
-            f"{name} could not be downloaded to {folder}: {' '.join(str(error).split())}. Check "
-            "the network, or copy the files there from a machine that has them"
-            if download
-            else f"{name} is not in {folder}. Get it once with download=True, or name its folder "
-            "with root=…"
-        )
+        cause = f"is not in {folder}. Get it once with download=True, or name its folder with root="
+        if download:
+            reason = " ".join(str(error).split())
+            cause = f"could not be downloaded to {folder}: {reason}. Check the network"
         raise FileNotFoundError(
-            f"{cause}; gantut.data.digits() and gantut.data.glyphs() need no download"
+            f"{name} {cause}; gantut.data.digits() and gantut.data.glyphs() need no download"
         ) from error
     images = torch.as_tensor(data.data)
     # MNIST gives (N, H, W), CIFAR (N, H, W, C).

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from gantut.data.batches import generator
 from gantut.data.cache import cached
-from gantut.data.datasets import ImageData, check_split
+from gantut.data.datasets import ImageData
+from gantut.data.images import SPLITS
+from gantut.numerics import at_least, chosen
 
 FONTS = (
     *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
@@ -35,7 +37,6 @@ FACTORS = {
     "shift_y": ((-0.04, 0.04), (-0.09, 0.09)),
     "stroke": ((-0.5, 0.5), (-1.0, 1.0)),
 }
-SPLITS = ("train", "test")
 _MASK = 112  # the side of a font's masks in pixels
 _VERSION = 1  # counts the ways of rendering, so that a cache does not serve an older one
 
@@ -75,9 +76,9 @@ def glyphs(
         >>> images.shape, images.classes, sorted(images.factors)[:3]
         ((1, 16, 16), 10, ['font', 'rotation', 'scale'])
     """
-    check_split(split, *SPLITS)
-    if n < 1 or size < 8:
-        raise ValueError(f"n must be at least 1 and size at least 8, got n={n}, size={size}")
+    chosen("split", split, SPLITS)
+    at_least(1, n=n)
+    at_least(8, size=size)
     options: dict[str, Any] = {"n": n, "size": size, "hard": hard, "seed": seed, "split": split}
     key = f"glyphs-{_VERSION}"
     content = cached(key, _render, **options) if cache else _render(**options)

@@ -10,6 +10,7 @@ from gantut.data.folders import folder, recordings
 from gantut.data.images import cifar10, digits, fashion_mnist, mnist
 from gantut.data.printed import glyphs
 from gantut.data.synthesis import vowels
+from gantut.numerics import chosen
 
 _FUNCTIONS = (digits, glyphs, mnist, fashion_mnist, cifar10, folder, vowels, recordings)
 DATASETS: dict[str, Callable[..., Any]] = {
@@ -35,6 +36,4 @@ def load(name: str, **options: Any) -> Any:
         >>> len(load("digits", split="test"))
         360
     """
-    if name not in DATASETS:
-        raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(DATASETS))}")
-    return DATASETS[name](**options)
+    return chosen("data set", name, DATASETS)(**options)

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from gantut.data.batches import generator
-from gantut.data.datasets import TensorData, check_split
-from gantut.data.printed import SPLITS
+from gantut.data.datasets import TensorData
+from gantut.data.images import SPLITS
+from gantut.numerics import at_least, chosen
 
 # Averages of 33 men for the vowels in heed, head, hod, hawed and who'd, in Hz. [peterson1952]
 VOWELS = {
@@ -156,7 +157,7 @@ def vowels(
     Args:
         n: the number of frames.
         length: samples in a frame, 8,000 a second.
-        pitches: pulses a second, each in 50 … 1000 Hz.
+        pitches: pulses a second.
         detune: how far a pitch may be out of tune, in cents (a hundredth of a semitone).
         shift: the share by which each of the first three formants may be off its vowel's average.
         aligned: whether a frame begins with a pulse; without it, anywhere in a period.
@@ -168,21 +169,17 @@ def vowels(
         numbers of vowel and pitch, each (n,).
 
     Raises:
-        ValueError: n < 1 or length < 2, a pitch outside 50 … 1000 Hz, a negative detune or shift, a
-            shift of 0.25 or more, an unknown split.
+        ValueError: n < 1 or length < 2, a pitch outside (0, 4000) Hz, a shift that takes a formant
+            out of that range, an unknown split.
 
     Example:
         >>> sounds = vowels(10)
         >>> sounds.shape, sounds.classes, sounds.class_names[0]
         ((1, 512), 20, 'i 110 Hz')
     """
-    check_split(split, *SPLITS)
-    if n < 1 or length < 2:
-        raise ValueError(f"n must be at least 1 and length at least 2, got n={n}, length={length}")
-    if not pitches or min(pitches) < 50 or max(pitches) > 1000:
-        raise ValueError(f"expected pitches in 50 … 1000 Hz, got {tuple(pitches)}")
-    if not (detune >= 0 and 0 <= shift < 0.25):
-        raise ValueError(f"expected detune ≥ 0 and shift in [0, 0.25), got {detune} and {shift}")
+    chosen("split", split, SPLITS)
+    at_least(1, n=n)
+    at_least(2, length=length)
     g = generator(seed, SPLITS.index(split))
     labels = torch.randint(len(VOWELS) * len(pitches), (n,), generator=g)
     vowel, pitch = labels // len(pitches), labels % len(pitches)
@@ -220,15 +217,11 @@ def emphasise(x: Tensor, amount: float = 0.9) -> Tensor:
     Returns:
         The sounds (…, T).
 
-    Raises:
-        ValueError: an amount outside [0, 1).
-
     Example:
         >>> import torch
         >>> emphasise(torch.tensor([1.0, 2.0, 4.0]), 0.5)
         tensor([1.0000, 1.5000, 3.0000])
     """
-    _check_amount(amount)
     return torch.cat([x[..., :1], x[..., 1:] - amount * x[..., :-1]], -1)
 
 
@@ -250,13 +243,9 @@ def deemphasise(y: Tensor, amount: float = 0.9) -> Tensor:
         >>> deemphasise(torch.tensor([1.0, 1.5, 3.0]), 0.5)
         tensor([1., 2., 4.])
     """
-    _check_amount(amount)
-    place = torch.arange(y.shape[-1], device=y.device)
-    lag = place[:, None] - place
-    weights = torch.where(lag >= 0, torch.tensor(amount, dtype=y.dtype) ** lag.clamp(min=0), 0.0)
-    return y @ weights.to(y.dtype).T
-
-
-def _check_amount(amount: float) -> None:
     if not 0 <= amount < 1:
         raise ValueError(f"the amount of emphasis must lie in [0, 1), got {amount}")
+    place = torch.arange(y.shape[-1], device=y.device)
+    lag = place[:, None] - place
+    weights = torch.tensor(amount, dtype=y.dtype) ** lag.clamp(min=0)
+    return y @ weights.tril().T

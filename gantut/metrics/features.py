@@ -49,7 +49,7 @@ class FeatureNetwork(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
         super().__init__()
         self.shape, self.classes = shape, classes
         channels, height, width = shape

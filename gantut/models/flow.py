@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gantut.models.priors import noise
 from gantut.networks.mlp import MLPDecoder
-from gantut.networks.shapes import check_shape
+from gantut.numerics import check_shape
 
 
 class VelocityMLP(nn.Module):

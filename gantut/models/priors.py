@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 
 from gantut.networks.initialisation import seeded
-from gantut.networks.shapes import check_latent_dim
-from gantut.numerics import full
+from gantut.numerics import at_least, full
 
 Encode = Callable[[Tensor], Distribution]
 
@@ -92,7 +91,8 @@ class MixturePrior(nn.Module):
         super().__init__()
         if components < 1:
             raise ValueError(f"a mixture needs at least one component, got {components}")
-        size = (components, check_latent_dim(latent_dim))
+        at_least(1, latent_dim=latent_dim)
+        size = (components, latent_dim)
         with seeded(seed):
             self.mean = nn.Parameter(torch.randn(size))
         self.log_variance = nn.Parameter(torch.zeros(size))

@@ -115,8 +115,8 @@ class VAE(nn.Module):
         self.latent_dim, self.shape = mean.shape[1], tuple(x.shape[1:])
         if log_variance.numel() >= 32 and bool((log_variance > 0).all()):
             warnings.warn(
-                "every log-variance of the first pass is positive: does the encoder return σ or σ²? "
-                "Expected is log σ², which is near 0 before training",
+                "every log-variance of the first pass is positive: does the encoder return σ or "
+                "σ²? Expected is log σ², which is near 0 before training",
                 stacklevel=4,
             )
 

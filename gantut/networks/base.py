@@ -12,7 +12,7 @@ from typing import ClassVar, TypedDict
 import torch
 from torch import Tensor, nn
 
-from gantut.networks.conditioning import MinibatchStddev, create_head
+from gantut.networks.conditioning import HEADS, MinibatchStddev
 from gantut.networks.initialisation import (
     initialise,
     normalise_spectrally,
@@ -20,9 +20,11 @@ from gantut.networks.initialisation import (
     seeded,
     start_near_zero,
 )
-from gantut.networks.shapes import Shape, append_label, check_latent_dim, check_shape, check_sides
+from gantut.networks.shapes import Shape, append_label, check_sides
+from gantut.numerics import at_least, check_shape, chosen
 
 Body = Callable[[int], nn.Module]  # makes a body of so many channels
+Layers = Callable[[int], list[nn.Module]]  # makes layers of so many channels
 OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
@@ -46,32 +48,34 @@ class Judging(Options, total=False):
 
 
 class Decoder(nn.Module):
-    """Codes z (N, latent_dim), with a label's one-hot code beside them, to values (N, *shape)."""
+    """Layers from codes z, with a label's one-hot code beside them, to values (N, *shape).
 
-    def __init__(self, latent_dim: int, shape: Shape, classes: int) -> None:
+    ``grid`` is the shape of one code, (latent_dim,) or (dimension, h, w). The last of the layers is
+    the ``head``, the others are the ``body``; ``output`` names the range of the values.
+    """
+
+    output = "identity"
+
+    def __init__(
+        self, grid: Shape, shape: Shape, layers: Layers, *, classes: int = 0, seed: int = 0
+    ) -> None:
         super().__init__()
-        self.latent_dim = check_latent_dim(latent_dim)
-        self.shape, self.classes = check_sides(shape), classes
+        at_least(1, latent_dim=grid[0])
+        self.latent_dim, self.grid, self.classes = grid[0], grid, classes
+        self.shape = check_sides(shape)
+        with seeded(seed):
+            *body, head = layers(self.latent_dim + classes)
+            self.body, self.head = nn.Sequential(*body), output(head)
+            self.begin()
 
-    def code(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """What the layers see: z, and the label beside it."""
-        check_shape(z, (self.latent_dim,), "codes z")
-        return append_label(z, labels, self.classes)
-
-
-class Generator(nn.Module):
-    """A decoder and the range of its output."""
-
-    def __init__(self, decoder: Decoder, output: str) -> None:
-        super().__init__()
-        if output not in OUTPUTS:
-            raise ValueError(f"unknown output {output!r}; known: {', '.join(OUTPUTS)}")
-        self.decoder, self.output = decoder, output
-        self.latent_dim, self.shape = decoder.latent_dim, decoder.shape
-        self.classes = decoder.classes
+    def begin(self) -> None:
+        """Draw the first weights."""
+        initialise(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return OUTPUTS[self.output](self.decoder(z, labels))
+        check_shape(z, self.grid, "codes z")
+        values = self.head(self.body(append_label(z, labels, self.classes)))
+        return OUTPUTS[self.output](values.reshape(-1, *self.shape))
 
 
 class Reader(nn.Module):
@@ -122,7 +126,8 @@ class Discriminator(Reader):
             self.body = body(self.channels)
             features = self.features_of(self.body, self.channels)
             self.spread = MinibatchStddev() if minibatch_stddev else nn.Identity()
-            self.head = create_head(conditioning, features + int(minibatch_stddev), classes)
+            head = chosen("conditioning", conditioning, HEADS)
+            self.head = head(features + minibatch_stddev, classes)
             initialise(self)
             if spectral_norm:
                 normalise_spectrally(self)
@@ -142,7 +147,8 @@ class Encoder(Reader):
         self, shape: Shape, latent_dim: int, body: Body, *, classes: int = 0, seed: int = 0
     ) -> None:
         super().__init__(shape, classes)
-        self.latent_dim, channels = check_latent_dim(latent_dim), self.channels + classes
+        at_least(1, latent_dim=latent_dim)
+        self.latent_dim, channels = latent_dim, self.channels + classes
         with seeded(seed):
             self.body = body(channels)
             features = self.features_of(self.body, channels)

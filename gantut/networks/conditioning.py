@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gantut.networks.initialisation import output
 from gantut.networks.shapes import check_labels
+from gantut.numerics import at_least
 
 
 class ProjectionHead(nn.Module):
@@ -67,8 +68,7 @@ class AuxiliaryHead(nn.Module):
 
     def __init__(self, features: int, classes: int) -> None:
         super().__init__()
-        if classes < 2:
-            raise ValueError(f"an auxiliary classifier needs at least two classes, got {classes}")
+        at_least(2, classes=classes)
         self.classes = classes
         self.linear = output(nn.Linear(features, 1))
         self.classify = output(nn.Linear(features, classes))
@@ -78,14 +78,10 @@ class AuxiliaryHead(nn.Module):
         return self.linear(h).squeeze(1)
 
 
-HEADS = {"projection": ProjectionHead, "auxiliary": AuxiliaryHead}
-
-
-def create_head(conditioning: str, features: int, classes: int) -> ProjectionHead | AuxiliaryHead:
-    """The head of that name, or a ``ValueError`` that lists the known ones."""
-    if conditioning not in HEADS:
-        raise ValueError(f"unknown conditioning {conditioning!r}; known: {', '.join(HEADS)}")
-    return HEADS[conditioning](features, classes)
+HEADS: dict[str, type[ProjectionHead] | type[AuxiliaryHead]] = {
+    "projection": ProjectionHead,
+    "auxiliary": AuxiliaryHead,
+}
 
 
 class MinibatchStddev(nn.Module):
@@ -114,8 +110,7 @@ class MinibatchStddev(nn.Module):
 
     def __init__(self, group: int = 4) -> None:
         super().__init__()
-        if group < 2:
-            raise ValueError(f"a group needs at least two examples to differ, got {group}")
+        at_least(2, group=group)
         self.group = group
 
     def forward(self, h: Tensor) -> Tensor:

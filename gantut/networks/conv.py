@@ -8,17 +8,16 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Unpack
 
-from torch import Tensor, nn
+from torch import nn
 
 from gantut.networks import base
 from gantut.networks.base import Judging, Options
-from gantut.networks.initialisation import initialise, seeded
 from gantut.networks.ladder import IMAGES, Ladder
 from gantut.networks.shapes import Shape
 
 
 class Drawing(Options, total=False):
-    """What a generator passes on to its decoder."""
+    """What a generator takes as its decoder does."""
 
     width: int
 
@@ -59,25 +58,18 @@ class ConvDecoder(base.Decoder):
         shape: Shape,
         *,
         width: int = 32,
-        classes: int = 0,
         batch_norm: bool = False,
-        seed: int = 0,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(latent_dim, shape, classes)
-        bottom = self.ladder.bottom(width, self.shape)
-        with seeded(seed):
-            self.layers = nn.Sequential(
-                nn.Linear(latent_dim + classes, math.prod(bottom)),
-                nn.Unflatten(1, bottom),
-                *self.ladder.up(width, self.shape, batch_norm=batch_norm),
-            )
-            initialise(self)
+        def layers(values: int) -> list[nn.Module]:
+            bottom = self.ladder.bottom(width, shape)
+            first = [nn.Linear(values, math.prod(bottom)), nn.Unflatten(1, bottom)]
+            return [*first, *self.ladder.up(width, shape, batch_norm=batch_norm)]
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.layers(self.code(z, labels))
+        super().__init__((latent_dim,), shape, layers, **options)
 
 
-class ConvGenerator(base.Generator):
+class ConvGenerator(ConvDecoder):
     """Maps noise z (N, latent_dim) to images (N, C, H, W) in [0, 1]: a decoder with a sigmoid.
 
     Args:
@@ -101,14 +93,12 @@ class ConvGenerator(base.Generator):
         (torch.Size([2, 3, 64, 64]), True)
     """
 
-    decodes: ClassVar[type[ConvDecoder]] = ConvDecoder
-    range: ClassVar[str] = "sigmoid"
+    output = "sigmoid"
 
     def __init__(
         self, latent_dim: int, shape: Shape, *, batch_norm: bool = True, **options: Unpack[Drawing]
     ) -> None:
-        decoder = self.decodes(latent_dim, shape, batch_norm=batch_norm, **options)
-        super().__init__(decoder, self.range)
+        super().__init__(latent_dim, shape, batch_norm=batch_norm, **options)
 
 
 class ConvDiscriminator(base.Discriminator):

@@ -9,14 +9,22 @@ the first layer draws the smallest size of the data, so that 28 = 7·2·2 works 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
 from gantut.networks import base
+from gantut.networks.base import Options
 from gantut.networks.initialisation import LEAK, initialise_dcgan, seeded
 from gantut.networks.ladder import IMAGES
 from gantut.networks.shapes import Shape, append_label
+
+
+def _levels(width: int, shape: Shape) -> tuple[list[int], tuple[int, int]]:
+    """How many planes each level has, and the sides of the lowest."""
+    levels = IMAGES.levels(shape)
+    return [width * 2**k for k in range(len(levels))], (levels[-1][0], levels[-1][1])
 
 
 class DCGANGenerator(base.Decoder):
@@ -44,23 +52,24 @@ class DCGANGenerator(base.Decoder):
     """
 
     def __init__(
-        self, latent_dim: int, shape: Shape, *, width: int = 32, classes: int = 0, seed: int = 0
+        self, latent_dim: int, shape: Shape, *, width: int = 32, **options: Unpack[Options]
     ) -> None:
-        super().__init__(latent_dim, shape, classes)
-        levels = IMAGES.levels(self.shape)
-        planes = [width * 2**k for k in range(len(levels))][::-1]
-        with seeded(seed):
-            code = latent_dim + classes
-            first = nn.ConvTranspose2d(code, planes[0], (levels[-1][0], levels[-1][1]), bias=False)
-            layers: list[nn.Module] = [first]
-            for small, large in pairwise([*planes, self.shape[0]]):
-                layers += [nn.BatchNorm2d(small), nn.ReLU()]
-                layers += [nn.ConvTranspose2d(small, large, 4, 2, 1, bias=False)]
-            self.layers = nn.Sequential(*layers)
-            initialise_dcgan(self)
+        def layers(values: int) -> list[nn.Module]:
+            planes, sides = _levels(width, shape)
+            first = nn.ConvTranspose2d(values, planes[-1], sides, bias=False)
+            climb: list[nn.Module] = [nn.Unflatten(1, (-1, 1, 1)), first]
+            for small, large in pairwise([*planes[::-1], shape[0]]):
+                climb += [nn.BatchNorm2d(small), nn.ReLU()]
+                climb += [nn.ConvTranspose2d(small, large, 4, 2, 1, bias=False)]
+            return climb
+
+        super().__init__((latent_dim,), shape, layers, **options)
+
+    def begin(self) -> None:
+        initialise_dcgan(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return torch.sigmoid(2 * self.layers(self.code(z, labels)[:, :, None, None]))
+        return torch.sigmoid(2 * super().forward(z, labels))
 
 
 class DCGANDiscriminator(base.Reader):
@@ -88,8 +97,7 @@ class DCGANDiscriminator(base.Reader):
 
     def __init__(self, shape: Shape, *, width: int = 32, classes: int = 0, seed: int = 0) -> None:
         super().__init__(shape, classes)
-        levels = IMAGES.levels(self.shape)
-        planes = [width * 2**k for k in range(len(levels))]
+        planes, sides = _levels(width, self.shape)
         with seeded(seed):
             layers: list[nn.Module] = []
             for large, small in pairwise([self.channels + classes, *planes]):
@@ -97,7 +105,7 @@ class DCGANDiscriminator(base.Reader):
                 norm = [nn.BatchNorm2d(small)] if layers else []
                 layers += [nn.Conv2d(large, small, 4, 2, 1, bias=not norm), *norm]
                 layers += [nn.LeakyReLU(LEAK)]
-            last = nn.Conv2d(planes[-1], 1, (levels[-1][0], levels[-1][1]))
+            last = nn.Conv2d(planes[-1], 1, sides)
             self.layers = nn.Sequential(*layers, last, nn.Flatten(0))
             initialise_dcgan(self)
 

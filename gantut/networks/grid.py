@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor, nn
 
 from gantut.networks import base
+from gantut.networks.base import Options
 from gantut.networks.initialisation import initialise, output, seeded
 from gantut.networks.ladder import IMAGES
-from gantut.networks.shapes import Shape, append_label, check_latent_dim, check_shape
+from gantut.networks.shapes import Shape, append_label
+from gantut.numerics import at_least
 
 
 class GridEncoder(base.Reader):
@@ -41,7 +45,8 @@ class GridEncoder(base.Reader):
         self, shape: Shape, dimension: int, *, width: int = 32, classes: int = 0, seed: int = 0
     ) -> None:
         super().__init__(shape, classes)
-        self.grid = (check_latent_dim(dimension), *IMAGES.levels(self.shape)[-1])
+        at_least(1, dimension=dimension)
+        self.grid = (dimension, *IMAGES.levels(self.shape)[-1])
         with seeded(seed):
             self.body = IMAGES.down(self.channels + classes, width, self.shape)
             self.head = output(nn.Conv2d(IMAGES.widest * width, dimension, 1))
@@ -51,7 +56,7 @@ class GridEncoder(base.Reader):
         return self.head(self.body(append_label(self.centred(x), labels, self.classes)))
 
 
-class GridDecoder(nn.Module):
+class GridDecoder(base.Decoder):
     """Maps a grid of vectors (N, dimension, h, w) to unbounded values (N, C, H, W).
 
     What the values mean is the likelihood's business: to a Bernoulli they are logits. Each level
@@ -76,17 +81,11 @@ class GridDecoder(nn.Module):
     """
 
     def __init__(
-        self, dimension: int, shape: Shape, *, width: int = 32, classes: int = 0, seed: int = 0
+        self, dimension: int, shape: Shape, *, width: int = 32, **options: Unpack[Options]
     ) -> None:
-        super().__init__()
-        self.shape, self.classes = tuple(shape), classes
-        planes, *sides = IMAGES.bottom(width, self.shape)
-        self.grid = (check_latent_dim(dimension), *sides)
-        with seeded(seed):
-            first = IMAGES.keep(dimension + classes, planes)
-            self.layers = nn.Sequential(first, *IMAGES.up(width, self.shape))
-            initialise(self)
+        planes, *sides = IMAGES.bottom(width, shape)
 
-    def forward(self, vectors: Tensor, labels: Tensor | None = None) -> Tensor:
-        check_shape(vectors, self.grid, "vectors")
-        return self.layers(append_label(vectors, labels, self.classes))
+        def layers(channels: int) -> list[nn.Module]:
+            return [IMAGES.keep(channels, planes), *IMAGES.up(width, shape)]
+
+        super().__init__((dimension, *sides), shape, layers, **options)

@@ -60,25 +60,23 @@ def initialise(network: nn.Module) -> None:
 
 
 @torch.no_grad()
-def start_near_zero(head: nn.Linear) -> None:
+def start_near_zero(head: nn.Module) -> None:
     """Make a last layer's weights ten times smaller, so that a network's outputs begin near zero.
 
     An encoder then starts at the prior: mean and log-variance near 0 are q(z|x) ≈ N(0, I), the
     rate starts near 0 nats, and no code starts far out. A decoder starts with p ≈ ½ in each pixel.
     """
-    head.weight.mul_(0.1)
+    for parameter in head.parameters():
+        parameter.mul_(0.1)
 
 
 def initialise_dcgan(network: nn.Module) -> None:
     """Draw all weights as DCGAN does: N(0, 0.02²), and N(1, 0.02²) for BatchNorm. [radford2016]"""
     for module in network.modules():
-        if isinstance(module, _WEIGHTED):
-            nn.init.normal_(module.weight, 0.0, 0.02)
+        if isinstance(module, (*_WEIGHTED, nn.BatchNorm2d)):
+            nn.init.normal_(module.weight, float(isinstance(module, nn.BatchNorm2d)), 0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.02)
-            nn.init.zeros_(module.bias)
 
 
 def normalise_spectrally(network: nn.Module) -> None:

@@ -13,7 +13,8 @@ from gantut.networks.base import count_features
 from gantut.networks.conditioning import ProjectionHead
 from gantut.networks.initialisation import initialise, normalise_spectrally, seeded
 from gantut.networks.mlp import hidden_layers
-from gantut.networks.shapes import Shape, check_latent_dim, check_shape
+from gantut.networks.shapes import Shape
+from gantut.numerics import at_least, check_shape
 
 
 class PairDiscriminator(nn.Module):
@@ -55,7 +56,8 @@ class PairDiscriminator(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.latent_dim = check_latent_dim(latent_dim)
+        at_least(1, latent_dim=latent_dim)
+        self.latent_dim = latent_dim
         self.shape = shape or getattr(discriminator, "shape", None)
         self.classes = getattr(discriminator, "classes", 0)
         name = type(discriminator).__name__
@@ -111,8 +113,7 @@ class Packed(nn.Module):
 
     def __init__(self, discriminator: nn.Module, size: int) -> None:
         super().__init__()
-        if size < 1:
-            raise ValueError(f"a pack needs at least one example, got {size}")
+        at_least(1, size=size)
         if getattr(discriminator, "classes", 0):
             raise ValueError(f"a pack of {size} has no one label: expected a D without classes")
         shape = getattr(discriminator, "shape", None)
@@ -127,11 +128,9 @@ class Packed(nn.Module):
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         if labels is not None:
             raise ValueError("a pack has no one label, but labels were given")
-        return self.discriminator(_pack(x, self.size))
-
-
-def _pack(x: Tensor, size: int) -> Tensor:
-    """(N, C, …) to (N / size, size·C, …): each ``size`` neighbours along the channels."""
-    if len(x) % size:
-        raise ValueError(f"packs of {size} need a batch that {size} divides, got {len(x)} examples")
-    return x.reshape(len(x) // size, size * x.shape[1], *x.shape[2:])
+        if len(x) % self.size:
+            raise ValueError(
+                f"packs of {self.size} need a batch that {self.size} divides, got {len(x)} examples"
+            )
+        # Neighbours in the batch lie next to one another in memory.
+        return self.discriminator(x.reshape(-1, self.size * x.shape[1], *x.shape[2:]))

@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from gantut.networks.initialisation import LEAK, output
+from gantut.networks.initialisation import LEAK
 from gantut.networks.shapes import Shape
+from gantut.numerics import at_least
 
 
 class Fold(nn.Module):
@@ -84,8 +85,7 @@ class Ladder(NamedTuple):
 
     def planes(self, width: int, shape: Shape) -> list[int]:
         """How many planes there are at each level, from the first to the lowest."""
-        if width < 1:
-            raise ValueError(f"width must be at least 1, got {width}")
+        at_least(1, width=width)
         return [width * min(2**k, self.widest) for k in range(len(self.levels(shape)))]
 
     def bottom(self, width: int, shape: Shape) -> Shape:
@@ -117,7 +117,6 @@ class Ladder(NamedTuple):
                 nn.Upsample(scale_factor=self.factor),
                 self.keep(planes, out),
             ]
-        output(layers[-1])
         return layers
 
 

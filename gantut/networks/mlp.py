@@ -8,12 +8,13 @@ from functools import partial
 from itertools import pairwise
 from typing import Unpack
 
-from torch import Tensor, nn
+from torch import nn
 
 from gantut.networks import base
 from gantut.networks.base import Judging, Options
-from gantut.networks.initialisation import LEAK, initialise, output, seeded, start_near_zero
+from gantut.networks.initialisation import LEAK, start_near_zero
 from gantut.networks.shapes import Shape
+from gantut.numerics import chosen
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": partial(nn.LeakyReLU, LEAK),
@@ -27,18 +28,17 @@ def hidden_layers(
     width: int, hidden: Sequence[int], activation: str, *, batch_norm: bool = False
 ) -> nn.Sequential:
     """Linear layers of the widths in ``hidden``, BatchNorm where asked, and activations."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}")
+    activate = chosen("activation", activation, ACTIVATIONS)
     layers: list[nn.Module] = []
     for inside, out in pairwise([width, *hidden]):
         layers.append(nn.Linear(inside, out, bias=not batch_norm))
         layers += [nn.BatchNorm1d(out)] if batch_norm else []
-        layers.append(ACTIVATIONS[activation]())
+        layers.append(activate())
     return nn.Sequential(*layers)
 
 
-class Drawing(Options, total=False):
-    """What a generator passes on to its decoder."""
+class Hidden(Options, total=False):
+    """What a generator takes as its decoder does: its hidden layers."""
 
     hidden: Sequence[int]
     batch_norm: bool
@@ -78,24 +78,19 @@ class MLPDecoder(base.Decoder):
         shape: Shape,
         *,
         hidden: Sequence[int] = (256, 256),
-        classes: int = 0,
         batch_norm: bool = False,
         activation: str = "leaky_relu",
-        seed: int = 0,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(latent_dim, shape, classes)
-        widths = (latent_dim + classes, *hidden)
-        with seeded(seed):
-            self.body = hidden_layers(widths[0], hidden, activation, batch_norm=batch_norm)
-            self.head = output(nn.Linear(widths[-1], math.prod(self.shape)))
-            initialise(self)
-            start_near_zero(self.head)
+        def layers(values: int) -> list[nn.Module]:
+            body = hidden_layers(values, hidden, activation, batch_norm=batch_norm)
+            return [*body, nn.Linear([values, *hidden][-1], math.prod(shape))]
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.head(self.body(self.code(z, labels))).unflatten(1, self.shape)
+        super().__init__((latent_dim,), shape, layers, **options)
+        start_near_zero(self.head)
 
 
-class MLPGenerator(base.Generator):
+class MLPGenerator(MLPDecoder):
     """Maps noise z (N, latent_dim) to samples (N, *shape): a decoder with an output range.
 
     [goodfellow2014]
@@ -124,15 +119,11 @@ class MLPGenerator(base.Generator):
     """
 
     def __init__(
-        self,
-        latent_dim: int,
-        shape: Shape,
-        *,
-        output: str | None = None,
-        **options: Unpack[Drawing],
+        self, latent_dim: int, shape: Shape, *, output: str | None = None, **options: Unpack[Hidden]
     ) -> None:
-        decoder = MLPDecoder(latent_dim, shape, **options)
-        super().__init__(decoder, output or ("sigmoid" if len(shape) == 3 else "identity"))
+        super().__init__(latent_dim, shape, **options)
+        self.output = output or ("sigmoid" if len(shape) == 3 else "identity")
+        chosen("output", self.output, base.OUTPUTS)
 
 
 class MLPDiscriminator(base.Discriminator):

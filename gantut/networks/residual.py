@@ -16,15 +16,15 @@ from functools import partial
 from itertools import pairwise
 from typing import Unpack
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantut.networks import base
-from gantut.networks.base import Judging
-from gantut.networks.initialisation import LEAK, initialise, output, seeded
+from gantut.networks.base import Judging, Options
+from gantut.networks.initialisation import LEAK, output
 from gantut.networks.ladder import IMAGES
 from gantut.networks.shapes import Shape
+from gantut.numerics import at_least
 
 # Doubling each pixel and averaging four are adjoint up to a factor 4; the second undoes the first.
 RESIZE: dict[str, Callable[[], nn.Module]] = {
@@ -89,20 +89,13 @@ class ResidualBlock(nn.Module):
 
 def _planes(width: int, shape: Shape) -> list[int]:
     """How many planes there are at each size, from the full one to the lowest."""
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
+    at_least(1, width=width)
     return [width * min(2**k, WIDEST) for k in range(len(IMAGES.levels(shape)) + 1)]
 
 
-def _blocks(planes: list[int], resize: str, blocks: int) -> list[nn.Module]:
-    """From each number of planes to the next: a block that resizes, the others keep the size."""
-    if blocks < 1:
-        raise ValueError(f"a level needs at least one block, got {blocks}")
-    layers: list[nn.Module] = []
-    for before, after in pairwise(planes):
-        layers += [ResidualBlock(before, after, resize=resize)]
-        layers += [ResidualBlock(after, after) for _ in range(blocks - 1)]
-    return layers
+def _blocks(planes: list[int], resize: str) -> list[nn.Module]:
+    """From each number of planes to the next, a block that resizes."""
+    return [ResidualBlock(before, after, resize=resize) for before, after in pairwise(planes)]
 
 
 def _start_at_skips(network: nn.Module) -> None:
@@ -114,20 +107,18 @@ def _start_at_skips(network: nn.Module) -> None:
 class ResidualGenerator(base.Decoder):
     """Maps noise z (N, latent_dim) to images (N, C, H, W) in [0, 1].
 
-    A linear layer draws the smallest size; each level is a block that doubles the side, and
-    ``blocks`` − 1 that keep it.
+    A linear layer draws the smallest size; each level is a block that doubles the side.
 
     Args:
         latent_dim: the number of dimensions of z.
         shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
         width: the number of planes at full size. They double where the side halves, up to eight
             times as many.
-        blocks: how many blocks a level has.
         classes: with classes, labels (N,) enter as a one-hot code beside z; 0 takes no labels.
         seed: decides the first weights.
 
     Raises:
-        ValueError: latent_dim, width or blocks below 1, or sides that cannot be halved; in a pass,
+        ValueError: latent_dim or width below 1, or sides that cannot be halved; in a pass,
             noise of another shape, or labels that do not fit.
 
     Example:
@@ -137,45 +128,31 @@ class ResidualGenerator(base.Decoder):
         torch.Size([2, 1, 28, 28])
     """
 
-    def __init__(
-        self,
-        latent_dim: int,
-        shape: Shape,
-        *,
-        width: int = 16,
-        blocks: int = 1,
-        classes: int = 0,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(latent_dim, shape, classes)
-        planes = _planes(width, self.shape)[::-1]
-        bottom = (planes[0], *IMAGES.levels(self.shape)[-1])
-        with seeded(seed):
-            self.layers = nn.Sequential(
-                nn.Linear(latent_dim + classes, math.prod(bottom)),
-                nn.Unflatten(1, bottom),
-                *_blocks(planes, "up", blocks),
-                nn.LeakyReLU(LEAK),
-                output(nn.Conv2d(width, self.shape[0], 3, padding=1)),
-            )
-            initialise(self)
-        _start_at_skips(self)
+    output = "sigmoid"
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return torch.sigmoid(self.layers(self.code(z, labels)))
+    def __init__(
+        self, latent_dim: int, shape: Shape, *, width: int = 16, **options: Unpack[Options]
+    ) -> None:
+        def layers(values: int) -> list[nn.Module]:
+            planes = _planes(width, shape)[::-1]
+            bottom = (planes[0], *IMAGES.levels(shape)[-1])
+            first = [nn.Linear(values, math.prod(bottom)), nn.Unflatten(1, bottom)]
+            climb = [*_blocks(planes, "up"), nn.LeakyReLU(LEAK)]
+            return [*first, *climb, nn.Conv2d(width, shape[0], 3, padding=1)]
+
+        super().__init__((latent_dim,), shape, layers, **options)
+        _start_at_skips(self)
 
 
 class ResidualDiscriminator(base.Discriminator):
     """Maps images (N, C, H, W) in [0, 1] to one logit each, (N,). Large is real.
 
-    The images are centred inside, 2x − 1. Each level is a block that halves the side, and
-    ``blocks`` − 1 that keep it.
+    The images are centred inside, 2x − 1. Each level is a block that halves the side.
 
     Args:
         shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
         width: the number of planes at full size. They double where the side halves, up to eight
             times as many.
-        blocks: how many blocks a level has.
         classes: with classes, D judges an image together with its label (N,); 0 takes no labels.
         conditioning: how labels enter: ``"projection"``, an inner product with a vector of the
             class [miyato2018projection], or an ``"auxiliary"`` classifier [odena2017].
@@ -184,7 +161,7 @@ class ResidualDiscriminator(base.Discriminator):
         seed: decides the first weights.
 
     Raises:
-        ValueError: width or blocks below 1, sides that cannot be halved, or an unknown
+        ValueError: width below 1, sides that cannot be halved, or an unknown
             conditioning; in a pass, images of another shape, or labels that do not fit.
 
     Example:
@@ -194,14 +171,12 @@ class ResidualDiscriminator(base.Discriminator):
         torch.Size([2])
     """
 
-    def __init__(
-        self, shape: Shape, *, width: int = 16, blocks: int = 1, **options: Unpack[Judging]
-    ) -> None:
+    def __init__(self, shape: Shape, *, width: int = 16, **options: Unpack[Judging]) -> None:
         planes = _planes(width, shape)
 
         def body(channels: int) -> nn.Module:
             first = output(nn.Conv2d(channels, width, 3, padding=1))
-            return nn.Sequential(first, *_blocks(planes, "down", blocks), nn.LeakyReLU(LEAK))
+            return nn.Sequential(first, *_blocks(planes, "down"), nn.LeakyReLU(LEAK))
 
         super().__init__(shape, body, **options)
         if not options.get("spectral_norm"):

@@ -5,32 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gantut import numerics
+from gantut.numerics import check_numbers
 
 Shape = tuple[int, ...]
-INTEGERS = (torch.uint8, torch.uint16, torch.int8, torch.int16, torch.int32, torch.int64)
-
-
-def check_shape(x: Tensor, shape: Shape, what: str) -> None:
-    """Make sure that a batch has the shape (N, *shape).
-
-    Args:
-        x: the batch.
-        shape: the shape of one example.
-        what: what the examples are called in the message, like ``"images"``.
-
-    Raises:
-        ValueError: another shape; the message names both.
-
-    Example:
-        >>> import torch
-        >>> check_shape(torch.zeros(2, 3), (4,), "codes z")
-        Traceback (most recent call last):
-        ValueError: expected codes z of shape (N, 4), got (2, 3)
-    """
-    if x.ndim != len(shape) + 1 or tuple(x.shape[1:]) != tuple(shape):
-        expected = ", ".join(["N", *map(str, shape)])
-        raise ValueError(f"expected {what} of shape ({expected}), got {tuple(x.shape)}")
 
 
 def check_labels(labels: Tensor | None, classes: int, n: int) -> Tensor | None:
@@ -63,17 +40,9 @@ def check_labels(labels: Tensor | None, classes: int, n: int) -> Tensor | None:
         raise ValueError(
             f"this network is conditional on {classes} classes, but no labels were given"
         )
-    kind = getattr(labels, "dtype", type(labels).__name__)
-    if kind not in INTEGERS:
-        raise TypeError(f"labels must be integers, in a tensor, got {kind}")
+    labels = check_numbers(labels, classes, "labels")
     if labels.shape != (n,):
         raise ValueError(f"expected {n} labels, shape ({n},), got {tuple(labels.shape)}")
-    labels = labels.long()
-    # A graph that is compiled or exported cannot look at values either.
-    if not torch.compiler.is_compiling() and numerics.on_cpu(labels) and n:
-        low, high = (int(end) for end in labels.aminmax())
-        if low < 0 or high >= classes:
-            raise ValueError(f"labels must lie in 0 … {classes - 1}, got {low} … {high}")
     return labels
 
 
@@ -110,10 +79,3 @@ def check_sides(shape: Shape) -> Shape:
     if not shape or min(shape) < 1:
         raise ValueError(f"a shape needs positive sides, like (2,) or (1, 28, 28), got {shape}")
     return tuple(shape)
-
-
-def check_latent_dim(latent_dim: int) -> int:
-    """Return ``latent_dim``, or raise a ``ValueError`` where it is below 1."""
-    if latent_dim < 1:
-        raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
-    return latent_dim

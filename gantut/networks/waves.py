@@ -57,7 +57,7 @@ class Conv1dGenerator(ConvGenerator):
         (torch.Size([2, 1, 512]), True)
     """
 
-    decodes, range = Conv1dDecoder, "tanh"
+    ladder, output = WAVES, "tanh"
 
 
 class Conv1dDiscriminator(ConvDiscriminator):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 EMPHASIS = 0.9  # of high frequencies before formants are sought; makes up for the source's fall
+ORDER = 10  # of the prediction: two for each resonance and a few more for the source
 WIDEST = 500.0  # Hz, the bandwidth up to which a pair of poles counts as a resonance
 
 
@@ -103,8 +104,8 @@ def _linear_prediction(frames: Tensor, order: int) -> Tensor:
     return torch.linalg.solve(r[:, place] + ridge, r[:, 1:])
 
 
-def formants(x: Tensor, rate: float, *, count: int = 3, order: int = 10) -> Tensor:
-    """The lowest resonances of a voice, by linear prediction. [makhoul1975]
+def formants(x: Tensor, rate: float) -> Tensor:
+    """The three lowest resonances of a voice, by linear prediction. [makhoul1975]
 
     The frame x_t − 0.9·x_{t−1}, which makes up for the fall of the source, is put under a Hann
     window. A pair of poles r·e^(±iθ) of the prediction filter is a resonance at θ·rate/2π with the
@@ -113,16 +114,13 @@ def formants(x: Tensor, rate: float, *, count: int = 3, order: int = 10) -> Tens
     Args:
         x: frames (N, T) or (N, 1, T).
         rate: samples a second.
-        count: how many.
-        order: of the prediction: two for each resonance and a few more for the source.
 
     Returns:
-        (N, count) in Hz, from low to high; NaN where there are fewer. It errs by a fraction of the
+        (N, 3) in Hz, from low to high; NaN where there are fewer. It errs by a fraction of the
         pitch, since the spectrum is only known at the harmonics.
 
     Raises:
-        ValueError: not frames longer than the order, NaN or infinite values, a rate that is not
-            positive, a count or an order below 1.
+        ValueError: not frames of at least 12 samples, or NaN or infinite values.
 
     Example:
         >>> from gantut import data
@@ -131,21 +129,17 @@ def formants(x: Tensor, rate: float, *, count: int = 3, order: int = 10) -> Tens
         >>> bool((found[0, 0] - vowel.factors["F1"]).abs() < 30)
         True
     """
-    if not rate > 0 or count < 1 or order < 1:
-        given = f"{rate}, {count} and {order}"
-        raise ValueError(f"expected rate > 0, count ≥ 1 and order ≥ 1, got {given}")
-    frames = _checked(x, max(8, order + 2))
+    frames = _checked(x, ORDER + 2)
     sharp = frames[:, 1:] - EMPHASIS * frames[:, :-1]
-    companion = torch.zeros(len(frames), order, order, dtype=torch.float64)
-    companion[:, 0] = _linear_prediction(sharp * _hann(sharp.shape[1]), order)
-    companion[:, 1:, :-1] = torch.eye(order - 1, dtype=torch.float64)
+    companion = torch.zeros(len(frames), ORDER, ORDER, dtype=torch.float64)
+    companion[:, 0] = _linear_prediction(sharp * _hann(sharp.shape[1]), ORDER)
+    companion[:, 1:, :-1] = torch.eye(ORDER - 1, dtype=torch.float64)
     poles = torch.linalg.eigvals(companion)  # of the filter 1 / (1 − Σ a_k z^(−k))
     frequency = poles.angle() * rate / (2 * math.pi)
     width = -poles.abs().clamp(min=1e-12).log() * rate / math.pi
     good = (frequency > 90) & (frequency < rate / 2 - 90) & (width < WIDEST)
-    found = torch.full((len(frames), max(count, order)), math.inf, dtype=torch.float64)
-    found[:, :order] = torch.where(good, frequency, math.inf).sort(1).values
-    return torch.where(found.isfinite(), found, math.nan)[:, :count]
+    # NaN is sorted behind every number.
+    return torch.where(good, frequency, math.nan).sort(1).values[:, :3]
 
 
 def pitch(x: Tensor, rate: float, *, low: float = 75.0, high: float = 400.0) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import io
-import wave
 from collections.abc import Mapping, Sequence
 
 import torch
+from scipy.io import wavfile
 from torch import Tensor
 
 from gantut.speech.measures import pitch
@@ -139,9 +139,5 @@ def _player(label: str, content: bytes) -> str:
 
 def _wav(sound: Tensor, rate: int) -> bytes:
     out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(1)
-        file.setframerate(rate)
-        file.writeframes((128 + 127 * sound).round().to(torch.uint8).numpy().tobytes())
+    wavfile.write(out, rate, (128 + 127 * sound).round().to(torch.uint8).numpy())
     return out.getvalue()

@@ -1,4 +1,6 @@
-"""Trainers: one short file per algorithm, whose ``step`` fits on one screen, on a thin base that does the housekeeping."""
+"""Trainers: one short file per algorithm, whose ``step`` fits on one screen, on a thin base that
+does the housekeeping.
+"""
 
 import lazy_loader
 

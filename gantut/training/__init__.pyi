@@ -1,10 +1,15 @@
 from .aae import AAETrainer as AAETrainer
+from .adversarial import (
+    AdversarialOptions as AdversarialOptions,
+    AdversarialTrainer as AdversarialTrainer,
+)
 from .bigan import BiGANTrainer as BiGANTrainer
 from .checkpoint import CheckpointError as CheckpointError, weights as weights
 from .ema import EMA as EMA
 from .flow import FlowTrainer as FlowTrainer
 from .gan import ACGANTrainer as ACGANTrainer, GANTrainer as GANTrainer, generate as generate
 from .loop import (
+    Batched as Batched,
     NonFiniteError as NonFiniteError,
     Options as Options,
     Trainer as Trainer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from gantut.models.priors import draw
 from gantut.models.vae import VAE
 from gantut.numerics import check_weight
 from gantut.protocols import agreed
-from gantut.training.adversarial import AdversarialTrainer
+from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.loop import Batch, Options
 
 
@@ -41,7 +41,12 @@ class AAETrainer(AdversarialTrainer):
     defaults: ClassVar[Options] = {"lr": 2e-3, "betas": (0.5, 0.99), "ema": None}
 
     def __init__(
-        self, vae: VAE, discriminator: Any, *, weight: float = 1.0, **options: Any
+        self,
+        vae: VAE,
+        discriminator: Any,
+        *,
+        weight: float = 1.0,
+        **options: Unpack[AdversarialOptions],
     ) -> None:
         self.weight = check_weight("weight", weight)
         codes = None if vae.latent_dim is None else (vae.latent_dim,)

@@ -10,8 +10,17 @@ from torch import Tensor, nn
 
 from gantut.losses.gan import AdversarialLoss, adversarial_loss
 from gantut.losses.penalties import Penalty
+from gantut.numerics import at_least
 from gantut.protocols import call, refuse_sigmoid
 from gantut.training.loop import Options, Players, Trainer
+
+
+class AdversarialOptions(Options, total=False):
+    """What every trainer with a discriminator takes; ``AdversarialTrainer`` explains them."""
+
+    loss: str | AdversarialLoss | tuple[Any, Any]
+    penalty: Penalty | None
+    penalty_every: int
 
 
 class AdversarialTrainer(Trainer):
@@ -40,8 +49,7 @@ class AdversarialTrainer(Trainer):
         penalty_every: int = 1,
         **options: Unpack[Options],
     ) -> None:
-        if penalty_every < 1:
-            raise ValueError(f"penalty_every must be at least 1, got {penalty_every}")
+        at_least(1, penalty_every=penalty_every)
         refuse_sigmoid(networks["discriminator"], "discriminator", "the losses take logits")
         self.loss, self.penalty = adversarial_loss(loss), penalty
         self.penalty_every = penalty_every

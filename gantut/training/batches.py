@@ -1,4 +1,4 @@
-"""What a batch may look like, and what becomes of it: floats, and labels where there are classes."""
+"""What a batch may look like, and what becomes of it: floats, and labels where they count."""
 
 from __future__ import annotations
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
 from gantut.losses.gan import AdversarialLoss
 from gantut.models.priors import diagonal_normal
-from gantut.protocols import agreed, call
-from gantut.training.adversarial import AdversarialTrainer
+from gantut.protocols import agreed, call, evaluating
+from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.gan import generate, needed_latent_dim
-from gantut.training.loop import Batch, Options, evaluating
+from gantut.training.loop import Batch, Options
 
 
 class BiGANTrainer(AdversarialTrainer):
@@ -24,7 +24,8 @@ class BiGANTrainer(AdversarialTrainer):
     encoder's side of the game is the generator's with real and fake exchanged, that is, with the
     sign of the logit changed: so the loss has to be one that the exchange leaves as it is.
 
-    Logs ``discriminator`` and ``generators``, the sum of both players' losses: means over the batch.
+    Logs ``discriminator`` and ``generators``, the sum of both players' losses; means over the
+    batch.
 
     Args:
         generator: G, from noise (N, latent_dim) to examples.
@@ -49,7 +50,7 @@ class BiGANTrainer(AdversarialTrainer):
         *,
         latent_dim: int | None = None,
         classes: int | None = None,
-        **options: Any,
+        **options: Unpack[AdversarialOptions],
     ) -> None:
         if options.get("penalty") is not None:
             raise ValueError("a penalty differentiates D at examples, and this D judges pairs")

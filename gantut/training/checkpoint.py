@@ -100,9 +100,10 @@ def weights(
 
     Example:
         >>> import torch, gantut, tempfile, pathlib
-        >>> G, D = torch.nn.Linear(2, 1), torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Flatten(0))
+        >>> D = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Flatten(0))
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.pt"
-        >>> _ = gantut.GANTrainer(G, D, latent_dim=2, device="cpu").save(path)
+        >>> trainer = gantut.GANTrainer(torch.nn.Linear(2, 1), D, latent_dim=2, device="cpu")
+        >>> _ = trainer.save(path)
         >>> torch.nn.Linear(2, 1).load_state_dict(gantut.weights(path, "generator"))
         <All keys matched successfully>
     """
@@ -177,9 +178,8 @@ def _check(trainer: Trainer, path: str | os.PathLike, state: dict, optimizers: b
             f"{path} was saved by {state['trainer']}; expected {type(trainer).__name__}"
         )
     if set(state["networks"]) != set(trainer.networks):
-        raise CheckpointError(
-            f"{path} holds the networks {sorted(state['networks'])}; expected {sorted(trainer.networks)}"
-        )
+        found, expected = sorted(state["networks"]), sorted(trainer.networks)
+        raise CheckpointError(f"{path} holds the networks {found}; expected {expected}")
     if (state["ema"] is None) != (trainer.ema is None):
         said = "without" if state["ema"] is None else "with"
         raise CheckpointError(f"{path} was saved {said} an EMA, unlike here")
@@ -187,8 +187,9 @@ def _check(trainer: Trainer, path: str | os.PathLike, state: dict, optimizers: b
         kind = state.get("kinds", {}).get(name, "Adam")
         if kind != type(optimizer).__name__:
             raise CheckpointError(
-                f"{path}: the {name} was trained by {kind}, and here by {type(optimizer).__name__}; "
-                f"make the same, or take the weights alone with load(path, optimizers=False)"
+                f"{path}: the {name} was trained by {kind}, and here by "
+                f"{type(optimizer).__name__}; make the same, or leave the optimizers out with "
+                "load(path, optimizers=False)"
             )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from gantut.losses.augmentation import Augment
 from gantut.losses.conditional import auxiliary
-from gantut.numerics import check_weight
-from gantut.protocols import Discriminator, Generator, agreed, call
-from gantut.training.adversarial import AdversarialTrainer
-from gantut.training.loop import Batch, Options, evaluating
+from gantut.numerics import at_least, check_weight
+from gantut.protocols import Discriminator, Generator, agreed, call, evaluating
+from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
+from gantut.training.loop import Batch, Options
 
 
 class GANTrainer(AdversarialTrainer):
@@ -63,10 +63,9 @@ class GANTrainer(AdversarialTrainer):
         classes: int | None = None,
         n_critic: int = 1,
         augment: Augment | None = None,
-        **options: Any,
+        **options: Unpack[AdversarialOptions],
     ) -> None:
-        if n_critic < 1:
-            raise ValueError(f"n_critic must be at least 1, got {n_critic}")
+        at_least(1, n_critic=n_critic)
         both: dict[str, Any] = {"generator": generator, "discriminator": discriminator}
         shape = agreed("shape", None, **both)
         networks = dict(both)
@@ -219,8 +218,7 @@ def needed_latent_dim(given: int | None, **network: Any) -> int:
         raise ValueError(
             f"the {name} ({type(there).__name__}) has no attribute latent_dim; pass latent_dim="
         )
-    if found < 1:
-        raise ValueError(f"latent_dim must be at least 1, got {found}")
+    at_least(1, latent_dim=found)
     return found
 
 

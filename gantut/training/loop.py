@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, Protocol, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,9 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from gantut import processes
+from gantut.numerics import at_least, chosen
 from gantut.progress import quiet
+from gantut.protocols import evaluating
 from gantut.training import checkpoint
 from gantut.training.batches import unpacked
 from gantut.training.ema import EMA
@@ -38,6 +40,15 @@ PRECISIONS = {
 COMPUTING = ("encoder", "decoder", "generator")
 Batch = Any
 Players = Mapping[str, nn.Module]
+
+
+class Batched(Protocol):
+    """Data whose k-th batch is a function of k alone, such as ``data.digits().batches(64)``."""
+
+    def batch(self, k: int) -> Any: ...
+
+
+Data = Batched | Iterable[Any]
 ScheduleOf = LRScheduler | Callable[[torch.optim.Optimizer], LRScheduler]
 
 
@@ -99,7 +110,7 @@ class Trainer(ABC):
     Args:
         networks: name → network; all of them are saved.
         players: name → what its optimizer moves; the networks unless given. Parts that are frozen
-            (``requires_grad_(False)``) are left out, and stay in evaluation mode.
+            (``requires_grad_(False)``) are left out; a player that is frozen whole stands still.
         lr: learning rate of every player's Adam, per step.
         betas: Adam's two decay rates.
         optimizers: player → an optimizer of your own in Adam's place, made with that player's
@@ -122,14 +133,14 @@ class Trainer(ABC):
     Raises:
         ValueError: an unknown precision or device; float16 on Apple's MPS; an optimizer or a
             schedule for a player that does not exist, or with parameters that are not the
-            player's; a player with nothing to train.
+            player's.
 
     Example:
         A training loop is yours to write; ``fit`` is this with a progress bar.
 
         >>> import torch, gantut
-        >>> G, D = torch.nn.Linear(2, 3), torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Flatten(0))
-        >>> trainer = gantut.GANTrainer(G, D, latent_dim=2, device="cpu")
+        >>> D = torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Flatten(0))
+        >>> trainer = gantut.GANTrainer(torch.nn.Linear(2, 3), D, latent_dim=2, device="cpu")
         >>> for logs in trainer.run([torch.rand(8, 3)], steps=2):
         ...     print(trainer.steps, sorted(logs))
         1 ['discriminator', 'generator']
@@ -153,8 +164,7 @@ class Trainer(ABC):
             )
         told: Options = self.defaults | options
         precision, clip, ema = told.get("precision", "float32"), told.get("clip"), told.get("ema")
-        if precision not in PRECISIONS:
-            raise ValueError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+        chosen("precision", precision, PRECISIONS)
         if clip is not None and not 0 < clip < float("inf"):
             raise ValueError(f"clip must be a finite number > 0 or None, got {clip}")
         self.device, self.precision = pick_device(told.get("device", "auto")), precision
@@ -206,7 +216,7 @@ class Trainer(ABC):
         """
 
     def run(
-        self, data: Any, steps: int, *, stop: threading.Event | None = None
+        self, data: Data, steps: int, *, stop: threading.Event | None = None
     ) -> Iterator[dict[str, float]]:
         """Train for ``steps`` more steps and yield the logs of each.
 
@@ -237,8 +247,7 @@ class Trainer(ABC):
                 "the trainer was made before the processes joined: "
                 "make it inside processes.started()"
             )
-        if steps < 0:
-            raise ValueError(f"steps must be at least 0, got {steps}")
+        at_least(0, steps=steps)
         self.interrupted = False
         batches, cut = _batches(data, self.steps), getattr(data, "world", 1) == self.world
         _train(self.networks.values())
@@ -270,7 +279,7 @@ class Trainer(ABC):
 
     def fit(
         self,
-        data: Any,
+        data: Data,
         steps: int,
         *,
         save: str | os.PathLike | None = None,
@@ -288,8 +297,7 @@ class Trainer(ABC):
         Returns:
             The history, term by term.
         """
-        if save_every < 1:
-            raise ValueError(f"save_every must be at least 1 step, got {save_every}")
+        at_least(1, save_every=save_every)
         history: dict[str, list[float]] = {}
         hidden = True if processes.rank() else quiet()
         with (
@@ -345,6 +353,8 @@ class Trainer(ABC):
             loss: one number per example.
             keep_graph: for a loss whose graph another player's loss shares.
         """
+        if player not in self.optimizers:
+            return  # all of it is frozen
         optimizer, scaler, mean = self.optimizers[player], self.scalers[player], loss.mean()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         parameters = [p for p in parameters if p.requires_grad]
@@ -375,11 +385,7 @@ class Trainer(ABC):
     def _diagnosis(self, player: str, batch: Batch, logs: Mapping[str, Tensor]) -> str:
         x = unpacked(batch, 0, None)[0]
         bad = [name for name, value in logs.items() if not torch.isfinite(value)]
-        what = (
-            f"the {player} loss became {logs[bad[0]]:g}"
-            if bad
-            else f"the {player} loss is finite, but its gradient is not"
-        )
+        became = f"became {logs[bad[0]]:g}" if bad else "is finite, but its gradient is not"
         # What one process alone has seen, all of them have to say.
         if processes.averaged(torch.isfinite(x).all().float()) < 1:
             cause = "the batch itself holds NaN or infinite values: clean the data"
@@ -388,10 +394,14 @@ class Trainer(ABC):
         elif (largest := x.abs().max().item()) > 100:
             cause = f"the data has values up to {largest:g}: scale it to about 1"
         elif bad:
-            cause = "the loss overflowed: lower the learning rate, clip the gradient (clip=1.0) or, for an unbounded loss, add a penalty"
+            cause = (
+                "the loss overflowed: lower the learning rate, clip the gradient (clip=1.0), or "
+            )
+            cause += "add a penalty where the loss is unbounded"
         else:
-            cause = "a square root or a norm at 0, or an overflow on the way back: look at the loss, or clip and lower the learning rate"
-        return f"step {self.steps}: {what}; likely cause: {cause}. The step was not taken."
+            cause = "a root or a norm at 0, or an overflow on the way back: look at the loss"
+        said = f"step {self.steps}: the {player} loss {became}"
+        return f"{said}; likely cause: {cause}. The step was not taken."
 
     # -- sampling --------------------------------------------------------------------------------
 
@@ -499,18 +509,6 @@ class Trainer(ABC):
 # -- small things --------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode for a block; every part then has its mode back."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
 def _train(networks: Iterable[nn.Module]) -> None:
     """Training mode, except for BatchNorm whose weights are frozen: its statistics rest as well."""
     for network in networks:
@@ -540,8 +538,6 @@ def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimi
     found = {}
     for name, player in players.items():
         own = [p for p in player.parameters() if p.requires_grad]
-        if not own:
-            raise ValueError(f"the {name} has no parameter to train: all are frozen")
         if name in given:
             moved = {id(p) for group in given[name].param_groups for p in group["params"]}
             if foreign := len(moved - {id(p) for p in player.parameters()}):
@@ -550,7 +546,7 @@ def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimi
                     f"{name}'s; make it with that network's parameters"
                 )
             found[name] = given[name]
-        else:
+        elif own:
             found[name] = torch.optim.Adam(own, lr=told["lr"], betas=told["betas"], fused=True)
     return found
 
@@ -572,7 +568,7 @@ def _schedules(
     return found
 
 
-def _batches(data: Any, start: int) -> Iterator[Batch]:
+def _batches(data: Data, start: int) -> Iterator[Batch]:
     """The endless sequence of batches from number ``start`` on."""
     if hasattr(data, "batch"):
         k = start

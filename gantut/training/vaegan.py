@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from gantut.models.priors import draw
 from gantut.models.vae import VAE
 from gantut.numerics import check_weight
 from gantut.protocols import agreed
-from gantut.training.adversarial import AdversarialTrainer
+from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.loop import Batch, Options
 
 
@@ -50,7 +50,12 @@ class VAEGANTrainer(AdversarialTrainer):
     defaults: ClassVar[Options] = {"lr": 2e-3, "betas": (0.0, 0.99), "ema": 0.995}
 
     def __init__(
-        self, vae: VAE, discriminator: Any, *, gamma: float = 0.05, **options: Any
+        self,
+        vae: VAE,
+        discriminator: Any,
+        *,
+        gamma: float = 0.05,
+        **options: Unpack[AdversarialOptions],
     ) -> None:
         self.gamma = check_weight("gamma", gamma)
         for attribute in ("shape", "classes"):

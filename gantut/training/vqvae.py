@@ -10,10 +10,10 @@ from torch import Tensor
 from gantut.losses.quantisation import codebook, commitment
 from gantut.models.code_priors import AutoregressiveCodes, CodePrior
 from gantut.models.vqvae import VQVAE
-from gantut.networks.shapes import check_shape
-from gantut.numerics import check_weight
+from gantut.numerics import check_shape, check_weight
 from gantut.processes import averaged
-from gantut.training.loop import Batch, Options, Trainer, evaluating
+from gantut.protocols import evaluating
+from gantut.training.loop import Batch, Options, Trainer
 
 
 class VQVAETrainer(Trainer):

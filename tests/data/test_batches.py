@@ -92,7 +92,7 @@ def test_images_come_as_floats_between_0_and_1():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: numbered(0).batches(1), "the data set 'tensor' is empty"),
+        (lambda: numbered(0).batches(1), "batch_size must lie in 1 … 0 for 0 examples, got 1"),
         (lambda: numbered(5).batches(6), r"batch_size must lie in 1 … 5 for 5 examples, got 6"),
         (lambda: numbered(5).batches(0), r"batch_size must lie in 1 … 5 for 5 examples, got 0"),
         (

@@ -158,7 +158,9 @@ def test_unreadable_images_are_refused_and_counted_or_skipped_and_named(memory, 
     assert read.class_names == ("cat", "dog") and read.labels.tolist() == [0, 1]
     assert read.images[:, 0, 0, 0].tolist() == [1, 7]
     assert read.skipped == ("ant/no.jpg", "cat/cut.png")
-    with pytest.raises(ValueError, match="unreadable must be refuse or skip, got 'ignore'"):
+    with pytest.raises(
+        ValueError, match="unknown setting of unreadable 'ignore'; known: refuse, skip"
+    ):
         data.folder(spoiled, size=4, unreadable="ignore")
 
 
@@ -198,7 +200,7 @@ def test_images_that_do_not_fit_in_memory_are_read_when_they_are_asked_for(chann
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 0}, "at least 1, .* got size=0 and channels=3"),
+        ({"size": 0}, "a whole number of pixels .* got size=0 and channels=3"),
         ({"size": -4}, "got size=-4"),
         ({"size": 3.5}, "a whole number .* got size=3.5"),
         ({"size": (4, 4)}, r"got size=\(4, 4\)"),
@@ -277,9 +279,7 @@ def test_channels_are_averaged(tmp_path):
 def test_pauses_are_left_out(tmp_path):
     parts = [tone(200, 0.128), np.zeros(4096), tone(200, 0.128, loud=0.1)]
     write(tmp_path / "a.wav", np.concatenate(parts))
-    quiet_too = data.recordings(tmp_path)
-    assert len(quiet_too) == 8  # with the two that reach into the pause
-    assert len(data.recordings(tmp_path, quietest=-10.0)) < len(quiet_too)
+    assert len(data.recordings(tmp_path)) == 8  # with the two that reach into the pause
 
 
 def test_another_rate_is_refused_or_converted(tmp_path):
@@ -340,7 +340,10 @@ def test_an_unknown_chunk_does_no_harm(tmp_path):
         assert len(data.recordings(tmp_path)) == 5
 
 
-@pytest.mark.parametrize("options", [{"length": 1}, {"rate": 0}, {"quietest": 3.0}])
-def test_bad_options_of_a_folder_of_sounds(options, tmp_path):
-    with pytest.raises(ValueError, match="expected length ≥ 2, rate ≥ 1, quietest < 0 dB"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"length": 1}, "length .* 2, got 1"), ({"rate": 0}, "rate .* 1, got 0")],
+)
+def test_bad_options_of_a_folder_of_sounds(options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
         data.recordings(tmp_path, **options)

@@ -66,8 +66,8 @@ def test_stacked_digits_make_a_thousand_kinds_and_the_seed_decides():
 @pytest.mark.parametrize(
     ("images", "options", "message"),
     [
-        (tagged(), {"n": 0}, "got n=0, channels=3"),
-        (tagged(), {"n": 5, "channels": 0}, "channels=0"),
+        (tagged(), {"n": 0}, "n must be at least 1, got 0"),
+        (tagged(), {"n": 5, "channels": 0}, "channels must be at least 1, got 0"),
         (
             data.ImageData(torch.zeros(3, 1, 2, 2, dtype=torch.uint8)),
             {"n": 5},

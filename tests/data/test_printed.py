@@ -168,8 +168,8 @@ def test_the_cache_never_gives_one_thing_for_another(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n": 0}, "n must be at least 1 and size at least 8, got n=0, size=28"),
-        ({"n": 5, "size": 7}, "got n=5, size=7"),
+        ({"n": 0}, "n must be at least 1, got 0"),
+        ({"n": 5, "size": 7}, "size must be at least 8, got 7"),
         ({"n": 5, "split": "all"}, "unknown split 'all'; known: train, test"),
     ],
 )

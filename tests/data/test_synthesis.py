@@ -120,12 +120,10 @@ def test_the_filter_has_its_gain_at_zero_and_its_peaks_at_the_formants():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n": 0}, "n must be at least 1 and length at least 2, got n=0"),
-        ({"length": 1}, "length=1"),
-        ({"pitches": ()}, r"expected pitches in 50 … 1000 Hz, got \(\)"),
-        ({"pitches": (110.0, 2000.0)}, "2000"),
-        ({"detune": -1.0}, r"detune ≥ 0 and shift in \[0, 0.25\), got -1.0"),
-        ({"shift": 0.3}, "got 50.0 and 0.3"),
+        ({"n": 0}, "n must be at least 1, got 0"),
+        ({"length": 1}, "length must be at least 2, got 1"),
+        ({"pitches": (-110.0,)}, r"expected f0 in \(0, 4000\) Hz, got -11"),
+        ({"shift": 5.0}, r"expected formants in \(0, 4000\) Hz"),
         ({"split": "all"}, "unknown split 'all'; known: train, test"),
     ],
 )
@@ -153,8 +151,5 @@ def test_emphasis_and_its_inverse():
     for amount in (0.0, 0.9):
         back = data.deemphasise(data.emphasise(noise, amount), amount)
         assert torch.allclose(back, noise, atol=1e-9)
-    for change in (data.emphasise, data.deemphasise):
-        with pytest.raises(
-            ValueError, match=r"the amount of emphasis must lie in \[0, 1\), got 1.0"
-        ):
-            change(x, 1.0)
+    with pytest.raises(ValueError, match=r"the amount of emphasis must lie in \[0, 1\), got 1.0"):
+        data.deemphasise(x, 1.0)

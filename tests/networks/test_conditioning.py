@@ -76,9 +76,9 @@ def test_projection_changes_the_logit_by_the_inner_product():
 def test_bad_input():
     with pytest.raises(ValueError, match="groups of 4: the batch of 6 is no multiple"):
         MinibatchStddev()(torch.zeros(6, 2))
-    with pytest.raises(ValueError, match="at least two examples to differ, got 1"):
+    with pytest.raises(ValueError, match="group must be at least 2, got 1"):
         MinibatchStddev(1)
-    with pytest.raises(ValueError, match="at least two classes, got 1"):
+    with pytest.raises(ValueError, match="classes must be at least 2, got 1"):
         AuxiliaryHead(4, 1)
     with pytest.raises(
         ValueError, match="unknown conditioning 'concat'; known: projection, auxiliary"

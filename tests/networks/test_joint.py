@@ -113,7 +113,7 @@ def test_what_packs_refuse():
         D(some(5, 2))
     with pytest.raises(ValueError, match="no one label, but labels were given"):
         D(some(4, 2), torch.zeros(4, dtype=torch.long))
-    with pytest.raises(ValueError, match="at least one example, got 0"):
+    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         Packed(MLPDiscriminator((4,)), 0)
     with pytest.raises(ValueError, match="expected a D without classes"):
         Packed(MLPDiscriminator((4,), classes=3), 2)

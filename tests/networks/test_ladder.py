@@ -161,7 +161,7 @@ def test_a_grid_keeps_the_place():
         (lambda: networks.GridEncoder((1, 8, 8), 0), "must be at least 1, got 0"),
         (
             lambda: networks.GridDecoder(4, (1, 8, 8))(torch.zeros(2, 4, 2, 2)),
-            r"vectors of shape \(N, 4, 4, 4\), got \(2, 4, 2, 2\)",
+            r"codes z of shape \(N, 4, 4, 4\), got \(2, 4, 2, 2\)",
         ),
         (
             lambda: networks.Conv1dEncoder((1, 64), 4)(torch.zeros(2, 64)),

@@ -206,11 +206,11 @@ def test_dcgan_begins_as_published():
             if isinstance(module, nn.BatchNorm2d):
                 assert abs(module.weight.mean() - 1) < 0.02 and 0.01 < module.weight.std() < 0.03
     z = noise(8, 100)
-    h = G.eval().layers(z[:, :, None, None])
+    h = G.eval().head(G.body(z))
     assert torch.allclose(G(z), (h.tanh() + 1) / 2, atol=1e-6)
     assert [type(m).__name__ for m in D.layers][:3] == ["Conv2d", "LeakyReLU", "Conv2d"]
-    x, sides = noise(2, 100, 1, 1), []
-    for layer in G.layers:
+    x, sides = G.body[0](noise(2, 100)), []
+    for layer in (*G.body[1:], G.head):
         x = layer(x)
         sides.append(x.shape[-1])
     assert sorted(set(sides)) == [4, 8, 16, 32]

@@ -109,8 +109,8 @@ def test_the_fall_of_the_source_is_made_up_for():
 
 def test_resonances_that_are_not_there_are_nan():
     x = torch.cos(2 * math.pi * 1000 * TIME)[None]
-    found = formants(x, RATE, order=2, count=3)[0]
-    assert found[0].item() == pytest.approx(1000, abs=5) and bool(found[1:].isnan().all())
+    found = formants(x, RATE)[0]
+    assert (found[~found.isnan()] - 1000).abs().max() < 20
     assert bool(formants(torch.zeros(1, 512), RATE).isnan().all())
 
 
@@ -163,10 +163,7 @@ def test_cents():
         (lambda: log_spectrum(torch.zeros(3, 64), floor=0), "floor must be positive"),
         (lambda: log_spectrum(torch.full((1, 64), math.inf)), "hold 64 NaN or infinite values"),
         (lambda: log_spectral_distance(torch.zeros(1, 64), torch.zeros(2, 64)), "of one shape"),
-        (lambda: formants(torch.zeros(1, 64), 0), "count ≥ 1 and order ≥ 1, got 0, 3 and 10"),
-        (lambda: formants(torch.zeros(1, 64), RATE, count=0), "got 8000, 0 and 10"),
-        (lambda: formants(torch.zeros(1, 64), RATE, order=0), "got 8000, 3 and 0"),
-        (lambda: formants(torch.zeros(1, 11), RATE, order=10), "T ≥ 12, got"),
+        (lambda: formants(torch.zeros(1, 11), RATE), "T ≥ 12, got"),
         (lambda: pitch(torch.zeros(1, 512), 0), "expected 0 < low < high ≤ 0 Hz"),
         (lambda: pitch(torch.zeros(1, 300), RATE), "with T ≥ 320, got"),
         (

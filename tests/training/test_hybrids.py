@@ -1,4 +1,6 @@
-"""VAE-GAN, adversarial autoencoder and BiGAN: each step against the same step by hand, and what each must refuse."""
+"""VAE-GAN, adversarial autoencoder and BiGAN: each step against the same step by hand, and what
+each must refuse.
+"""
 
 import copy
 
@@ -64,7 +66,9 @@ MAKERS = {"vaegan": vaegan, "aae": aae, "bigan": bigan}
 
 
 def adam_step(parameters, loss, lr, betas):
-    """One Adam step of fresh optimizers, from gradients by autograd.grad; the new values, without touching the old ones."""
+    """One Adam step of fresh optimizers, from gradients by autograd.grad; the new values, without
+    touching the old ones.
+    """
     parameters = list(parameters)
     gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
     optimizer = torch.optim.Adam(parameters, lr=lr, betas=betas)
@@ -205,7 +209,9 @@ def test_lazy_penalty_is_made_up_for():
 
 
 def test_bigan_learns_to_invert_a_linear_world():
-    """Data on a line in the plane, x = z·(2, 1): at the end E(G(z)) is near ±z, and reconstructions lie near the data."""
+    """Data on a line in the plane, x = z·(2, 1): at the end E(G(z)) is near ±z, and reconstructions
+    lie near the data.
+    """
 
     class Line:
         def batch(self, k):

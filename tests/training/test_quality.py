@@ -1,4 +1,6 @@
-"""What training reaches: digits that a classifier recognises, in all ten classes, as close to the data as promised."""
+"""What training reaches: digits that a classifier recognises, in all ten classes, as close to the
+data as promised.
+"""
 
 import pytest
 import torch

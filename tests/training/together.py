@@ -1,6 +1,8 @@
-"""What two processes must do as one does: small trainers of every kind, in double precision, and a program for one of the processes.
+"""What two processes must do as one does: small trainers of every kind, in double precision, and a
+program for one of the processes.
 
-`python tests/training/together.py` starts two processes, does the same in one, and prints the largest deviations. See test_processes.py.
+`python tests/training/together.py` starts two processes, does the same in one, and prints the
+largest deviations. See test_processes.py.
 """
 
 import contextlib
@@ -185,7 +187,7 @@ def joint_noise():
 
 
 def train(name, steps=STEPS):
-    """Everything that a trainer holds after some steps, and its last logs, as one dict of tensors."""
+    """What a trainer holds after some steps, and its last logs, as one dict of tensors."""
     trainer = TRAINERS[name]()
     trainer.generator.manual_seed(3)  # in every process the same, see joint_noise
     conditional = any(getattr(network, "classes", 0) for network in trainer.networks.values())
@@ -215,7 +217,7 @@ def deviation(a, b):
     return max((a[key].double() - b[key].double()).abs().max().item() for key in a)
 
 
-# -- the program of one of several processes -----------------------------------------------------------------------------------------
+# -- the program of one of several processes -------------------------------------------------------
 
 
 def said(action):
