@@ -407,7 +407,7 @@ def test_every_run_trains_in_training_mode_and_ends_in_evaluation_mode(kind):
                 m.training for network in trainer.networks.values() for m in network.modules()
             )
             assert not any(module.training for module in trainer.model.modules())
-            trainer.sample(2, average=False)
+            trainer.sample(2), trainer.sample(2, average=False)
         assert not any(network.training for network in trainer.networks.values())
 
 
