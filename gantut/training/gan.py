@@ -181,11 +181,14 @@ class ACGANTrainer(GANTrainer):
         self, real: Tensor, fake: Tensor, labels: Tensor | None = None
     ) -> dict[str, Tensor]:
         real, fake = self.shown(real), self.shown(fake)
-        loss = self.loss.discriminator(self.judge(real, labels), self.judge(fake, labels))
+        real_logits = self.judge(real, labels)
+        loss = self.loss.discriminator(real_logits, self.judge(fake, labels))
         named = self.classification(real, labels) + self.classification(fake, labels)
         logs = {"discriminator": loss.detach().mean(), "classification": named.detach().mean()}
         loss, penalty = self.punished(loss, real, fake, labels)
         self.descend("discriminator", loss + self.weight * named)
+        if self.observe is not None:
+            self.observe(real_logits.detach())
         return logs | penalty
 
     def generator_step(

@@ -27,6 +27,24 @@ def test_labels_and_several_draws():
     assert torch.allclose(many.z.mean(0), many.posterior.mean, atol=0.05)
 
 
+@torch.no_grad()
+def test_each_part_of_a_reconstruction_gets_its_label():
+    """Encoder and decoder by themselves, against networks called by hand."""
+    encoder = MLPEncoder(SHAPE, 2, hidden=(6,), classes=3)
+    decoder = MLPDecoder(2, SHAPE, hidden=(6,), classes=3, seed=1)
+    vae, x = (
+        VAE(encoder, decoder),
+        torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0)),
+    )
+    for labels in (torch.tensor([0, 2, 1, 2]), torch.tensor([1, 1, 0, 2])):
+        expected = decoder(encoder(x, labels)[0], labels).sigmoid()
+        assert torch.allclose(vae.reconstruct(x, labels), expected, atol=1e-6)
+        z = torch.randn(4, 2, generator=torch.Generator().manual_seed(1))
+        drawn = vae.sample(4, labels, generator=torch.Generator().manual_seed(1))
+        assert torch.allclose(drawn, decoder(z, labels).sigmoid(), atol=1e-6)
+        assert not torch.allclose(expected, decoder(encoder(x, labels)[0], 0 * labels).sigmoid())
+
+
 def test_one_draw_is_what_it_was():
     """Without ``samples`` there is no dimension for draws; with samples=1 there is, and the draw is
     the same.

@@ -322,6 +322,9 @@ def test_dead_codes_restart_on_vectors_of_the_batch(decay):
     quantiser = VectorQuantiser(6, 2, decay=decay).double()
     with torch.no_grad():
         quantiser.codebook[3:] = 1e3
+        if decay is not None:  # as after many steps without a vector
+            quantiser.counts.fill_(0.01)
+            quantiser.sums.copy_(0.01 * quantiser.codebook)
     h = torch.randn(20, 2, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     before, codes = quantiser.codebook.detach().clone(), quantiser.nearest(h)
     assert int(codes.max()) < 3
@@ -333,7 +336,8 @@ def test_dead_codes_restart_on_vectors_of_the_batch(decay):
             rows = h.movedim(1, -1).reshape(-1, 2)
             assert (rows == quantiser.codebook[k]).all(1).any()
             if decay is not None:
-                assert torch.equal(quantiser.sums[k] / quantiser.counts[k], quantiser.codebook[k])
+                assert torch.equal(quantiser.sums[k], quantiser.codebook[k])
+                assert quantiser.counts[k] == 1
     assert quantiser.restart(h, torch.arange(6)) == 0
 
 

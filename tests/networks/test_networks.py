@@ -268,6 +268,43 @@ def test_each_logit_depends_on_its_example_alone(name):
     assert torch.allclose(D(x)[:2], D(x[:2]), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_every_weight_gets_a_gradient_and_so_does_the_input(name):
+    network, (first, *others) = make(name, classes=3)
+    if name.startswith("Residual"):  # whose branches begin silent
+        for parameter in network.parameters():
+            parameter.data.add_(0.01)
+    first = first.clone().requires_grad_()
+    (call(network, first, *others, LABELS) * noise(8, 1)).sum().backward()
+    assert first.grad.abs().sum() > 0
+    for parameter, value in network.named_parameters():
+        assert value.grad is not None and value.grad.abs().sum() > 0, parameter
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "layer", "count"),
+    [
+        *[(f"MLP{part}", {"activation": "tanh"}, nn.Tanh, 2) for part in ("Encoder", "Decoder")],
+        *[(f"MLP{part}", {"activation": "silu"}, nn.SiLU, 2) for part in ("Generator",)],
+        ("MLPDiscriminator", {"activation": "relu"}, nn.ReLU, 2),
+        ("MLPGenerator", {"batch_norm": True}, nn.BatchNorm1d, 2),
+        ("MLPDecoder", {"batch_norm": True}, nn.BatchNorm1d, 2),
+        ("MLPDecoder", {}, nn.BatchNorm1d, 0),
+        ("ConvDecoder", {"batch_norm": True}, nn.BatchNorm2d, 2),
+        ("ConvDecoder", {}, nn.BatchNorm2d, 0),
+        ("ConvGenerator", {}, nn.BatchNorm2d, 2),
+        ("ConvGenerator", {"batch_norm": False}, nn.BatchNorm2d, 0),
+        ("Conv1dGenerator", {}, nn.BatchNorm1d, 1),
+        ("ResidualGenerator", {"blocks": 3}, networks.ResidualBlock, 6),
+        ("ResidualDiscriminator", {"blocks": 3}, networks.ResidualBlock, 6),
+        ("MLPDiscriminator", {"minibatch_stddev": True}, networks.MinibatchStddev, 1),
+    ],
+)
+def test_an_option_reaches_its_layers(name, options, layer, count):
+    network, _ = make(name, **options)
+    assert sum(isinstance(module, layer) for module in network.modules()) == count
+
+
 def test_bad_input():
     D = networks.ConvDiscriminator((1, 28, 28))
     with pytest.raises(ValueError, match=r"images of shape \(N, 1, 28, 28\), got \(2, 1, 32, 32\)"):

@@ -23,6 +23,11 @@ def halving(optimizer):
     return torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
 
 
+def halving_from_the_start(optimizer):
+    """The same rates, by a formula that begins at the first one."""
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
+
+
 def rates(one):
     return {name: o.param_groups[0]["lr"] for name, o in one.optimizers.items()}
 
@@ -54,8 +59,9 @@ def test_settings_come_from_the_file_unless_they_were_said_on_purpose(saved):
     assert moments[0] == moments[1] and any(value for value in moments[0])
 
 
-def test_a_new_rate_goes_on_from_where_the_schedule_was(tmp_path):
-    schedules = {"generator": halving}
+@pytest.mark.parametrize("schedule", [halving, halving_from_the_start])
+def test_a_new_rate_goes_on_from_where_the_schedule_was(schedule, tmp_path):
+    schedules = {"generator": schedule}
     one = trainer(lr=0.8, schedules=schedules)
     one.fit(DATA, 2, save=tmp_path / "a.pt")
     same, other = trainer(schedules=schedules), trainer(lr=0.4, schedules=schedules)
@@ -137,6 +143,21 @@ def test_moments_that_the_file_lacks_are_missed_before_anything_changes(
         other.load(tmp_path / "a.pt")
     assert flat(other.G.state_dict()) == weights and other.steps == 0
     other.fit(DATA, 1)
+
+
+def test_what_plain_networks_found_out_is_known_after_loading(tmp_path):
+    """The shape of examples, which no network said: another one is refused at once."""
+
+    def plain():
+        D = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
+        return GANTrainer(nn.Linear(2, 6), D, latent_dim=2, device="cpu")
+
+    one, again = plain(), plain()
+    one.fit([torch.rand(4, 6)], 2, save=tmp_path / "a.pt")
+    again.load(tmp_path / "a.pt")
+    assert again.shape == one.shape == (6,) and again.steps == one.steps == 2
+    with pytest.raises(ValueError, match=r"expected examples of shape \(N, 6\), got \(4, 5\)"):
+        again.fit([torch.rand(4, 5)], 1)
 
 
 def test_an_optimizer_of_one_s_own_keeps_its_settings_and_takes_the_moments(tmp_path):

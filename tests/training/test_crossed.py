@@ -1,21 +1,24 @@
 """Trainers × likelihoods × priors × labels × frozen parts: every pair trains, moves what it should
 move, reads its labels, and goes on from a checkpoint to the last bit."""
 
+import copy
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from gantut.losses import r1
+from gantut.losses import augmentation, gradient_penalty, r1
 from gantut.models import (
     LIKELIHOODS,
     VAE,
     VQVAE,
     AutoregressiveCodes,
+    Flow,
     MixturePrior,
     StandardNormalPrior,
     VampPrior,
+    VelocityMLP,
     decoder_shape,
 )
 from gantut.models.likelihoods import likelihood as likelihood_named
@@ -33,11 +36,13 @@ from gantut.training import (
     ACGANTrainer,
     BiGANTrainer,
     CodePriorTrainer,
+    FlowTrainer,
     GANTrainer,
     VAEGANTrainer,
     VAETrainer,
     VQVAETrainer,
 )
+from gantut.training.gan import generate
 
 SHAPE, CLASSES = (1, 4, 4), 3
 
@@ -268,3 +273,172 @@ def test_a_prior_over_codes_is_trained_with_the_labels_of_its_codes():
     trainer.fit([(codes, labels)], 60)
     drawn = prior.sample(8, torch.arange(8) % 2, generator=torch.Generator().manual_seed(0))
     assert torch.equal(drawn.float().mean((1, 2)).round(), 3.0 * (torch.arange(8) % 2))
+
+
+# With those whose data are no images: vectors, and the numbers of codes.
+EVERY = MAKE | {
+    "flow": lambda classes=0, **o: FlowTrainer(
+        Flow(VelocityMLP(16, hidden=(8,), classes=classes)), **o
+    ),
+    "codes": lambda classes=0, **o: CodePriorTrainer(
+        AutoregressiveCodes(2, SHAPE, width=8, classes=classes), **o
+    ),
+}
+
+
+def data_for(kind):
+    x, labels = batch(classes=CLASSES, levels=True)
+    return [(x.flatten(1) if kind == "flow" else x, labels)]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_the_average_follows_the_step_and_is_what_is_sampled(kind):
+    """After one step: decay 2/11, from the new weights, in every trainer."""
+    trainer = EVERY[kind](CLASSES, ema=0.9, lr=0.1, device="cpu")
+    start = {name: value.clone() for name, value in trainer.ema.network.state_dict().items()}
+    trainer.fit(data_for(kind), 1)
+    network, average = trainer.networks[trainer.averaged], trainer.ema.network.state_dict()
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            expected = 2 / 11 * start[name] + 9 / 11 * value
+            assert torch.allclose(average[name], expected, atol=1e-6), name
+    sampled = trainer.sample(64, seed=0)
+    assert not torch.equal(sampled, trainer.sample(64, seed=0, average=False))
+    network.load_state_dict(average)
+    assert torch.equal(sampled, trainer.sample(64, seed=0, average=False))
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_all_chance_is_the_trainer_s_own(kind):
+    """The global random state is neither read nor moved; another seed is another run."""
+    options = {"vqvae": {"restart_every": 1}}.get(kind, {})
+    if kind in ("gan", "acgan", "vaegan", "aae"):
+        options["penalty"] = gradient_penalty(1.0)
+    if kind in ("gan", "acgan"):
+        options["augment"] = augmentation("brightness", "translate", "cutout", probability=0.8)
+
+    def after(seed, world):
+        trainer = EVERY[kind](CLASSES, seed=seed, device="cpu", **options)
+        torch.manual_seed(world)
+        before = torch.get_rng_state()
+        trainer.fit(data_for(kind), 2)
+        samples = trainer.sample(16, seed=1), trainer.sample(16)
+        assert torch.equal(torch.get_rng_state(), before)
+        parameters = [p.detach().flatten() for p in values(trainer).values()]
+        return torch.cat(parameters), torch.cat(samples)
+
+    usual, elsewhere, another = after(0, 0), after(0, 1), after(1, 0)
+    assert all(map(torch.equal, usual, elsewhere))
+    assert not torch.equal(usual[1][16:], another[1][16:])
+    assert torch.equal(usual[0], another[0]) == (kind == "codes")
+
+
+@pytest.mark.parametrize("kind", ["gan", "acgan"])
+@pytest.mark.parametrize("loss", ["non_saturating", "relativistic"])
+def test_all_that_a_discriminator_sees_is_augmented_and_its_real_logits_are_told(kind, loss):
+    """In both players' steps, real and fake; what adapts itself hears of real examples only."""
+
+    class Moved:
+        heard = []
+
+        def __call__(self, x, *, generator=None):
+            return x + 100
+
+        def observe(self, logits):
+            self.heard.append(logits)
+
+    trainer, augment = MAKE[kind](CLASSES, augment=Moved(), loss=loss, device="cpu"), Moved()
+    D, seen = copy.deepcopy(trainer.D), []
+    trainer.D.body.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    x, labels = batch(classes=CLASSES)
+    trainer.step((x, labels))
+    assert len(seen) >= 2 and all(values.min() > 150 for values in seen)  # 2x − 1 inside
+    (heard,) = augment.heard
+    Moved.heard.clear()
+    assert torch.allclose(heard, D(x + 100, labels), rtol=1e-4) and not heard.requires_grad
+
+
+@pytest.mark.parametrize("kind", ["gan", "acgan", "vaegan", "aae"])
+def test_a_penalty_gets_the_players_examples_and_their_labels(kind):
+    """Real, fake and D as they are in the step; D's labels also fit several examples stacked."""
+    seen = {}
+
+    def penalty(D, real, fake, *, generator=None):
+        seen.update(real=real, fake=fake, alone=D(real), both=D(torch.cat([real, fake])))
+        return 0 * D(real)
+
+    trainer = MAKE[kind](CLASSES, penalty=penalty, device="cpu")
+    nets, source = copy.deepcopy(trainer.networks), torch.Generator().manual_seed(0)
+    x, labels = batch(classes=CLASSES)
+    trainer.step((x, labels))
+    z = torch.randn(12, 2, generator=source)
+    if kind in ("gan", "acgan"):
+        real, fake = x, nets["generator"](z, labels)
+    else:
+        prior, model = torch.randn(12, 2, generator=source), nets["vae"]
+        posterior = model.encode(x, labels)
+        codes = posterior.mean + posterior.stddev * z
+        real, fake = (prior, codes) if kind == "aae" else (x, model.decode(prior, labels).mean)
+    assert torch.allclose(seen["real"], real) and torch.allclose(seen["fake"], fake, atol=1e-6)
+    logits = [nets["discriminator"](examples, labels) for examples in (real, fake)]
+    assert torch.allclose(seen["alone"], logits[0], atol=1e-5)
+    assert torch.allclose(seen["both"], torch.cat(logits), atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("classes", [0, CLASSES])
+def test_making_samples_in_chunks_changes_nothing(classes):
+    network = MLPGenerator(2, SHAPE, hidden=(8,), classes=classes, batch_norm=True).train()
+    z = torch.randn(10, 2, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 2, 1, 1, 0, 2, 2, 0, 1, 0]) if classes else None
+    parts = generate(network, z, labels, chunk=3)
+    assert network.training
+    whole = network.eval()(z) if labels is None else network.eval()(z, labels)
+    assert torch.allclose(parts, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_every_run_trains_in_training_mode_and_ends_in_evaluation_mode(kind):
+    """Also the second one, which finds the networks in the mode where the first has left them."""
+    trainer = EVERY[kind](CLASSES, ema=0.9, device="cpu")
+    for _ in range(2):
+        for _ in trainer.run(data_for(kind), 2):
+            assert all(
+                m.training for network in trainer.networks.values() for m in network.modules()
+            )
+            assert not any(module.training for module in trainer.model.modules())
+            trainer.sample(2), trainer.sample(2, average=False)
+        assert not any(network.training for network in trainer.networks.values())
+
+
+@pytest.mark.parametrize("beta", [0.0, 3.0, lambda step: 2.0 + step])
+def test_beta_weighs_what_is_minimised_and_not_what_is_logged(beta):
+    trainer, minimised = VAETrainer(vae(), beta=beta, lr=0.0, device="cpu"), []
+    descend = trainer.descend
+
+    def noting(player, loss):
+        minimised.append(loss.mean().item())
+        descend(player, loss)
+
+    trainer.descend = noting
+    for step, logs in enumerate(trainer.run(Batches(), 3)):
+        D, R = logs["distortion"], logs["rate"]
+        weight = beta(step) if callable(beta) else beta
+        assert logs["negative_elbo"] == pytest.approx(D + R, rel=1e-5)
+        assert minimised[-1] == pytest.approx(D + weight * R, rel=1e-5)
+        assert R > 1e-5
+
+
+def test_a_bigan_encodes_and_reconstructs_by_its_average_and_by_the_label():
+    x, labels = batch(classes=CLASSES)
+    trainer = MAKE["bigan"](CLASSES, ema=0.9, lr=0.1, device="cpu")
+    trainer.fit([(x, labels)], 1)
+    average, trained = trainer.ema.network, trainer.networks["generators"]
+    with torch.no_grad():
+        for asked in (labels, (labels + 1) % CLASSES):
+            code = average["encoder"](x, asked)[0]
+            assert torch.allclose(trainer.encode(x, asked), code, atol=1e-6)
+            images = average["generator"](code, asked)
+            assert torch.allclose(trainer.reconstruct(x, asked), images, atol=1e-6)
+            assert not torch.allclose(images, average["generator"](code, 0 * asked), atol=1e-5)
+        assert not torch.allclose(code, trained["encoder"](x, asked)[0], atol=1e-4)

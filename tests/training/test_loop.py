@@ -327,9 +327,10 @@ def test_a_schedule_moves_after_each_step_of_its_player():
     assert rates == pytest.approx({"generator": 0.1 / 4, "discriminator": 0.1 * 1e-4})
 
 
-def test_a_clipped_gradient_has_the_asked_norm_and_a_short_one_is_left_alone():
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16", "float64"])
+def test_a_clipped_gradient_has_the_asked_norm_and_a_short_one_is_left_alone(precision):
     for clip, expected in ((1e-3, 1e-3), (1e6, None)):
-        trainer, free = plain_gan(clip=clip), plain_gan()
+        trainer, free = plain_gan(clip=clip, precision=precision), plain_gan(precision=precision)
         for one in (trainer, free):
             one.fit([torch.rand(4, 6, generator=torch.Generator().manual_seed(0))], 1)
         norms = [
