@@ -295,8 +295,6 @@ def test_every_weight_gets_a_gradient_and_so_does_the_input(name):
         ("ConvGenerator", {}, nn.BatchNorm2d, 2),
         ("ConvGenerator", {"batch_norm": False}, nn.BatchNorm2d, 0),
         ("Conv1dGenerator", {}, nn.BatchNorm1d, 1),
-        ("ResidualGenerator", {"blocks": 3}, networks.ResidualBlock, 6),
-        ("ResidualDiscriminator", {"blocks": 3}, networks.ResidualBlock, 6),
         ("MLPDiscriminator", {"minibatch_stddev": True}, networks.MinibatchStddev, 1),
     ],
 )
