@@ -285,7 +285,7 @@ def test_channels_are_averaged(tmp_path):
 
 
 def test_pauses_are_left_out(tmp_path):
-    parts = [tone(200, 0.128), np.zeros(4096), tone(200, 0.128, loud=0.1)]
+    parts = [tone(200, 0.128), np.zeros(4096), tone(200, 0.128, loud=0.03)]
     write(tmp_path / "a.wav", np.concatenate(parts))
     assert len(data.recordings(tmp_path)) == 8  # with the two that reach into the pause
 
