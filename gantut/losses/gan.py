@@ -437,4 +437,4 @@ def adversarial_loss(loss: str | tuple[Any, ...]) -> AdversarialLoss:
         for player, function in zip(("discriminator", "generator"), loss, strict=True):
             _check_arguments(player, function)
         return AdversarialLoss(*loss)
-    return chosen("loss (a name or a pair of functions)", str(loss), LOSSES)
+    return chosen("loss", str(loss), LOSSES)
