@@ -4,6 +4,7 @@ Each algorithm is in a file of its own, and its ``step`` reads like the algorith
 """
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -293,12 +294,13 @@ class Trainer(ABC):
         terms = [value.to(self.dtype) for value in (*logs.values(), *self._healthy.values())]
         terms.append(terms[0].new_tensor(float(wish.is_set())))  # all processes stop together
         *values, stopped = processes.averaged(torch.stack(terms)).tolist()
+        found = dict(zip(logs, values, strict=False))
         for player, healthy in zip(self._healthy, values[len(logs) :], strict=True):
             if healthy < 1:
-                raise NonFiniteError(self._diagnosis(player, batch, logs))
+                raise NonFiniteError(self._diagnosis(player, batch, found))
         self.steps += 1
         self.interrupted = stopped > 0
-        return dict(zip(logs, values, strict=False))
+        return found
 
     def fit(
         self,
@@ -411,10 +413,10 @@ class Trainer(ABC):
         if self.ema is not None and self.averaged is not None:
             self.ema.update(self.networks[self.averaged])
 
-    def _diagnosis(self, player: str, batch: Batch, logs: Mapping[str, Tensor]) -> str:
+    def _diagnosis(self, player: str, batch: Batch, logs: Mapping[str, float]) -> str:
         x = unpacked(batch, 0, None)[0]
-        bad = [name for name, value in logs.items() if not torch.isfinite(value)]
-        became = f"became {logs[bad[0]]:g}" if bad else "is finite, but its gradient is not"
+        bad = [value for value in logs.values() if not math.isfinite(value)]
+        became = f"became {bad[0]:g}" if bad else "is finite, but its gradient is not"
         # What one process alone has seen, all of them have to say.
         if processes.averaged(torch.isfinite(x).all().float()) < 1:
             cause = "the batch itself holds NaN or infinite values: clean the data"

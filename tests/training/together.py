@@ -8,11 +8,11 @@ largest deviations. See test_processes.py.
 import contextlib
 import copy
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -165,13 +165,17 @@ def joint_noise():
 
     def joint(draw):
         def drawn(*arguments, **options):
-            place = next(k for k, a in enumerate(arguments) if isinstance(a, (tuple, list)))
-            size = list(arguments[place])
-            rows = size.index(N // world) if N // world in size else None
-            if world == 1 or rows is None:
+            if world == 1:
+                return draw(*arguments, **options)
+            place = next((k for k, a in enumerate(arguments) if isinstance(a, (tuple, list))), 0)
+            whole = not isinstance(arguments[place], int)
+            size = list(arguments[place] if whole else arguments)
+            rows = size.index(N // world) if N // world in size[:2] else None
+            if rows is None:
                 return draw(*arguments, **options)
             size[rows] = N
-            found = draw(*arguments[:place], size, *arguments[place + 1 :], **options)
+            before, after = (arguments[:place], arguments[place + 1 :]) if whole else ((), ())
+            found = draw(*before, size, *after, **options)
             return found.chunk(world, dim=rows)[processes.rank()]
 
         return drawn
@@ -237,10 +241,10 @@ def poisoned():
 
 def stop_one():
     """Process 1 alone is told to stop; how many steps are done?"""
-    trainer = gan()
-    for _ in trainer.run([Data().batch(0)[0]], 50):
+    trainer, stop = gan(), threading.Event()
+    for _ in trainer.run([Data().batch(0)[0]], 50, stop=stop):
         if trainer.steps == 3 and processes.rank() == 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            stop.set()
     return trainer.steps, trainer.interrupted
 
 
@@ -263,7 +267,9 @@ def checks(folder):
         trainer.sample(2, seed=1) if rank == 0 else None
     )  # one process may sample alone
     cut = gan()
-    cut.fit(_Cut(rank, processes.world()), STEPS)
+    cut.generator.manual_seed(3)
+    with joint_noise():
+        cut.fit(_Cut(rank, processes.world()), STEPS)
     found["cut before"] = torch.cat([p.detach().flatten() for p in cut.G.parameters()])
     found["poisoned"] = said(poisoned)
     found["stop"] = said(stop_one)
