@@ -2,7 +2,6 @@ from . import ppca as ppca
 from .code_priors import (
     AutoregressiveCodes as AutoregressiveCodes,
     CodePrior as CodePrior,
-    UniformCodes as UniformCodes,
 )
 from .flow import Flow as Flow, VelocityMLP as VelocityMLP
 from .hierarchical import HierarchicalVAE as HierarchicalVAE

@@ -39,6 +39,7 @@ class EMA:
             raise ValueError(f"the EMA's decay must lie in [0, 1), got {decay}")
         self.decay, self.updates = decay, 0
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._ours = _tensors(self.network)
         self._mixes = [value.is_floating_point() for value in self.network.parameters()] + [
             value.is_floating_point() and not name.endswith(VECTORS)
             for name, value in self.network.named_buffers()
@@ -49,7 +50,7 @@ class EMA:
         """Move the average one step towards ``network``."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        pairs = list(zip(self._mixes, _tensors(self.network), _tensors(network), strict=True))
+        pairs = list(zip(self._mixes, self._ours, _tensors(network), strict=True))
         averages, currents = zip(*((a, c) for mixes, a, c in pairs if mixes), strict=True)
         torch._foreach_lerp_(averages, currents, 1 - decay)  # one call for all tensors
         for mixes, average, current in pairs:

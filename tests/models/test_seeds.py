@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gantut import models, networks
+from gantut.models.code_priors import UniformCodes
 
 SHAPE = (1, 4, 4)
 
@@ -57,7 +58,7 @@ DRAWING = {
     ),
     "ladder": ladder,
     "vqvae": vqvae,
-    "uniform codes": lambda: models.UniformCodes(4, (2, 3)),
+    "uniform codes": lambda: UniformCodes(4, (2, 3)),
     "codes": lambda: models.AutoregressiveCodes(4, (2, 3), width=4),
     "flow": lambda: models.Flow(models.VelocityMLP(2, hidden=(4,))),
 }
