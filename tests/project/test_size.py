@@ -29,10 +29,8 @@ COMING = {
     "gantut.metrics.psnr": 20,
     "gantut.metrics.published_fid": 20,
     "gantut.metrics.ssim": 20,
-    "gantut.models.FiniteScalarQuantiser": 21,
     "gantut.models.HierarchicalVAE": 20,
     "gantut.models.MixturePrior": 20,
-    "gantut.models.ResidualQuantiser": 21,
     "gantut.models.StandardNormalPrior": 20,
     "gantut.models.VampPrior": 20,
     "gantut.models.VelocityMLP": 21,
@@ -120,8 +118,9 @@ def offered(module, tree, used):
             found |= names(node.annotation)
         elif isinstance(node, ast.ClassDef):
             found |= set().union(*map(names, node.bases))
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
-            found |= names(node.value)  # a type of several, such as A | B
+        elif node in tree.body and isinstance(node, ast.Assign):
+            if isinstance(node.value, ast.BinOp):  # a type of several, such as A | B
+                found |= names(node.value)
         elif isinstance(node, ast.Raise) and node.exc is not None:
             found |= names(node.exc)
     rows = [n for n in tree.body if isinstance(n, (ast.Assign, ast.AnnAssign)) and n.value]
