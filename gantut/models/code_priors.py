@@ -42,7 +42,7 @@ class UniformCodes(nn.Module):
 
     Example:
         >>> import torch
-        >>> from gantut.models import UniformCodes
+        >>> from gantut.models.code_priors import UniformCodes
         >>> codes = torch.zeros(2, 3, 3, dtype=torch.int64)
         >>> UniformCodes(2, (3, 3)).log_prob(codes)  # −9 log 2
         tensor([-6.2383, -6.2383])

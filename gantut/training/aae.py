@@ -11,7 +11,8 @@ from gantut.numerics import check_weight
 from gantut.protocols import agreed
 from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.batches import MEANS, check_made
-from gantut.training.loop import Batch, Options
+from gantut.training.loop import Batch
+from gantut.training.players import Options
 
 
 class AAETrainer(AdversarialTrainer):

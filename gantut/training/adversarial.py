@@ -10,7 +10,8 @@ from gantut.losses.gan import AdversarialLoss, adversarial_loss
 from gantut.losses.penalties import Penalty
 from gantut.numerics import at_least
 from gantut.protocols import call, refuse_sigmoid
-from gantut.training.loop import Options, Players, Trainer
+from gantut.training.loop import Trainer
+from gantut.training.players import Options, Players
 
 LOGITS = ("discriminator", "the losses take logits")
 

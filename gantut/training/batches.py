@@ -1,12 +1,13 @@
 """What a batch may look like, and what becomes of it: floats, and labels where they count."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from gantut.numerics import check_numbers
 from gantut.protocols import last_operation
@@ -18,6 +19,36 @@ EXAMPLES, LABELS = ("x", "image", "images", "inputs"), ("y", "label", "labels", 
 RANGES = {"Sigmoid": (0.0, 1.0), "Tanh": (-1.0, 1.0)}
 MEANS = "the means of p(x|z)"
 ENDLESS = ("Addmm", "Mm", "Convolution", "NativeBatchNorm")
+
+
+class Batched(Protocol):
+    """Data whose k-th batch is a function of k alone, such as ``data.digits().batches(64)``."""
+
+    def batch(self, k: int) -> Any: ...
+
+
+Data = Batched | Iterable[Any]
+
+
+def endless(data: Data, start: int) -> Iterator[Any]:
+    """The endless sequence of batches from number ``start`` on."""
+    if hasattr(data, "batch"):
+        k = start
+        while True:
+            yield data.batch(k)
+            k += 1
+    if isinstance(data, (Tensor, Dataset)) or not isinstance(data, Iterable):
+        raise TypeError(
+            "expected data with batch(k), or an iterable of batches such as a DataLoader, got "
+            f"{type(data).__name__}; wrap it: DataLoader(data, batch_size=64, shuffle=True)"
+        )
+    while True:
+        empty = True
+        for batch in data:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError("the data gave no batch: it is empty, or an iterator that has ended")
 
 
 def unpacked(

@@ -11,7 +11,8 @@ from gantut.protocols import agreed, call, evaluating, refuse_sigmoid
 from gantut.training.adversarial import LOGITS, AdversarialOptions, AdversarialTrainer
 from gantut.training.batches import check_made
 from gantut.training.gan import generate, needed_latent_dim
-from gantut.training.loop import Batch, Options
+from gantut.training.loop import Batch
+from gantut.training.players import Options
 
 
 class BiGANTrainer(AdversarialTrainer):

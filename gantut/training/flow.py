@@ -5,7 +5,8 @@ from typing import Unpack, cast
 from torch import Tensor
 
 from gantut.models.flow import Flow
-from gantut.training.loop import Batch, Options, Trainer
+from gantut.training.loop import Batch, Trainer
+from gantut.training.players import Options
 
 
 class FlowTrainer(Trainer):

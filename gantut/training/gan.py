@@ -12,7 +12,8 @@ from gantut.numerics import at_least, check_weight
 from gantut.protocols import Discriminator, Generator, agreed, call, evaluating
 from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.batches import check_made
-from gantut.training.loop import Batch, Options
+from gantut.training.loop import Batch
+from gantut.training.players import Options
 
 
 class GANTrainer(AdversarialTrainer):

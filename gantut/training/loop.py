@@ -9,15 +9,12 @@ import os
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
-from typing import Any, ClassVar, Protocol, TypedDict, Unpack
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from gantut import processes
@@ -25,8 +22,10 @@ from gantut.numerics import at_least, chosen
 from gantut.progress import quiet
 from gantut.protocols import evaluating
 from gantut.training import checkpoint
-from gantut.training.batches import unpacked
+from gantut.training.batches import Data, endless, unpacked
 from gantut.training.ema import EMA, VECTORS
+from gantut.training.players import Options, Players, optimizers_of, schedules_of, step_if
+from gantut.training.signals import interrupts
 
 # The type in which networks compute. With the two short ones autocast chooses; weights and losses
 # stay float32.
@@ -40,17 +39,6 @@ PRECISIONS = {
 RESTING = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd)
 COMPUTING = ("encoder", "decoder", "generator")
 Batch = Any
-Players = Mapping[str, nn.Module]
-
-
-class Batched(Protocol):
-    """Data whose k-th batch is a function of k alone, such as ``data.digits().batches(64)``."""
-
-    def batch(self, k: int) -> Any: ...
-
-
-Data = Batched | Iterable[Any]
-ScheduleOf = LRScheduler | Callable[[torch.optim.Optimizer], LRScheduler]
 
 
 class NonFiniteError(RuntimeError):
@@ -59,21 +47,6 @@ class NonFiniteError(RuntimeError):
     The message names the step, the player and the likely cause. The step was not taken: the
     trainer still holds its last finite weights.
     """
-
-
-class Options(TypedDict, total=False):
-    """The keyword arguments that every trainer takes; ``Trainer`` explains them."""
-
-    lr: float
-    betas: tuple[float, float]
-    optimizers: Mapping[str, torch.optim.Optimizer]
-    schedules: Mapping[str, ScheduleOf]
-    clip: float | None
-    ema: float | None
-    seed: int
-    device: str | torch.device
-    precision: str
-    compile: bool
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -175,8 +148,8 @@ class Trainer(ABC):
         self.compiled, self.clip = told.get("compile", False), clip
         self.networks = {name: self._placed(network) for name, network in networks.items()}
         self.players = dict(self.networks if players is None else players)
-        self.optimizers = _optimizers(self.players, told)
-        self.schedules = _schedules(self.optimizers, told.get("schedules", {}))
+        self.optimizers = optimizers_of(self.players, told)
+        self.schedules = schedules_of(self.optimizers, told.get("schedules", {}))
         # What was said on purpose wins over a checkpoint; see ``load``.
         adam: dict[str, Any] = {n: v for n, v in options.items() if n in ("lr", "betas")}
         own = told.get("optimizers", {})
@@ -250,7 +223,7 @@ class Trainer(ABC):
             )
         at_least(0, steps=steps)
         self.interrupted = False
-        batches, cut = _batches(data, self.steps), getattr(data, "world", 1) == self.world
+        batches, cut = endless(data, self.steps), getattr(data, "world", 1) == self.world
         _train(self.networks.values())
         moving = self._statistics()
         kept = [value.clone() for value in moving]
@@ -404,7 +377,7 @@ class Trainer(ABC):
             if self.clip is not None:
                 nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
             self._healthy[player] = healthy = self._healthy[player] & torch.isfinite(norm)
-            _step_if(healthy, optimizer)
+            step_if(healthy, optimizer)
         if player in self.schedules:
             self.schedules[player].step()
 
@@ -563,131 +536,3 @@ def _train(networks: Iterable[nn.Module]) -> None:
 
 def _finite(network: nn.Module) -> bool:
     return all(bool(torch.isfinite(p).all()) for p in network.parameters())
-
-
-def _step_if(healthy: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """A step where ``healthy`` is true; fused optimizers look at it on the device themselves."""
-    if all(group.get("fused") for group in optimizer.param_groups):
-        optimizer.grad_scale, optimizer.found_inf = None, (~healthy).float()  # type: ignore[attr-defined]
-        optimizer.step()
-    elif healthy:  # waits for the device, where there is one
-        optimizer.step()
-
-
-def _optimizers(players: Players, told: Options) -> dict[str, torch.optim.Optimizer]:
-    given = _by_player("optimizers", told.get("optimizers", {}), players)
-    for name, optimizer in given.items():
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise TypeError(
-                f"expected an optimizer for the {name}, such as torch.optim.AdamW({name}."
-                f"parameters(), 1e-3), got {optimizer!r}"
-            )
-    lr, betas = told["lr"], told["betas"]
-    if not isinstance(lr, (int, float)) or not 0 <= lr < float("inf"):
-        raise ValueError(f"lr must be a finite number of at least 0, got {lr!r}")
-    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise ValueError(f"betas must be two decay rates, each in [0, 1), got {betas!r}")
-    found = {}
-    for name, player in players.items():
-        own = [p for p in player.parameters() if p.requires_grad]
-        if name in given:
-            moved = {id(p) for group in given[name].param_groups for p in group["params"]}
-            if foreign := len(moved - {id(p) for p in player.parameters()}):
-                raise ValueError(
-                    f"the optimizer for the {name} holds {foreign} parameters that are not the "
-                    f"{name}'s; make it with that network's parameters"
-                )
-            found[name] = given[name]
-        elif own:
-            found[name] = torch.optim.Adam(own, lr=lr, betas=betas, fused=True)
-    return found
-
-
-def _by_player(option: str, given: Any, players: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What was given for each player, where it names players at all."""
-    if not isinstance(given, Mapping):
-        kind = type(given).__name__
-        raise TypeError(f"{option} must be a dict by player ({', '.join(players)}), got {kind}")
-    if unknown := set(given) - set(players):
-        raise ValueError(f"no player {', '.join(sorted(unknown))}; known: {', '.join(players)}")
-    return given
-
-
-def _schedules(
-    optimizers: Mapping[str, torch.optim.Optimizer], given: Mapping[str, ScheduleOf]
-) -> dict[str, LRScheduler]:
-    found = {}
-    for name, schedule in _by_player("schedules", given, optimizers).items():
-        if not isinstance(schedule, LRScheduler) and not callable(schedule):
-            raise TypeError(
-                f"expected a schedule for the {name}, or a function that makes one from its "
-                f"optimizer, got {schedule!r}"
-            )
-        made = schedule if isinstance(schedule, LRScheduler) else schedule(optimizers[name])
-        if isinstance(made, ReduceLROnPlateau):
-            raise TypeError(
-                f"the schedule for the {name} waits for a measure, and a trainer has only the step "
-                "number: step it yourself, in a loop over run()"
-            )
-        if made.optimizer is not optimizers[name]:
-            raise ValueError(
-                f"the schedule for the {name} belongs to another optimizer than the trainer's; "
-                f"give a function of the optimizer, or that optimizer in optimizers= as well"
-            )
-        found[name] = made
-    return found
-
-
-def _batches(data: Data, start: int) -> Iterator[Batch]:
-    """The endless sequence of batches from number ``start`` on."""
-    if hasattr(data, "batch"):
-        k = start
-        while True:
-            yield data.batch(k)
-            k += 1
-    if isinstance(data, (Tensor, Dataset)) or not isinstance(data, Iterable):
-        raise TypeError(
-            "expected data with batch(k), or an iterable of batches such as a DataLoader, got "
-            f"{type(data).__name__}; wrap it: DataLoader(data, batch_size=64, shuffle=True)"
-        )
-    while True:
-        empty = True
-        for batch in data:
-            empty = False
-            yield batch
-        if empty:
-            raise ValueError("the data gave no batch: it is empty, or an iterator that has ended")
-
-
-class Wish(threading.Event):
-    """An event that knows the number of the signal that set it, 0 before."""
-
-    number = 0
-
-
-@contextlib.contextmanager
-def interrupts(*signals: int) -> Iterator[Wish]:
-    """Turn the first Ctrl-C into an event; the second one interrupts as usual.
-
-    Args:
-        signals: which signals; Ctrl-C alone unless given. Outside the main thread, where Python
-            takes no signals, nothing changes.
-    """
-    stop = Wish()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in signals or (signal.SIGINT,)}
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        stop.number = number
-        stop.set()
-        signal.signal(number, before[number])
-
-    for number in before:
-        signal.signal(number, handler)
-    try:
-        yield stop
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -10,7 +10,8 @@ from gantut.losses.elbo import distortion, rate
 from gantut.models.vae import VAE, VAEOutput
 from gantut.numerics import check_weight
 from gantut.training.batches import MEANS, check_made
-from gantut.training.loop import Batch, Options, Trainer
+from gantut.training.loop import Batch, Trainer
+from gantut.training.players import Options
 from gantut.training.schedules import Schedule
 
 Objective = Callable[[VAEOutput, Tensor], Tensor]

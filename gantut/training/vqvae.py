@@ -12,7 +12,8 @@ from gantut.numerics import check_shape, check_weight
 from gantut.processes import averaged
 from gantut.protocols import evaluating
 from gantut.training.batches import MEANS, check_made
-from gantut.training.loop import Batch, Options, Trainer
+from gantut.training.loop import Batch, Trainer
+from gantut.training.players import Options
 
 
 class VQVAETrainer(Trainer):
