@@ -57,7 +57,7 @@ def stacked(data: ImageData, n: int, *, channels: int = 3, seed: int = 0) -> Ima
         seed: decides the draws.
 
     Returns:
-        Images (n, channels, H, W) with their labels, K^channels classes.
+        Images (n, channels, H, W) with their labels, 1,000 classes for three channels of digits.
 
     Raises:
         ValueError: n or channels below 1, images of more than one channel, no labels.

@@ -147,8 +147,8 @@ class ResidualQuantiser(nn.Module):
     """L codebooks in a row: each quantises what the ones before it left over. [zeghidour2021]
 
     r₁ = h, e_l = the nearest code vector to r_l, r_{l+1} = r_l − e_l; the vector is Σ_l e_l. L
-    codes below K cost L · log K nats, as much as one codebook of Kᴸ vectors, which nobody could
-    store. The first layers alone already give a coarser vector. Codes are (N, L, …).
+    codes below K cost L · log K nats, as much as one codebook of K to the power of L vectors, which
+    nobody could store. The first layers alone already give a coarser vector. Codes are (N, L, …).
 
     Args:
         depth: L, the number of codebooks.

@@ -280,7 +280,7 @@ START = (0.7, -0.4)
 def dirac(browser):
     page = browser.new_page()
     page.set_content("<!doctype html><title>dynamics</title>")
-    page.add_script_tag(path=str(PLAY / "games.js"))
+    page.add_script_tag(path=str(PLAY / "dynamics.js"))
     yield page
     page.close()
 

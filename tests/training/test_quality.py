@@ -40,7 +40,7 @@ def test_a_conditional_gan_draws_the_digit_that_is_asked_for():
         loss="hinge",
         device="cpu",
     )
-    trainer.fit(glyphs.batches(32, labels=True), 900)
+    trainer.fit(glyphs.batches(32, labels=True), 1000)
     found = eye.extract(trainer.sample(10_000, seed=1))
     reference = eye.extract(data.glyphs(10_000, split="test")).features
     # The floor between two sets of real images is 0.02 to 0.06; an untrained generator is above 50.
