@@ -28,7 +28,8 @@ class Divergence(NamedTuple):
         f: the convex function of the ratio u = p/q, elementwise.
         reward: t(v), what D earns for a real example of logit v.
         conjugate: c(v) = f*(t(v)), what D pays for a fake one.
-        best_logit: maps log p/q to the v that attains sup_v p·t(v) − q·c(v) = q·f(p/q).
+        best_logit: the v that makes p·t(v) − q·c(v) largest, as a function of log p/q. The
+            largest value is q·f(p/q).
 
     Example:
         >>> import torch

@@ -326,7 +326,7 @@ def test_dirac_paths_and_spectra_are_the_librarys(dirac):
     """All cases in one test: each takes a millisecond, and a browser call several."""
     found = dirac.evaluate(
         """([cases, start]) => cases.map(([loss, gamma, method, lr, option]) => {
-            const { METHODS, diracGAN, play, spectralRadius } = gantut.games.dynamics;
+            const { METHODS, diracGAN, play, spectralRadius } = gantut.dynamics;
             const game = diracGAN(loss, gamma);
             const map = METHODS[method].map(game.jacobian([0, 0]), lr, option);
             return { path: play(game, method, lr, option, start, 30), map, radius: spectralRadius(map) };
@@ -357,7 +357,7 @@ def test_eigenvalues_of_matrices_of_both_sizes(dirac):
     g = torch.Generator().manual_seed(0)
     matrices = [torch.randn(n, n, generator=g, dtype=torch.float64) for n in (2, 2, 2, 4, 4, 4, 4)]
     found = dirac.evaluate(
-        "(all) => all.map(gantut.games.dynamics.eigenvalues)", [numbers(m) for m in matrices]
+        "(all) => all.map(gantut.dynamics.eigenvalues)", [numbers(m) for m in matrices]
     )
     for matrix, values in zip(matrices, found, strict=True):
         mine = torch.tensor([complex(*value) for value in values])
