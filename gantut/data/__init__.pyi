@@ -14,6 +14,7 @@ from .images import (
     cifar10 as cifar10,
     digits as digits,
     fashion_mnist as fashion_mnist,
+    handwritten as handwritten,
     mnist as mnist,
     stacked as stacked,
 )

@@ -5,12 +5,22 @@ from typing import Any
 
 from gantut.data.densities import DENSITIES
 from gantut.data.folders import folder, recordings
-from gantut.data.images import cifar10, digits, fashion_mnist, mnist
+from gantut.data.images import cifar10, digits, fashion_mnist, handwritten, mnist
 from gantut.data.printed import glyphs
 from gantut.data.synthesis import vowels
 from gantut.numerics import chosen
 
-_FUNCTIONS = (digits, glyphs, mnist, fashion_mnist, cifar10, folder, vowels, recordings)
+_FUNCTIONS = (
+    handwritten,
+    glyphs,
+    digits,
+    mnist,
+    fashion_mnist,
+    cifar10,
+    folder,
+    vowels,
+    recordings,
+)
 DATASETS: dict[str, Callable[..., Any]] = {
     **DENSITIES,
     **{function.__name__: function for function in _FUNCTIONS},

