@@ -18,6 +18,7 @@ from .images import (
     mnist as mnist,
     stacked as stacked,
 )
+from .photos import photographs as photographs
 from .printed import glyphs as glyphs
 from .registry import DATASETS as DATASETS, load as load
 from .synthesis import (

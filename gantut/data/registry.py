@@ -1,11 +1,13 @@
 """The data sets by name, for the command line and for cells that loop over several."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gantut.data.densities import DENSITIES
 from gantut.data.folders import folder, recordings
 from gantut.data.images import cifar10, digits, fashion_mnist, handwritten, mnist
+from gantut.data.photos import photographs
 from gantut.data.printed import glyphs
 from gantut.data.synthesis import vowels
 from gantut.numerics import chosen
@@ -24,6 +26,8 @@ _FUNCTIONS = (
 DATASETS: dict[str, Callable[..., Any]] = {
     **DENSITIES,
     **{function.__name__: function for function in _FUNCTIONS},
+    # What is asked for by name is trained on, so it has examples of one size.
+    "photographs": partial(photographs, size=64),
 }
 
 

@@ -37,16 +37,20 @@ def owners():
     return importlib.metadata.packages_distributions()
 
 
+def named(node):
+    return getattr(node, "id", None)
+
+
 def imported(tree):
     """Top-level modules outside Python's own that some code imports, also inside functions.
 
-    ``shipped("package", …)`` counts: it reads a file of a package without importing it.
+    ``shipped("package", …)``, also in a partial, reads a file of a package without importing it.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "shipped":
-            names = [argument.value for argument in node.args[:1]]
+        elif isinstance(node, ast.Call) and "shipped" in map(named, [node.func, *node.args]):
+            names = [word.value for word in node.args if isinstance(word, ast.Constant)][:1]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [str(node.module)]
         else:
