@@ -16,6 +16,7 @@ PROJECT = tomllib.loads((surface.ROOT / "pyproject.toml").read_text(encoding="ut
 EXTRAS = {
     "applications": {"compression"},
     "cli": {"onnx"},
+    "data": {"speech"},
     "export": {"onnx"},
     "metrics": {"fidelity"},
     "notebooks": {"compression"},
