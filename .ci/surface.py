@@ -22,6 +22,7 @@ FLOORS = (
     ("optim",),
     ("games", "metrics", "speech", "training"),
     ("plots", "applications", "seeds", "export"),
+    ("runs",),
     ("cli",),
     ("__main__",),
 )

@@ -11,6 +11,7 @@ from . import (
     optim as optim,
     plots as plots,
     progress as progress,
+    runs as runs,
     seeds as seeds,
     speech as speech,
     training as training,

@@ -1,4 +1,4 @@
-"""``gantut train|sample|evaluate|export``: the trainers without a notebook.
+"""``gantut train|sample|evaluate|export|record``: the trainers without a notebook.
 
 ``torchrun --standalone --nproc-per-node 2 -m gantut train …`` trains in two processes, on as many
 GPUs or on the CPU. Exit codes: 0 done; 1 the run failed; 2 a wrong option, or a setting that does
@@ -35,9 +35,11 @@ def main(argv: list[str] | None = None) -> int:
         return _complain(error, 2)
     from gantut import processes, training
     from gantut.cli import runs
+    from gantut.runs import RunError
 
     act = getattr(runs, argv[0])
-    failed = (training.CheckpointError, training.NonFiniteError, processes.ProcessError, OSError)
+    failed: tuple[type[Exception], ...] = (training.CheckpointError, training.NonFiniteError)
+    failed += (processes.ProcessError, RunError, OSError)
     try:
         if processes.expected() > 1 and act is not runs.train:
             raise SettingsError(f"{argv[0]} is the work of one process: start it without torchrun")

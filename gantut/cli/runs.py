@@ -395,3 +395,23 @@ def export(command: settings.Export) -> None:
     else:
         off = gantut.export.write_program(model, inputs, path)
     print(f"{path}: largest deviation {off:.0e}")
+
+
+def record(command: settings.Record) -> int:
+    """Make a recorded run of the book again, with a line a minute.
+
+    Args:
+        command: the run's name, the folder of runs, and the part where one is to be trained alone.
+
+    Returns:
+        The exit code: 0, or 130 where Ctrl-C or SIGTERM has stopped it, after it was saved.
+
+    Raises:
+        RunError: another process records it, or a file cannot be written.
+        ValueError: no run, or no part, has this name.
+    """
+    place = gantut.runs.record(command.name, command.out, part=command.part)
+    if place is None:
+        return 130
+    print(f"{'trained; it waits' if command.part else 'recorded'} in {place}")
+    return 0

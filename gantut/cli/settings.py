@@ -296,7 +296,24 @@ class Export:
     weights: Literal["float32", "float16", "int8"] = "float32"
 
 
-Command = Train | Sample | Evaluate | Export
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """Make a recorded run of the book again: train it, measure it, write its card.
+
+    It takes as long as the card says. Ctrl-C saves and stops, and the same words go on with it.
+
+    Args:
+        name: the run, such as digits-gan; the page of recorded runs lists them all
+        out: the folder in which the run's own folder shall lie
+        part: train this part alone, so that several cores can take one each
+    """
+
+    name: Positional[str]
+    out: Path = Path("recorded")
+    part: str | None = None
+
+
+Command = Train | Sample | Evaluate | Export | Record
 
 
 def parse(words: list[str]) -> Command:
@@ -306,7 +323,7 @@ def parse(words: list[str]) -> Command:
         words: those after the program's name.
 
     Returns:
-        A ``Train``, ``Sample``, ``Evaluate`` or ``Export``.
+        A ``Train``, ``Sample``, ``Evaluate``, ``Export`` or ``Record``.
 
     Raises:
         SettingsError: the config file cannot be used, or n is below 1.
@@ -327,6 +344,7 @@ def _parsed(words: list[str], default: Train) -> Command:
         | Annotated[Sample, subcommand("sample")]
         | Annotated[Evaluate, subcommand("evaluate")]
         | Annotated[Export, subcommand("export")]
+        | Annotated[Record, subcommand("record")]
     )
     about = "Train and use generative models without a notebook. --version says which release."
     return tyro.cli(commands, prog="gantut", description=about, args=words)  # type: ignore

@@ -1,0 +1,128 @@
+"""What a recorded run is made from: its parts, and what is measured in the end."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure as Picture
+from torch import nn
+
+from gantut.numerics import chosen
+
+Networks = Mapping[str, nn.Module]
+
+# The module of gantut.runs.recipes in which a run's recipe stands, under its name with underscores.
+HOMES = {
+    "digits-gan": "digits_gan",
+    "digits-gan-unlabelled": "digits_gan",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training of a run. A run has several where a claim needs several seeds, or where one
+    network is trained on what another one makes.
+
+    Args:
+        config: everything that is chosen, as plain values: it stands in the card, and a recording
+            that was begun with other values is not gone on with. ``steps`` is always among them.
+        network: makes the network that is kept, from the config (``c.width``).
+        training: makes its trainer and the batches from the network, the config, and the finished
+            networks of the parts that it comes ``after``.
+        after: the parts that have to be finished before.
+        shipped: whether the weights go into the package; else the card keeps the figures alone.
+    """
+
+    config: Mapping[str, Any]
+    network: Callable[[SimpleNamespace], nn.Module]
+    training: Callable[[nn.Module, SimpleNamespace, Networks], tuple[Any, Any]]
+    after: tuple[str, ...] = ()
+    shipped: bool = True
+
+    @property
+    def c(self) -> SimpleNamespace:
+        """The config with its values as attributes."""
+        return SimpleNamespace(**self.config)
+
+    def make(self) -> nn.Module:
+        """The network before its training."""
+        return self.network(self.c)
+
+    def begin(self, network: nn.Module, done: Networks) -> tuple[Any, Any]:
+        """A trainer of the network, and the batches."""
+        return self.training(network, self.c, done)
+
+
+class Figure(NamedTuple):
+    """What a number in a card means, and what was hoped for.
+
+    Args:
+        protocol: how it is measured, in words that let another person measure it.
+        least, most: the bar, where there is one.
+        tolerance: how far, relatively, the figure may be off on another machine.
+    """
+
+    protocol: str
+    least: float | None = None
+    most: float | None = None
+    tolerance: float = 0.05
+
+    @property
+    def bar(self) -> str:
+        """The bar in words, empty where there is none."""
+        low = f"≥ {self.least:g}" if self.least is not None else ""
+        high = f"≤ {self.most:g}" if self.most is not None else ""
+        return " and ".join(filter(None, (low, high)))
+
+    def reached(self, value: float) -> bool:
+        """Whether the value meets the bar; true where there is none."""
+        return (self.least is None or value >= self.least) and (
+            self.most is None or value <= self.most
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a run is recorded, measured and drawn.
+
+    Args:
+        title: what it shows, in one sentence.
+        data: what it was trained on, with source and licence.
+        parts: its trainings, by name, in the order in which they need one another.
+        figures: what is measured, by name.
+        measure: ``measure(networks, quick)`` gives the figures by name from the finished networks
+            of the parts. With ``quick`` it takes fewer samples, or leaves figures out, and looks at
+            shipped networks only: that is what the tests compute again.
+        picture: ``picture(networks)`` draws what the run is worth looking at for.
+        caption: what to look at in the picture.
+        alt: the picture in words.
+    """
+
+    title: str
+    data: str
+    parts: Mapping[str, Part]
+    figures: Mapping[str, Figure]
+    measure: Callable[[Networks, bool], dict[str, float]]
+    picture: Callable[[Networks], Picture]
+    caption: str
+    alt: str
+    half: bool = field(default=True)
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a run.
+
+    Raises:
+        ValueError: no run has this name; the message lists those there are.
+
+    Example:
+        >>> sorted(recipe("digits-gan").parts)
+        ['seed-0', 'seed-1', 'seed-2']
+    """
+    home = chosen("run", name, HOMES)
+    module = importlib.import_module(f"gantut.runs.recipes.{home}")
+    return getattr(module, name.replace("-", "_"))
