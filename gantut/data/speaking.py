@@ -32,12 +32,13 @@ LANGUAGES = {
         ("líng", "yī", "èr", "sān", "sì", "wǔ", "liù", "qī", "bā", "jiǔ"),
     ),
 }
-# Voices of men, women, old and young; robots, whispers and monsters are left out.
-VOICES = tuple(
-    "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 adam Alex Alicia Andrea Andy anika Annie antonio aunty "
-    "belinda benjamin boris david Denis ed edward grandma grandpa Hugo iven Jacky john Lee linda "
-    "marcelo max Michael Mike pablo paul pedro Reed shelby steph victor zac".split()
-)
+# Voices of men and women, old and young; robots, whispers and monsters are left out.
+_NAMES = """
+m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 adam Alex Alicia Andrea Andy anika Annie antonio aunty
+belinda benjamin boris david Denis ed edward grandma grandpa Hugo iven Jacky john Lee linda
+marcelo max Michael Mike pablo paul pedro Reed shelby steph victor zac
+"""
+VOICES = tuple(_NAMES.split())
 HELD_OUT = 5  # every fifth voice speaks in the test split only, in all accents
 RATES = (8000, 16_000)
 SECONDS = 0.64  # of each sound: 64 frames of 10 ms
