@@ -2,6 +2,7 @@
 
 import builtins
 import hashlib
+import math
 import subprocess
 import sys
 import threading
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.signal import resample_poly
 
 loader = pytest.importorskip("espeakng_loader", reason='pip install "gantut[speech]"')
 
 from gantut import data, speech  # noqa: E402
-from gantut.data.speaking import LANGUAGES, LEAD, SECONDS, VOICES, _Speaker  # noqa: E402
+from gantut.data.speaking import HELD_OUT, LANGUAGES, LEAD, SECONDS, VOICES, _Speaker  # noqa: E402
 
 N = 150
 
@@ -73,6 +75,26 @@ def test_no_voice_of_the_test_split_is_in_the_training_split(language):
     assert train | test <= set(range(len(VOICES)))
 
 
+def test_a_held_out_voice_is_no_copy_of_one_in_training():
+    """Each is further from all voices in training than a voice is from itself at another pitch."""
+    say, front = _Speaker(1), speech.LogMel(8000)
+
+    def seen(voice, pitch):
+        x = torch.zeros(3, 1, 5120)
+        for row, digit in enumerate("147"):
+            wave = say(digit, f"en+{voice}", 160, pitch, 50)
+            wave = resample_poly(wave / abs(wave).max(), 160, 441)
+            x[row, 0, 160 : 160 + len(wave)] = torch.from_numpy(wave)
+        return front(x).flatten()
+
+    images = torch.stack([seen(voice, 50) for voice in VOICES])
+    higher = torch.stack([seen(voice, 60) for voice in VOICES[:8]])
+    apart = torch.cdist(images, images) / math.sqrt(images.shape[1])
+    test = torch.arange(len(VOICES)) % HELD_OUT == HELD_OUT - 1
+    own = (higher - images[:8]).square().mean(1).sqrt().median()
+    assert apart[test][:, ~test].min() > 1.2 * own
+
+
 def test_all_voices_and_accents_exist():
     """espeak-ng says nothing about a variant that it does not know."""
     folder = Path(loader.get_data_path())
@@ -127,7 +149,7 @@ def correlation(a, b):
 def test_the_factors_do_what_they_say(words):
     assert torch.bincount(words.labels, minlength=10).min() > 5
     f = words.factors
-    assert len(f["speaker"].unique()) > 100
+    assert len(f["speaker"].unique()) > 80
     assert torch.equal(f["speaker"], f["accent"] * len(VOICES) + f["voice"])
     # Longer words take longer, so each digit is compared with itself.
     mean = torch.stack([f["duration"][words.labels == d].mean() for d in range(10)])
@@ -137,7 +159,7 @@ def test_the_factors_do_what_they_say(words):
     for pitch in (25, 75):
         wave = torch.from_numpy(say("1", "en+m1", 140, pitch, 50))
         middle = wave[len(wave) // 3 : 2 * len(wave) // 3][None]
-        heard.append(speech.pitch(middle, 22_050).item())
+        heard.append(speech.pitch(middle, 22_050, low=50, high=200).item())
     assert heard[1] > 1.3 * heard[0]
 
 
