@@ -6,8 +6,7 @@ A face is some thirty such shapes, painted from the back to the front.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,7 +37,7 @@ SKINS = {
     "almond": "bd8156",
     "chestnut": "9f6947",
     "cocoa": "80523b",
-    "ebony": "65412f",
+    "ebony": "6a4431",
 }
 HAIR_COLOURS = {
     "black": "2e2733",
@@ -79,6 +78,15 @@ MOUTHS = {
 }
 
 
+# half width and height of a lens, radius of its corners, how much its tint hides
+GLASSES = {
+    "none": (0.17, 0.17, 0.17, 0.0),
+    "round": (0.17, 0.17, 0.17, 0.16),
+    "square": (0.17, 0.14, 0.06, 0.16),
+    "dark": (0.165, 0.125, 0.06, 0.94),
+}
+
+
 def _even(names: Any) -> dict[str, float]:
     return {name: 1 / len(names) for name in names}
 
@@ -107,7 +115,7 @@ FACE_FACTORS: dict[str, dict[str, float] | tuple[float, float]] = {
     "turn": (-0.36, 0.36),
     "tilt": (-0.16, 0.16),
 }
-_CHUNK = 96  # faces drawn at a time: few enough for the processor's cache
+_CHUNK = 64  # faces drawn at a time: few enough for the processor's cache
 _VERSION = 1  # counts the ways of drawing, so that a cache does not serve an older one
 _NIGHT, _WINE, _RED, _WHITE = "2c2230", "5e1f2b", "e8604f", "fffaf0"
 
@@ -187,8 +195,8 @@ def draw_faces(factors: Mapping[str, Tensor], size: int = 64) -> Tensor:
     for style in range(len(HAIRS)):
         for rows in (known["hair"] == style).nonzero()[:, 0].split(_CHUNK):
             part = {name: values[rows] for name, values in known.items()}
-            pixels = _drawn(part, HAIRS[style], size)
-            images[rows] = pixels.mul_(255).round_().to(torch.uint8).permute(3, 0, 1, 2)
+            drawn = _drawn(part, HAIRS[style], size).mul_(255).round_().to(torch.uint8)
+            images[rows] = drawn.flatten(0, 2).T.contiguous().view(len(rows), 3, size, size)
     return images
 
 
@@ -206,6 +214,7 @@ class _Sheet:
     p: Tensor  # (H, W, n)
     q: Tensor
     u: Tensor
+    head: Tensor  # distance to the outline of the head
     pixel: float  # the side of a pixel
     known: dict[str, Tensor]  # factors (n,) and colours (3, n)
 
@@ -214,9 +223,11 @@ class _Sheet:
 
     def crop(self, left: float, top: float, right: float, bottom: float) -> _Sheet:
         """A window; painting in it paints the whole."""
-        size = self.pixels.shape[1]
-        a, b, c, d = (round(size * (0.5 + edge / 2)) for edge in (left, right, top, bottom))
-        part = slice(max(c, 0), d), slice(max(a, 0), b)
+        x, y = self.x.flatten(), self.y.flatten()
+        part = (
+            slice(int((y < top).sum()), int((y < bottom).sum())),
+            slice(int((x < left).sum()), int((x < right).sum())),
+        )
         return replace(
             self,
             pixels=self.pixels[:, *part],
@@ -225,27 +236,20 @@ class _Sheet:
             p=self.p[part],
             q=self.q[part],
             u=self.u[part],
+            head=self.head[part],
         )
 
-    @contextmanager
-    def only(self, which: Tensor) -> Iterator[_Sheet]:
-        """Only those faces for which ``which`` (n,) holds."""
-        rows = which.nonzero()[:, 0]
-        few = {name: value[..., rows] for name, value in self.known.items()}
-        taken = {name: getattr(self, name)[..., rows] for name in ("pixels", "p", "q", "u")}
-        part = replace(self, known=few, **taken)
-        yield part
-        self.pixels[..., rows] = part.pixels
-
-    def paint(self, colour: Tensor, distance: Tensor, alpha: Tensor | float = 1) -> None:
+    def paint(self, colour: Tensor, distance: Tensor, alpha: Tensor | None = None) -> None:
         """Lay a colour (3, n) where the distance is below 0, as opaque as ``alpha`` says."""
-        cover = _inside(distance, self.pixel).mul_(alpha)
+        cover = _inside(distance, self.pixel)
+        if alpha is not None:
+            cover = cover * alpha
         self.pixels.lerp_(colour[:, None, None], cover)
 
 
 def _inside(distance: Tensor, edge: float) -> Tensor:
     """1 where the distance is below 0 and 0 where it is above, over an edge of that width."""
-    return distance.mul(-1 / edge).add_(0.5).clamp_(0, 1)
+    return torch.rsub(distance, 0.5, alpha=1 / edge).clamp_(0, 1)
 
 
 def _colours(table: Any, index: Tensor) -> Tensor:
@@ -258,7 +262,7 @@ def _ellipse(x: Tensor, y: Tensor, a: Any, b: Any) -> Tensor:
     return ((x / a).square_() + (y / b).square_()).sqrt_().sub_(1).mul_(least)
 
 
-def _box(x: Tensor, y: Tensor, a: float, b: float, corner: float) -> Tensor:
+def _box(x: Tensor, y: Tensor, a: Any, b: Any, corner: Any) -> Tensor:
     x, y = x.abs() - (a - corner), y.abs() - (b - corner)
     outside = (x.clamp(min=0).square_() + y.clamp(min=0).square_()).sqrt_()
     return outside + torch.maximum(x, y).clamp(max=0) - corner
@@ -281,13 +285,13 @@ def _drawn(factors: dict[str, Tensor], style: str, size: int) -> Tensor:
     _ears(s.crop(-0.75, -0.3, 0.75, 0.45))
     _head(s.crop(-0.75, -0.75, 0.75, 0.65))
     _cheeks(s.crop(-0.6, -0.2, 0.6, 0.5))
-    _beard(s.crop(-0.7, -0.2, 0.7, 0.65))
+    _beard(s.crop(-0.7, 0.0, 0.7, 0.65))
     _nose(s.crop(-0.5, -0.1, 0.5, 0.4))
     _mouth(s.crop(-0.6, 0.05, 0.6, 0.65))
     _eyes(s.crop(-0.6, -0.3, 0.6, 0.4))
     _brows(s.crop(-0.6, -0.4, 0.6, 0.2))
     if front:
-        _hair(s, front)
+        _hair(s.crop(-0.8, -0.95, 0.8, 0.5), front)
     _glasses(s.crop(-0.7, -0.35, 0.7, 0.45))
     return s.pixels
 
@@ -297,12 +301,14 @@ def _blank(factors: dict[str, Tensor], size: int) -> _Sheet:
     place = ((torch.arange(size) + 0.5) / size * 2 - 1)[:, None]
     x, y = place, place[:, None]
     cos, sin = factors["tilt"].cos(), factors["tilt"].sin()
+    factors["sin"] = factors["turn"].sin()
+    factors["half"] = 0.485 + 0.035 * factors["width"]
     # The head leans about the neck, at y = 0.5.
     p = (x * cos + (y - 0.5) * sin) / 1.1
     q = ((y - 0.5) * cos - x * sin) / 1.1 + 0.47
     # The face lies on a cylinder, of radius 0.62, that turns: where a place comes from in front.
     depth = (0.62**2 - p.square()).clamp_(min=0.04).sqrt_()
-    u = p * factors["turn"].cos() - depth * factors["turn"].sin()
+    u = p * factors["turn"].cos() - depth * factors["sin"]
     skin = _colours(SKINS.values(), factors["skin"])
     hair = _colours(HAIR_COLOURS.values(), factors["hair_colour"])
     every = torch.zeros(n, dtype=torch.long)
@@ -321,25 +327,23 @@ def _blank(factors: dict[str, Tensor], size: int) -> _Sheet:
         "cloth": _colours(CLOTHES.values(), factors["clothes"]),
         **{"wine": wine, "night": night, "white": white, "red": red},
     }
-    numbers = {
-        "half": 0.485 + 0.035 * factors["width"],
-        "sin": factors["turn"].sin(),
-    }
+    head = _ellipse(p - 0.06 * factors["sin"] * q, q, factors["half"] - 0.03 * q, 0.535)
     pixels = torch.empty(3, size, size, n)
-    return _Sheet(pixels, x, y, p, q, u, 2 / size, {**factors, **colours, **numbers})
+    return _Sheet(pixels, x, y, p, q, u, head, 2 / size, {**factors, **colours})
 
 
 def _background(s: _Sheet) -> None:
     s.pixels.copy_(s["ground"][:, None, None].expand_as(s.pixels))
-    glow = _ellipse(s.x, s.y + 0.05, 0.84, 0.84).expand_as(s.p)
+    glow = _ellipse(s.x, s.y + 0.05, 0.84, 0.84)
     s.paint(s["ground"].lerp(s["white"], 0.4), glow)
 
 
 def _neck(s: _Sheet) -> None:
     s = s.crop(-0.3, 0.3, 0.3, 1.0)
-    neck = torch.maximum(s.x.abs() - 0.16, s.y - 0.85).expand_as(s.p)
+    neck = torch.maximum(s.x.abs() - 0.16, s.y - 0.85)
     s.paint(s["flesh"], neck)
-    s.paint(s["shade"], torch.maximum(neck, _skull(s, 0.02, 0.10)))
+    chin = _ellipse(s.p, s.q - 0.1, s["half"], 0.54)
+    s.paint(s["shade"], torch.maximum(neck, chin))
 
 
 def _body(s: _Sheet) -> None:
@@ -347,21 +351,15 @@ def _body(s: _Sheet) -> None:
     shoulders = _ellipse(s.x, s.y - 1.2, 0.8, 0.55)
     collar = _ellipse(s.x, s.y - 0.62, 0.21, 0.15)
     cloth = torch.maximum(shoulders, -collar)
-    s.paint(s["cloth"], cloth.expand_as(s.p))
+    s.paint(s["cloth"], cloth)
     mark = s["cloth"].lerp(s["white"], 0.55)
     mark = torch.where(s["clothes"] == 7, s["red"], mark)
     stripes = (((s.y * 6.5) % 1 - 0.5).abs() - 0.22) / 6.5
-    s.paint(mark, torch.maximum(cloth, stripes).expand_as(s.p), (s["pattern"] == 1).float())
+    s.paint(mark, torch.maximum(cloth, stripes), s["pattern"] == 1)
     dots = _ellipse((s.x * 5) % 1 - 0.5, (s.y * 5) % 1 - 0.5, 0.22, 0.22) / 5
-    s.paint(mark, torch.maximum(cloth, dots).expand_as(s.p), (s["pattern"] == 2).float())
+    s.paint(mark, torch.maximum(cloth, dots), s["pattern"] == 2)
     rim = torch.maximum(collar.abs() - 0.025, shoulders)
-    s.paint(s["cloth"].lerp(s["night"], 0.2), rim.expand_as(s.p))
-
-
-def _skull(s: _Sheet, more: float = 0.0, down: float = 0.0) -> Tensor:
-    """The outline of the head, grown by ``more``."""
-    wide = s["half"] + more - 0.03 * s.q
-    return _ellipse(s.p - 0.06 * s["sin"] * s.q, s.q - down, wide, 0.535 + more)
+    s.paint(s["cloth"].lerp(s["night"], 0.2), rim)
 
 
 def _ears(s: _Sheet) -> None:
@@ -371,15 +369,18 @@ def _ears(s: _Sheet) -> None:
 
 
 def _head(s: _Sheet) -> None:
-    head = _skull(s)
-    s.paint(s["flesh"], head)
-    s.paint(s["shade"], head, 1 - _inside(_skull(s, -0.02, -0.05), 0.1))
+    s.paint(s["flesh"], s.head)
+    lit = _ellipse(s.p, s.q + 0.05, s["half"] - 0.02, 0.515)
+    s.paint(s["shade"], s.head, 1 - _inside(lit, 0.1))
+    s = s.crop(-0.5, -0.75, 0.5, 0)
+    shine = _ellipse(s.u + 0.1, s.q + 0.35, 0.14, 0.08)
+    s.paint(s["flesh"].lerp(s["white"], 0.5), s.head, 0.6 * _inside(shine, 0.1))
 
 
 def _cheeks(s: _Sheet) -> None:
     across = s.u.abs() - 0.28
     blush = _inside(_ellipse(across, s.q - 0.22, 0.1, 0.08), 0.1)
-    s.paint(s["blush"], _skull(s), 0.75 * blush)
+    s.paint(s["blush"], s.head, 0.75 * blush)
     dots = torch.stack(
         [
             _ellipse(across - a, s.q - b, 0.014, 0.014)
@@ -396,14 +397,13 @@ def _nose(s: _Sheet) -> None:
 
 
 def _beard(s: _Sheet) -> None:
-    with s.only(s["beard"] == 2) as b:
-        cheeks = _ellipse(b.u, b.q - 0.06, 0.58, 0.2)
-        lips = _ellipse(b.u, b.q - 0.345, 0.13, 0.06)
-        hole = torch.minimum(torch.minimum(cheeks, lips), b.q - 0.06)
-        b.paint(b["locks"], torch.maximum(_skull(b, 0.02, 0.01), -hole))
-    with s.only(s["beard"] == 1) as b:
-        across = b.u.abs() - 0.09
-        b.paint(b["locks"], _ellipse(across, b.q - 0.265 - 0.3 * across, 0.12, 0.045))
+    across = s.u.abs() - 0.09
+    moustache = _ellipse(across, s.q - 0.265 - 0.3 * across, 0.12, 0.045)
+    s.paint(s["locks"], moustache, s["beard"] == 1)
+    cheeks = _ellipse(s.u, s.q - 0.06, 0.58, 0.235)
+    lips = _ellipse(s.u, s.q - 0.345, 0.13, 0.06)
+    bare = torch.minimum(torch.minimum(cheeks, lips), s.q - 0.06)
+    s.paint(s["locks"], torch.maximum(s.head - 0.02, -bare), s["beard"] == 2)
 
 
 def _mouth(s: _Sheet) -> None:
@@ -443,37 +443,37 @@ def _brows(s: _Sheet) -> None:
 
 
 def _glasses(s: _Sheet) -> None:
-    frames = (_ellipse, 0.17, 0.17), (_square, 0.17, 0.14), (_square, 0.165, 0.125)
-    for kind, (shape, a, b) in enumerate(frames, 1):
-        with s.only(s["glasses"] == kind) as g:
-            u = g.u - 0.04 * g["sin"]
-            lens = shape(u.abs() - 0.205, g.q - 0.06, a, b)
-            g.paint(g["night"] if kind == 3 else g["white"], lens, 0.94 if kind == 3 else 0.16)
-            if kind == 3:
-                glint = (u.abs() - 0.2 + 0.6 * (g.q - 0.06)).abs() - 0.035
-                g.paint(g["white"], torch.maximum(glint, lens), 0.35)
-            bridge = torch.maximum((g.q - 0.03).abs() - 0.018, u.abs() - 0.05)
-            temple = torch.maximum((g.q - 0.03).abs() - 0.018, 0.37 - u.abs())
-            temple = torch.maximum(temple, _skull(g))
-            rim = torch.minimum(torch.minimum(lens.abs() - 0.018, bridge), temple)
-            g.paint(g["red"] if kind == 2 else g["night"], rim)
-
-
-def _square(x: Tensor, y: Tensor, a: float, b: float) -> Tensor:
-    return _box(x, y, a, b, 0.06)
+    kind = s["glasses"]
+    half_x, half_y, corner, tint = torch.tensor(list(GLASSES.values()))[kind].T
+    u, v = s.u - 0.04 * s["sin"], s.q - 0.06
+    lens = _box(u.abs() - 0.205, v, half_x, half_y, corner)
+    s.paint(s["white"].where(kind < 3, s["night"]), lens, tint)
+    glint = (u.abs() - 0.2 + 0.6 * v).abs() - 0.035
+    s.paint(s["white"], torch.maximum(glint, lens), 0.35 * (kind == 3))
+    bar = (v + 0.03).abs() - 0.018
+    bridge = torch.maximum(bar, u.abs() - 0.05)
+    temple = torch.maximum(torch.maximum(bar, 0.37 - u.abs()), s.head)
+    rim = torch.minimum(torch.minimum(lens.abs() - 0.018, bridge), temple)
+    s.paint(s["red"].where(kind == 2, s["night"]), rim, kind > 0)
 
 
 def _hair(s: _Sheet, front: Callable[[_Sheet], Tensor]) -> None:
     hair = front(s)
+    s.paint(s["shade"], s.head, _inside(hair - 0.02, 0.1))
     s.paint(s["locks"], hair)
-    shine = _ellipse(s.u, s.q + 0.02, 0.4, 0.48).abs() - 0.025
-    shine = torch.maximum(shine, s.q + 0.34)
-    s.paint(s["hair_light"], hair, 0.8 * _inside(shine, 0.06))
+    top = s.crop(-0.8, -0.95, 0.8, 0.0)
+    hair = hair[: len(top.p)]  # the same columns and the upper rows
+    strand = _ellipse(top.u, top.q + 0.02, 0.27, 0.37).abs() - 0.008
+    strand = torch.minimum(strand, (_ellipse(top.u, top.q + 0.02, 0.52, 0.52).abs() - 0.008))
+    top.paint(top["hair_dark"], torch.maximum(torch.maximum(hair + 0.03, top.q + 0.2), strand))
+    shine = _ellipse(top.u, top.q + 0.02, 0.4, 0.46).abs() - 0.025
+    shine = torch.maximum(shine, top.q + 0.34)
+    top.paint(top["hair_light"], hair, 0.8 * _inside(shine, 0.06))
 
 
 def _cap(s: _Sheet, line: Tensor, more: float = 0.05) -> Tensor:
     """Hair on the skull above a line on the face."""
-    return torch.maximum(_skull(s, more), s.q - line)
+    return torch.maximum(s.head - more, s.q - line)
 
 
 def _wave(x: Tensor, length: float) -> Tensor:
@@ -511,11 +511,9 @@ def _curls(s: _Sheet) -> Tensor:
 
 
 def _curls_back(s: _Sheet) -> Tensor:
-    return _ellipse(s.p, s.q + 0.1, 0.58, 0.56) - 0.05 * _scallops(s, 0.1)
-
-
-def _curls_side(s: _Sheet) -> Tensor:
-    return torch.minimum(_curls(s), torch.maximum(_curls_back(s), -_skull(s, -0.03)))
+    return torch.maximum(
+        _ellipse(s.p, s.q + 0.1, 0.58, 0.56) - 0.05 * _scallops(s, 0.1), s.q - 0.16
+    )
 
 
 def _afro(s: _Sheet) -> Tensor:
