@@ -88,7 +88,7 @@ FACE_FACTORS: dict[str, dict[str, float] | tuple[float, float]] = {
     "eyes": _even(EYES),
     "eye_colour": _even(EYE_COLOURS),
     "glasses": {"none": 3, "round": 1, "square": 1, "dark": 1},
-    "mouth": _even(MOUTHS),
+    "mouth": {"smile": 2, "laugh": 2, "calm": 1, "sad": 1, "surprised": 1},
     "beard": {"none": 3, "moustache": 1, "full": 1},
     "freckles": {"none": 3, "some": 1},
     "clothes": _even(CLOTHES),
@@ -312,10 +312,10 @@ def _blank(factors: dict[str, Tensor], size: int) -> _Sheet:
     x = ((torch.arange(size) + 0.5) / size * 2 - 1)[:, None]
     y = x[:, None]
     f = {**factors, "sin": factors["turn"].sin(), "half": 0.485 + 0.045 * factors["width"]}
-    # The head leans about the neck, at y = 0.5.
-    cos, sin = f["tilt"].cos(), f["tilt"].sin()
-    p = (x * cos + (y - 0.5) * sin) / 1.1
-    q = ((y - 0.5) * cos - x * sin) / 1.1 + 0.47
+    # The head leans about the neck, at y = 0.5, and is drawn 1.1 times as large as it is given.
+    cos, sin = f["tilt"].cos() / 1.1, f["tilt"].sin() / 1.1
+    p = x * cos + (y - 0.5) * sin
+    q = (y - 0.5) * cos + 0.47 - x * sin
     # The face lies on an upright cylinder of radius 0.62, which turns. What is seen at p was before
     # the turn at p cos θ − depth sin θ: so the far side narrows as it does in life.
     depth = (0.62**2 - p.square()).clamp_(min=0.04).sqrt_()
@@ -339,7 +339,7 @@ def _palette(f: dict[str, Tensor]) -> dict[str, Tensor]:
         "blush": skin.lerp(ink["red"], 0.42),
         "nose_tip": skin.lerp(ink["wine"], 0.14).lerp(ink["red"], 0.26),
         "line": skin.lerp(ink["wine"].lerp(ink["night"], 0.3), 0.85),
-        "hair_dark": hair.lerp(ink["night"], 0.22),
+        "hair_dark": hair.lerp(ink["wine"], 0.24),
         "hair_light": hair.lerp(ink["white"], 0.28),
         "rim": cloth.lerp(ink["night"], 0.2),
         # White on linen would not be seen.
@@ -442,7 +442,7 @@ def _eyes(s: _Sheet) -> None:
 
 def _brows(s: _Sheet) -> None:
     across = s.u.abs() - 0.2
-    brow = _box(across, s.q + 0.15 + 0.5 * s["brows"] * across, 0.115, 0.022, 0.022)
+    brow = _box(across, s.q + 0.15 + 0.4 * s["brows"] * across, 0.115, 0.022, 0.022)
     s.paint(s["hair_dark"], brow)
 
 
