@@ -5,21 +5,25 @@ from functools import partial
 from typing import Any
 
 from gantut.data.densities import DENSITIES
+from gantut.data.drawn import faces
 from gantut.data.folders import folder, recordings
 from gantut.data.images import cifar10, digits, fashion_mnist, handwritten, mnist
 from gantut.data.photos import photographs
 from gantut.data.printed import glyphs
+from gantut.data.speaking import spoken
 from gantut.data.synthesis import vowels
 from gantut.numerics import chosen
 
 _FUNCTIONS = (
     handwritten,
+    faces,
     glyphs,
     digits,
     mnist,
     fashion_mnist,
     cifar10,
     folder,
+    spoken,
     vowels,
     recordings,
 )
