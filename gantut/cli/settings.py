@@ -63,8 +63,8 @@ class Settings:
 
     Args:
         model: what to train
-        data: handwritten, faces, digits, glyphs, photographs, mnist, fashion_mnist, cifar10, folder,
-            spoken, vowels, recordings or another name of gantut.data.DATASETS
+        data: handwritten, faces, digits, glyphs, photographs, mnist, fashion_mnist, cifar10,
+            folder, spoken, vowels, recordings or another name of gantut.data.DATASETS
         path: where the data lies, for sets that are read from a folder
         download: fetch the data if it is not there (mnist, fashion_mnist, cifar10)
         examples: how many examples to make (glyphs, faces, photographs, spoken, vowels)
