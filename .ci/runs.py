@@ -120,6 +120,8 @@ def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
         for part, facts in parts.items()
     ]
     return [
+        f"(run-{name})=",
+        "",
         f"## {name}",
         "",
         f"{card['title']}",
@@ -160,7 +162,7 @@ def page() -> str:
         bars = [figure["reached"] for figure in card["figures"].values() if "bar" in figure]
         reached = f"{sum(bars)} of {len(bars)}" if bars else "no bar"
         lines.append(
-            f"| [{name}](#{name}) | {card['title']} | {hours(card['seconds'])} | {reached} |"
+            f"| [{name}](#run-{name}) | {card['title']} | {hours(card['seconds'])} | {reached} |"
         )
     total = sum(card["seconds"] for card, _ in found.values())
     lines += ["", f"Together they took {hours(total)} of one core.", ""]

