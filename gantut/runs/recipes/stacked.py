@@ -4,7 +4,6 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-import torch
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
