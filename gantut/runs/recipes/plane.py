@@ -28,7 +28,7 @@ PLAIN = {
     "loss": "non_saturating",
     "schedule": "constant",
     "penalty": False,
-    "ema": None,
+    "ema": 0.0,  # the average of the last step alone
     "pack": 1,
 }
 # What each change sets. The first four together are the cure.
@@ -235,7 +235,7 @@ def picture(made: Networks, *, density: str) -> Picture:
 def _recipe(density: str, good: float, what: str, alt: str, **config: Any) -> Recipe:
     return Recipe(
         title=f"What cures a GAN of losing modes: {what}, one change at a time.",
-        data=f"data.{density}, fresh draws; VEEGAN's and PacGAN's clouds [srivastava2017, lin2018]",
+        data=f"Fresh draws of data.{density}: VEEGAN's and PacGAN's clouds [srivastava2017, lin2018]",
         parts=parts(density, **config),
         figures=figures(density, good),
         measure=partial(measure, density=density),
