@@ -61,7 +61,7 @@ def test_samples_of_each_seed_are_its_own():
 
 def test_coverage_of_known_samples():
     clouds = plane.DENSITIES["ring"]()
-    modes, good, kl = plane.coverage(clouds.modes[[0, 0, 0, 1]], clouds)
+    modes, good, kl = plane.coverage(clouds.modes[[0, 0, 0, 1] * 5], clouds)
     assert (modes, good) == (2, 1.0)
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     assert kl == pytest.approx(math.log(8) - entropy)

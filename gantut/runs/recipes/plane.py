@@ -235,7 +235,7 @@ def picture(made: Networks, *, density: str) -> Picture:
 def _recipe(density: str, good: float, what: str, alt: str, **config: Any) -> Recipe:
     return Recipe(
         title=f"What cures a GAN of losing modes: {what}, one change at a time.",
-        data=f"Fresh draws of data.{density}: VEEGAN's and PacGAN's clouds [srivastava2017, lin2018]",
+        data=f"Fresh draws of data.{density}, the papers' clouds [srivastava2017, lin2018]",
         parts=parts(density, **config),
         figures=figures(density, good),
         measure=partial(measure, density=density),
