@@ -71,16 +71,15 @@ def test_coverage_of_known_samples():
 
 
 @pytest.mark.parametrize(
-    ("density", "radius", "std"), [("ring", 1.0, 0.01), ("grid", 32**0.5, 0.05)]
+    ("density", "unit", "far", "apart", "std"),
+    [("ring", 1, 1.0, 2 * math.sin(math.pi / 8), 0.01), ("grid", 4, 4 * 2**0.5, 2.0, 0.05)],
 )
-def test_the_clouds_are_those_of_the_papers(density, radius, std):
+def test_the_clouds_are_those_of_the_papers(density, unit, far, apart, std):
     clouds = plane.DENSITIES[density]()
-    assert float(clouds.modes.norm(dim=1).max()) == pytest.approx(radius)
-    assert clouds.std == std
-    apart = torch.cdist(clouds.modes, clouds.modes) + 10 * torch.eye(len(clouds.modes))
-    assert float(apart.min()) == pytest.approx(
-        {"ring": 2 * math.sin(math.pi / 8), "grid": 2}[density]
-    )
+    assert unit * clouds.std == std
+    assert unit * float(clouds.modes.norm(dim=1).max()) == pytest.approx(far)
+    between = torch.cdist(clouds.modes, clouds.modes) + 10 * torch.eye(len(clouds.modes))
+    assert unit * float(between.min()) == pytest.approx(apart)
 
 
 def test_each_case_changes_one_thing():
