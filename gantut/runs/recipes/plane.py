@@ -249,7 +249,7 @@ ring = _recipe(
     "Eight planes with a ring of eight circles and the points of a generator. The plain GAN's lie "
     "in few circles or in none; those of the longest run lie in all eight.",
     steps=3000,
-    longer=8,
+    longer=12,
     shipped=list(TITLES),
     batch=128,
     width=48,
@@ -263,7 +263,7 @@ grid = _recipe(
     "twenty-five clouds on a grid",
     "Three planes with five times five circles and the points of a generator, trained plainly, "
     "with four changes, and longer.",
-    steps=3000,
+    steps=5000,
     longer=8,
     shipped=["plain", "cure", "long"],
     batch=128,
