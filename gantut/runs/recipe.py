@@ -19,6 +19,9 @@ Networks = Mapping[str, nn.Module]
 HOMES = {
     "digits-gan": "digits_gan",
     "digits-gan-unlabelled": "digits_gan",
+    "grid": "plane",
+    "ring": "plane",
+    "stacked": "stacked",
 }
 
 
