@@ -19,6 +19,9 @@ Networks = Mapping[str, nn.Module]
 HOMES = {
     "digits-gan": "digits_gan",
     "digits-gan-unlabelled": "digits_gan",
+    "digits-vae": "digits_vae",
+    "digits-hvae": "digits_vae",
+    "digits-vqvae": "digits_vae",
 }
 
 
