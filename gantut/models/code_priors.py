@@ -84,8 +84,8 @@ class AutoregressiveCodes(nn.Module):
         width: numbers that the GRU remembers. More of them learn more, and more slowly.
         embedding: numbers that stand for a code or a place.
         classes: 0, or the number of classes that log p is conditional on.
-        dropout: the share of inputs and hidden numbers that are left out in training, against
-            learning a small set of grids by heart.
+        dropout: the share of inputs and of hidden numbers that training leaves out at random, so
+            that a small set of grids is not learned by heart.
         seed: of the first weights.
 
     Raises:
@@ -162,24 +162,16 @@ class AutoregressiveCodes(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self,
-        n: int,
-        labels: Tensor | None = None,
-        *,
-        temperature: float = 1.0,
-        generator: torch.Generator | None = None,
+        self, n: int, labels: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Codes (n, *grid), one after the other from the conditionals.
-
-        Below 1, ``temperature`` divides the logits and prefers likely codes: cleaner, less varied.
-        """
+        """Codes (n, *grid), one after the other from the conditionals."""
         device, T, pad = self.head.weight.device, math.prod(self.grid), self.back[-1]
         labels, places = check_labels(labels, self.classes, n), torch.arange(T, device=device)
         padded, state = torch.full((n, pad + T), self.size, device=device), None
         for t in range(T):
             shown = self._shown(padded, places[t : t + 1], labels)
             memory, state = self.memory(shown, state)
-            chances = (self._logits(memory, shown)[:, 0] / temperature).softmax(1)
+            chances = self._logits(memory, shown)[:, 0].softmax(1)
             padded[:, pad + t] = torch.multinomial(chances, 1, generator=generator)[:, 0]
         return padded[:, pad:].view(n, *self.grid)
 

@@ -520,7 +520,7 @@ digits_vqvae = Recipe(
             {
                 **CODES,
                 "steps": 3000,
-                "width": 144,
+                "width": 128,
                 "dropout": 0.1,
                 "batch": 64,
                 "lr": 3e-3,
