@@ -22,6 +22,9 @@ HOMES = {
     "grid": "plane",
     "ring": "plane",
     "stacked": "stacked",
+    "digits-vae": "digits_vae",
+    "digits-hvae": "digits_vae",
+    "digits-vqvae": "digits_vae",
 }
 
 

@@ -44,8 +44,10 @@ def test_layers_are_read_one_after_the_other_each_above_the_layer_before():
     network = AutoregressiveCodes(2, (2, 2, 2), width=6, seed=3).double()
     codes = every_grid(2, 4, 2).view(-1, 2, 2, 2)
     assert network.log_prob(codes).exp().sum().item() == pytest.approx(1, abs=1e-12)
+    # Steps back: along a row 1 and 2, to the row above 2 ± 1, to the layer before 4 ± 1.
+    assert network.back == [1, 2, 3, 4, 5]
     shown = []
-    network.above.register_forward_hook(lambda module, inputs, output: shown.append(inputs[0]))
+    network.near[3].register_forward_hook(lambda module, inputs, output: shown.append(inputs[0]))
     network.logits(codes[77:78])
     assert shown[0][0].tolist() == [2] * 4 + codes[77, 0].flatten().tolist()
     draws = network.sample(2000, generator=torch.Generator().manual_seed(0))
@@ -69,8 +71,8 @@ def test_no_prediction_sees_its_own_or_a_later_code():
 
 def test_no_gradient_comes_from_later_codes():
     network, vectors = AutoregressiveCodes(5, (3, 4), width=16, seed=2), []
-    network.before.register_forward_hook(lambda m, i, o: vectors.append(o))
-    network.above.register_forward_hook(lambda m, i, o: vectors.append(o))
+    for book in network.near:
+        book.register_forward_hook(lambda m, i, o: vectors.append(o))
     logits = network.logits(torch.randint(5, (1, 3, 4), generator=torch.Generator().manual_seed(0)))
     for t in range(12):
         for shown in (
@@ -83,23 +85,37 @@ def test_no_gradient_comes_from_later_codes():
 def test_log_prob_by_hand_one_place_after_the_other():
     """The same sum from a cell that is run place by place, on inputs taken from the grid."""
     network, codes = prior(classes=2), every_grid(3, 2, 2)[[5, 40, 77]]
-    labels, cell = torch.tensor([0, 1, 1]), torch.nn.GRUCell(11, 7).double()
+    labels, cell = torch.tensor([0, 1, 1]), torch.nn.GRUCell(14, 7).double()
     for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
         getattr(cell, name).data.copy_(getattr(network.memory, f"{name}_l0"))
     for n in range(3):
         state, total = torch.zeros(7, dtype=torch.float64), 0.0
         for row, column in itertools.product(range(2), range(2)):
             flat = 2 * row + column
-            left = codes[n].flatten()[flat - 1] if flat else 3
-            above = codes[n, row - 1, column] if row else 3
-            shown = [
-                network.before.weight[left],
-                network.above.weight[above],
-                network.place.weight[flat],
-            ]
-            state = cell(torch.cat([*shown, F.one_hot(labels[n], 2).double()]), state)
-            total += network.head(state).log_softmax(0)[codes[n, row, column]].item()
+            # One, two and three steps back: in two columns, beside, above, and above to the left.
+            near = [codes[n].flatten()[flat - k].item() if flat >= k else 3 for k in (1, 2, 3)]
+            shown = [book.weight[code] for book, code in zip(network.near, near, strict=True)]
+            shown += [network.place.weight[flat], F.one_hot(labels[n], 2).double()]
+            state = cell(torch.cat(shown), state)
+            hidden = F.leaky_relu(network.mix(torch.cat([state, *shown])), 0.2)
+            total += network.head(hidden).log_softmax(0)[codes[n, row, column]].item()
         assert network.log_prob(codes, labels)[n].item() == pytest.approx(total, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("grid", "back"),
+    [((9,), [1, 2]), ((7, 7), [1, 2, 6, 7, 8]), ((2, 7, 7), [1, 2, 6, 7, 8, 48, 49, 50])],
+)
+def test_neighbours_lie_beside_and_above_and_in_the_layer_before(grid, back):
+    network = AutoregressiveCodes(4, grid, width=4)
+    assert network.back == back
+    assert network.sample(3).shape == (3, *grid)
+
+
+def test_dropout_leaves_out_in_training_alone():
+    halved, codes = prior(dropout=0.5), every_grid(3, 2, 2)
+    assert not torch.equal(halved.train().log_prob(codes), halved.log_prob(codes))
+    assert torch.equal(halved.eval().log_prob(codes), prior().log_prob(codes))
 
 
 @pytest.mark.parametrize("classes", [0, 2])
