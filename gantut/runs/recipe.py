@@ -19,6 +19,7 @@ Networks = Mapping[str, nn.Module]
 HOMES = {
     "digits-gan": "digits_gan",
     "digits-gan-unlabelled": "digits_gan",
+    "photo-codec": "photo_codec",
 }
 
 
