@@ -83,12 +83,16 @@ def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """
     offset = torch.arange(WINDOW, dtype=torch.float64, device=x.device) - WINDOW // 2
     weights = torch.exp(-0.5 * (offset / SIGMA) ** 2)
-    window = torch.outer(weights, weights)[None, None] / weights.sum() ** 2
+    down = (weights / weights.sum()).view(1, 1, -1, 1)
+
+    def local(images: Tensor) -> Tensor:  # the window is a product of a column and a row
+        return F.conv2d(F.conv2d(images, down), down.mT)
+
     a, b = (images.flatten(0, 1)[:, None] for images in (x, y))  # each channel on its own
-    mean_a, mean_b = F.conv2d(a, window), F.conv2d(b, window)
+    mean_a, mean_b = local(a), local(b)
     squares = mean_a**2 + mean_b**2
-    variances = F.conv2d(a * a + b * b, window) - squares
-    covariance = F.conv2d(a * b, window) - mean_a * mean_b
+    variances = local(a * a + b * b) - squares
+    covariance = local(a * b) - mean_a * mean_b
     contrast = (2 * covariance + STABLE[1]) / (variances + STABLE[1])
     luminance = (2 * mean_a * mean_b + STABLE[0]) / (squares + STABLE[0])
     shape = (*x.shape[:2], *luminance.shape[2:])

@@ -28,23 +28,28 @@ def test_patches_come_from_all_over_the_photographs():
     assert means.min() < 0.1 and means.max() > 0.9
 
 
-def test_a_jpeg_is_pillows_file():
+def test_a_jpeg_is_pillows_best_file():
     x = recipe.photographs()["cat"][:, :64, :80]
-    code, seen = recipe._jpeg(x, 30, True, 0)
+    code, seen = recipe.jpeg(x, 30, 0)
     read = Image.open(io.BytesIO(code))
-    assert read.format == "JPEG" and read.info.get("progressive") and read.size == (80, 64)
+    assert read.format == "JPEG" and read.size == (80, 64)
     assert torch.equal(
         (255 * seen).round().byte(), torch.from_numpy(np.array(read)).permute(2, 0, 1)
     )
-    plain = io.BytesIO()
     array = (255 * x).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(array).save(plain, "JPEG", quality=30, subsampling=0)
-    assert len(code) < len(plain.getvalue())
+    for progressive in (False, True):
+        plain = io.BytesIO()
+        Image.fromarray(array).save(
+            plain, "JPEG", quality=30, subsampling=0, progressive=progressive, optimize=True
+        )
+        assert len(code) <= len(plain.getvalue())
+        assert np.array_equal(np.array(Image.open(plain)), np.array(read))
+    assert len(recipe.jpeg(x, 30, 2)[0]) < len(code)
 
 
 def test_a_curve_counts_all_bytes_and_is_in_order():
     x = recipe.photographs()["cat"][:, :176, :192]
-    coded = [recipe._jpeg(x, quality, False, 2) for quality in (50, 5, 20)]
+    coded = [recipe.jpeg(x, quality, 2) for quality in (50, 5, 20)]
     found = recipe.curve(x, coded)
     assert found["bits"].tolist() == sorted(8 * len(code) / (176 * 192) for code, _ in coded)
     error = ((coded[0][1] - x).double() ** 2).mean()
@@ -56,6 +61,8 @@ def test_the_best_value_at_a_rate():
     points = {"bits": np.array([0.1, 0.2, 0.4, 0.8]), "psnr": np.array([20.0, 19.0, 24.0, 25.0])}
     # 0.2 is worse than 0.1, so the line goes from 0.1 to 0.4: half way in logarithms at 0.2.
     assert recipe.best(points, "psnr", [0.1, 0.2, 0.4]).tolist() == pytest.approx([20, 22, 24])
+    with pytest.raises(ValueError, match=r"rates of at least 0.100 bits a pixel, got 0.09"):
+        recipe.best(points, "psnr", 0.09)  # fewer bits than any file has
 
 
 def test_half_the_bits_at_equal_quality_is_a_half_saved():
