@@ -133,7 +133,7 @@ class HyperpriorCodec(nn.Module):
                 output(nn.Conv2d(2 * hyper, 2 * latents, 3, 1, 1)),
             )  # fmt: skip
             initialise(self)
-        # The step that suits a weight λ of the error shrinks as 1/√λ: here 16-fold over the dial.
+        # The gain that suits a weight λ of the error grows as √λ: about fourfold over the dial.
         gains = torch.linspace(0.5, 2.0, KNOTS)[:, None].expand(-1, latents)
         self.gain, self.regain = nn.Parameter(gains.clone()), nn.Parameter(-gains)
         self.mean = nn.Parameter(torch.zeros(KNOTS, hyper))

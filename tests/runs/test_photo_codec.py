@@ -52,7 +52,7 @@ def test_a_curve_counts_all_bytes_and_is_in_order():
     coded = [recipe.jpeg(x, quality, 2) for quality in (50, 5, 20)]
     found = recipe.curve(x, coded)
     assert found["bits"].tolist() == sorted(8 * len(code) / (176 * 192) for code, _ in coded)
-    error = ((coded[0][1] - x).double() ** 2).mean()
+    error = ((coded[0][1] - x).double() ** 2).mean().item()
     assert found["psnr"][-1] == pytest.approx(-10 * np.log10(error))
     assert (np.diff(found["ms_ssim"]) > 0).all()
 
