@@ -171,6 +171,57 @@ def decode(code: bytes, probabilities: Tensor, count: int | None = None) -> Tens
     return symbols
 
 
+def normal_bits(offset: Tensor, std: Tensor) -> Tensor:
+    """−log₂ of the mass that N(0, s²) has in the unit interval around a point. [balle2017]
+
+        −log₂ ( Φ((v + ½) / s) − Φ((v − ½) / s) )
+
+    Args:
+        offset: The points v.
+        std: The deviations s > 0, of a shape that fits.
+
+    Returns:
+        Bits of v's shape, in float64 (float32 on MPS, which has no other).
+
+    Example:
+        >>> import torch
+        >>> normal_bits(torch.tensor([0.0, 40.0]), torch.tensor(1.0)).round(decimals=2).tolist()
+        [1.38, 1132.16]
+    """
+    # By symmetry both edges can lie in the lower tail, where log Φ keeps its digits however far
+    # out it is. The mass is then log(Φ(upper) − Φ(lower)). Its slope far out needs float64,
+    # which MPS does not have.
+    wide = torch.float32 if offset.device.type == "mps" else torch.float64
+    away, std = offset.abs().to(wide), std.to(wide)
+    upper, lower = log_ndtr((0.5 - away) / std), log_ndtr((-0.5 - away) / std)
+    return (-upper - (-(lower - upper).expm1()).log()) / np.log(2)
+
+
+def normal_masses(mean: Tensor, std: Tensor, reach: int) -> Tensor:
+    """The masses of N(m, s²) in the unit intervals around the whole numbers −reach … reach.
+
+    The tails go to the two ends, so that a row adds up to 1.
+
+    Args:
+        mean: m, (K,).
+        std: s, (K,).
+        reach: The last whole number.
+
+    Returns:
+        (K, 2·reach + 1), in the type of the mean.
+
+    Example:
+        >>> import torch
+        >>> zero = torch.zeros(1, dtype=torch.float64)
+        >>> normal_masses(zero, zero + 1, 2).round(decimals=3).tolist()
+        [[0.067, 0.242, 0.383, 0.242, 0.067]]
+    """
+    edges = torch.arange(-reach, reach).to(mean) + 0.5
+    below = ndtr((edges - mean[:, None]) / std[:, None])
+    none, whole = torch.zeros_like(below[:, :1]), torch.ones_like(below[:, :1])
+    return torch.cat([none, below, whole], dim=1).diff(dim=1)
+
+
 class CodecOutput(NamedTuple):
     """Reconstructions (N, *shape) in [0, 1], and the bits (N,) that their codes cost."""
 
@@ -228,14 +279,8 @@ class Codec(nn.Module):
         """The pass for training: noise stands for rounding."""
         y = self.encoder(x)[0]
         y = y + torch.rand(y.shape, generator=generator, device=y.device, dtype=y.dtype) - 0.5
-        # By symmetry both edges can lie in the lower tail, where log Φ keeps its digits however far
-        # out it is. The mass is then log(Φ(upper) − Φ(lower)). Its slope far out needs float64,
-        # which MPS does not have.
-        wide = torch.float32 if y.device.type == "mps" else torch.float64
-        away, std = (y - self.mean).abs().to(wide), self.log_std.to(wide).exp()
-        upper, lower = log_ndtr((0.5 - away) / std), log_ndtr((-0.5 - away) / std)
-        nats = -upper - (-(lower - upper).expm1()).log()
-        return CodecOutput(self.draw(y), (nats.sum(1) / np.log(2)).to(y))
+        bits = normal_bits(y - self.mean, self.log_std.exp())
+        return CodecOutput(self.draw(y), bits.sum(1).to(y))
 
     def draw(self, y: Tensor) -> Tensor:
         """Codes (N, latent_dim) to images in [0, 1]."""
@@ -250,11 +295,8 @@ class Codec(nn.Module):
         Returns:
             (latent_dim, 2·reach + 1), float64.
         """
-        mean, std = self.mean.detach().cpu(), self.log_std.detach().cpu().double().exp()
-        edges = torch.arange(-self.reach, self.reach, dtype=torch.float64) + 0.5
-        below = ndtr((edges - mean.double()[:, None]) / std[:, None])
-        none, whole = torch.zeros_like(below[:, :1]), torch.ones_like(below[:, :1])
-        return torch.cat([none, below, whole], dim=1).diff(dim=1)
+        mean, log_std = self.mean.detach().cpu().double(), self.log_std.detach().cpu().double()
+        return normal_masses(mean, log_std.exp(), self.reach)
 
     def quantise(self, x: Tensor) -> Tensor:
         """The rounded codes of images (N, *shape): whole numbers (N, latent_dim)."""

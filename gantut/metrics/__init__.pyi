@@ -19,7 +19,7 @@ from .frechet import (
     fid_extrapolated as fid_extrapolated,
     kid as kid,
 )
-from .image_quality import psnr as psnr, ssim as ssim
+from .image_quality import ms_ssim as ms_ssim, psnr as psnr, ssim as ssim
 from .likelihood import (
     annealed_importance as annealed_importance,
     bidirectional_bounds as bidirectional_bounds,

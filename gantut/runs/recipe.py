@@ -25,6 +25,7 @@ HOMES = {
     "digits-vae": "digits_vae",
     "digits-hvae": "digits_vae",
     "digits-vqvae": "digits_vae",
+    "photo-codec": "photo_codec",
 }
 
 

@@ -1,4 +1,4 @@
-"""PSNR against torchmetrics, SSIM against scikit-image's recipe in scipy, values by hand."""
+"""PSNR and MS-SSIM against torchmetrics, SSIM against scikit-image's recipe, values by hand."""
 
 import math
 
@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from torchmetrics.functional.image import peak_signal_noise_ratio
+from torchmetrics.functional.image import (
+    multiscale_structural_similarity_index_measure,
+    peak_signal_noise_ratio,
+)
 
 from gantut import data
-from gantut.metrics import psnr, ssim
+from gantut.metrics import ms_ssim, psnr, ssim
 
 
 def pairs(n=5, channels=3, height=20, width=27, seed=0):
@@ -100,3 +103,51 @@ def test_ssim_needs_room_for_its_window():
     x = torch.zeros(1, 1, 8, 8)
     with pytest.raises(ValueError, match=r"sides ≥ 11, got \(1, 1, 8, 8\)"):
         ssim(x, x)
+
+
+@pytest.mark.parametrize(("height", "width"), [(176, 176), (183, 209)])
+def test_ms_ssim_of_one_channel_is_about_torchmetrics(height, width):
+    # At the coarsest scale torchmetrics mirrors the images at their border, so digits differ.
+    x, y = pairs(2, 1, height, width)
+    for one in range(2):
+        a, b = x[one : one + 1], y[one : one + 1]
+        wanted = multiscale_structural_similarity_index_measure(a, b, data_range=1.0).item()
+        assert ms_ssim(a, b).item() == pytest.approx(wanted, abs=2e-3)
+        assert ms_ssim(b, a).item() == pytest.approx(ms_ssim(a, b).item(), abs=1e-12)
+
+
+def test_ms_ssim_by_scipy_each_channel_on_its_own():
+    x, y = pairs(2, 3, 176, 180)
+    product, a, b = np.ones((2, 3)), x.numpy(), y.numpy()
+    for weight in (0.0448, 0.2856, 0.3001, 0.2363, 0.1333):
+
+        def blur(v):
+            return gaussian_filter(v, (0, 0, 1.5, 1.5), truncate=3.5)[..., 5:-5, 5:-5]
+
+        ux, uy = blur(a), blur(b)
+        cs = (2 * (blur(a * b) - ux * uy) + 9e-4) / (
+            blur(a * a) - ux**2 + blur(b * b) - uy**2 + 9e-4
+        )
+        if weight == 0.1333:  # luminance counts at the coarsest scale alone
+            cs *= (2 * ux * uy + 1e-4) / (ux**2 + uy**2 + 1e-4)
+        product *= np.maximum(cs.mean((2, 3)), 0) ** weight
+        even = (v[..., : v.shape[2] // 2 * 2, : v.shape[3] // 2 * 2] for v in (a, b))
+        a, b = (
+            (v[..., ::2, ::2] + v[..., 1::2, ::2] + v[..., ::2, 1::2] + v[..., 1::2, 1::2]) / 4
+            for v in even
+        )
+    assert ms_ssim(x, y).numpy() == pytest.approx(product.mean(1), abs=1e-9)
+
+
+def test_ms_ssim_forgives_what_only_the_finest_scale_sees():
+    x, _ = pairs(1, 1, 176, 176)
+    smooth = torch.nn.functional.avg_pool2d(x, 16).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    fine = 0.1 * (torch.arange(176) % 2 - 0.5).double()
+    y = (0.1 + 0.8 * smooth + fine).clamp(0, 1)
+    assert ms_ssim(y, 0.1 + 0.8 * smooth).item() > ssim(y, 0.1 + 0.8 * smooth).item() + 0.1
+    assert ms_ssim(x, x).item() == 1.0
+
+
+def test_ms_ssim_needs_eleven_pixels_at_the_coarsest_scale():
+    with pytest.raises(ValueError, match=r"sides ≥ 176, got \(1, 1, 175, 180\)"):
+        ms_ssim(torch.zeros(1, 1, 175, 180), torch.zeros(1, 1, 175, 180))
