@@ -4,6 +4,7 @@ Griffin and Lim's iteration seeks a phase that fits the magnitudes of one word, 
 nothing each time. A vocoder has learned from many words which magnitudes and phases go together.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -25,8 +26,8 @@ class Vocoder(nn.Module):
 
     Residual convolutions along time look at some columns and say a correction c and a phase φ for
     each point of the spectrum. The sound is istft(A·e^{c + iφ}), where A are the magnitudes from
-    which Griffin and Lim's search would start. So no layer works at the sound's own rate, which
-    makes it cheap. [kaneko2022, siuzdak2024]
+    which Griffin and Lim's search would start, and φ is counted from the middle of the window. So
+    no layer works at the sound's own rate, which makes it cheap. [kaneko2022, siuzdak2024]
 
     Args:
         front: what made the images.
@@ -49,7 +50,7 @@ class Vocoder(nn.Module):
         front: LogMel,
         *,
         width: int = 128,
-        dilations: Sequence[int] = (1, 2, 4, 8, 1, 2),
+        dilations: Sequence[int] = (1, 2, 4, 8, 16),
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -75,11 +76,14 @@ class Vocoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):
-            size = self.front.magnitudes(images.float()).clamp(min=LEAST)
+            size = self.front.magnitudes(full(images)).clamp(min=LEAST)
         h = self.first(2 * images[:, 0] - 1)
         for block in self.blocks:
             h = h + block(h)
         correction, phase = full(self.last(F.leaky_relu(h, LEAK))).chunk(2, dim=1)
+        # A pulse in the middle of the window has the phase −π·k·window/K in bin k.
+        bin = torch.arange(size.shape[1], device=size.device, dtype=size.dtype)[:, None]
+        phase = phase - bin * (math.pi * self.front.window / (2 * (size.shape[1] - 1)))
         spectra = torch.polar(size * correction.clamp(-9, 3).exp(), phase)
         return istft(spectra, self.front.window, self.front.hop)
 
@@ -106,7 +110,7 @@ class PeriodDiscriminators(nn.Module):
         >>> import torch
         >>> D = PeriodDiscriminators((2, 3), width=2)
         >>> [(logits.shape, len(inner)) for logits, inner in D(torch.zeros(4, 1, 640))]
-        [(torch.Size([4, 16]), 5), (torch.Size([4, 9]), 5)]
+        [(torch.Size([4, 8]), 5), (torch.Size([4, 9]), 5)]
     """
 
     def __init__(self, periods: Sequence[int] = PERIODS, *, width: int = 16, seed: int = 0) -> None:
