@@ -63,12 +63,12 @@ class Settings:
 
     Args:
         model: what to train
-        data: digits, glyphs, mnist, fashion_mnist, cifar10, folder, vowels, recordings or another
-            name of gantut.data.DATASETS
+        data: handwritten, faces, digits, glyphs, photographs, mnist, fashion_mnist, cifar10,
+            folder, spoken, vowels, recordings or another name of gantut.data.DATASETS
         path: where the data lies, for sets that are read from a folder
         download: fetch the data if it is not there (mnist, fashion_mnist, cifar10)
-        examples: how many examples to make (glyphs, vowels)
-        size: side of the images in pixels (glyphs, folder)
+        examples: how many examples to make (glyphs, faces, photographs, spoken, vowels)
+        size: side of the images in pixels (glyphs, faces, photographs, folder)
         channels: 1 for grey, 3 for colour (folder)
         unreadable: what to do with a file that cannot be read (folder, recordings)
         network: auto is conv from 16 pixels a side, mlp below; residual is for a gan

@@ -9,6 +9,7 @@ from .densities import (
     spirals as spirals,
     two_moons as two_moons,
 )
+from .drawn import FACE_FACTORS as FACE_FACTORS, draw_faces as draw_faces, faces as faces
 from .folders import folder as folder, recordings as recordings
 from .images import (
     cifar10 as cifar10,
@@ -18,6 +19,7 @@ from .images import (
     mnist as mnist,
     stacked as stacked,
 )
+from .photos import photographs as photographs
 from .printed import glyphs as glyphs
 from .registry import DATASETS as DATASETS, load as load
 from .speaking import spoken as spoken

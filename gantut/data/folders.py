@@ -20,6 +20,7 @@ from gantut.numerics import at_least, chosen
 IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SOUNDS = (".wav",)
 QUIETEST = -35.0  # dB below the loudest frame of a file, where a pause begins
+PHOTOMETRIC = 262  # the tag of a TIFF that says what 0 means
 # What systems leave in folders; names that start with a dot are left out as well.
 SYSTEM = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
@@ -100,10 +101,14 @@ def _image(file: Path, *, size: int, channels: int, background: Any) -> Tensor:
     from PIL import Image, ImageOps
 
     with Image.open(file) as picture:
+        # A JPEG of many megapixels is decoded at an eighth of its size, five times as fast.
+        picture.draft(None, (2 * size, 2 * size))
         upright = ImageOps.exif_transpose(picture)
         if picture.format == "PNG" and upright.mode == "I" or upright.mode.startswith("I;16"):
             # Sixteen bits: 65,535 is white, where a plain conversion would cut all above 255.
             values, clear = np.asarray(upright), picture.info.get("transparency")
+            if getattr(picture, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # a TIFF whose 0 is white
+                values = 65535 - values
             upright = Image.fromarray((values / 257).round().astype(np.uint8))
             if clear is not None:  # one grey is meant to be transparent
                 upright.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype("uint8")))

@@ -188,4 +188,6 @@ def _torchvision(name: str, root: Root, split: str, download: bool) -> ImageData
     images = torch.as_tensor(data.data)
     # MNIST gives (N, H, W), CIFAR (N, H, W, C).
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
-    return ImageData(images, data.targets, name=name, class_names=tuple(data.classes))
+    # MNIST's classes are called "7 - seven".
+    names = tuple(each.partition(" - ")[0] for each in data.classes)
+    return ImageData(images, data.targets, name=name, class_names=names)

@@ -1,29 +1,37 @@
 """The data sets by name, for the command line and for cells that loop over several."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gantut.data.densities import DENSITIES
+from gantut.data.drawn import faces
 from gantut.data.folders import folder, recordings
 from gantut.data.images import cifar10, digits, fashion_mnist, handwritten, mnist
+from gantut.data.photos import photographs
 from gantut.data.printed import glyphs
+from gantut.data.speaking import spoken
 from gantut.data.synthesis import vowels
 from gantut.numerics import chosen
 
 _FUNCTIONS = (
     handwritten,
+    faces,
     glyphs,
     digits,
     mnist,
     fashion_mnist,
     cifar10,
     folder,
+    spoken,
     vowels,
     recordings,
 )
 DATASETS: dict[str, Callable[..., Any]] = {
     **DENSITIES,
     **{function.__name__: function for function in _FUNCTIONS},
+    # What is asked for by name is trained on, so it has examples of one size.
+    "photographs": partial(photographs, size=64),
 }
 
 

@@ -6,11 +6,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps, TiffImagePlugin
 from scipy.io import wavfile
 from torch.utils.data import DataLoader
 
+import gantut
 from gantut import data
+from gantut.data.folders import PHOTOMETRIC
 from gantut.speech import cents, pitch
 
 
@@ -64,6 +66,104 @@ def test_a_photograph_is_turned_as_the_camera_was_held(tmp_path):
     assert read.images[0, 0, :, 3].tolist() == [255] * 4 and read.images[0, 0, :, :3].max() == 0
 
 
+# Each orientation a camera can note, and what undoes it.
+UNDO = ["FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_90"]
+UNDO += ["TRANSVERSE", "ROTATE_270"]
+
+
+def slope():
+    """A picture without symmetry whose colours change slowly, 150×150."""
+    down, across = np.mgrid[0:150, 0:150] / 149
+    pixels = [200 * across + 20, 200 * down + 20, 150 * down * across]
+    return Image.fromarray(np.stack(pixels, -1).round().astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory):
+    """One picture as cameras, scanners and programs write it."""
+    root, rgb = tmp_path_factory.mktemp("album"), slope()
+    rgb.save(root / "plain.png")
+    rgb.save(root / "UPPER.BMP")
+    rgb.save(root / "camera.JPEG", quality=95, progressive=True)
+    (root / "a-jpeg.png").write_bytes((root / "camera.JPEG").read_bytes())
+    rgb.convert("CMYK").save(root / "printer.jpg", quality=95)
+    rgb.convert("CMYK").save(root / "printer.tif")
+    rgb.convert("RGBA").save(root / "alpha.webp", lossless=True)
+    rgb.save(root / "pages.tiff", save_all=True, append_images=[Image.new("RGB", (9, 9))])
+    for suffix in ("png", "webp"):  # only the first picture of an animation counts
+        rest = {"append_images": [Image.new("RGB", rgb.size)], "lossless": True}
+        rgb.save(root / f"moving.{suffix}", save_all=True, **rest)
+    rgb.resize((3000, 3000), Image.Resampling.BICUBIC).save(root / "huge.jpg", quality=95)
+    for k, undo in enumerate(UNDO):
+        exif = Image.Exif()
+        exif[0x0112] = k + 2
+        rgb.transpose(Image.Transpose[undo]).save(root / f"turned-{k}.png", exif=exif)
+    return root
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_one_picture_is_the_same_however_it_was_written(size, album):
+    read = data.folder(album, size=size)
+    places = {name: k for k, name in enumerate(read.files)}
+    # The mean over squares: a slope is the same after any fair resizing, but for its ends.
+    side = size // 16
+    blocks = torch.nn.functional.avg_pool2d(read.floats(), side)[:, :, 1:-1, 1:-1]
+    away = (blocks - blocks[places["plain.png"]]).abs().amax((1, 2, 3)) * 255
+    lossy = {"a-jpeg.png", "camera.JPEG", "huge.jpg", "printer.jpg"}
+    assert len(places) == 18 and lossy < set(places)
+    for name, most in zip(read.files, away.tolist(), strict=True):
+        assert most < (1.5 if name in lossy else 0.01), name
+    x = blocks[places["plain.png"]] * 255
+    t = (torch.arange(1, 15) + 0.5) / 16
+    assert (x[0] - (200 * t + 20)).abs().max() < 1.5
+    assert (x[1] - (200 * t + 20)[:, None]).abs().max() < 1.5
+
+
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size(tmp_path, monkeypatch):
+    slope().resize((3200, 2400), Image.Resampling.BICUBIC).save(tmp_path / "a.jpg")
+    sizes, fit = [], ImageOps.fit
+
+    def spy(image, size, **options):
+        sizes.append(image.size)
+        return fit(image, size, **options)
+
+    monkeypatch.setattr(ImageOps, "fit", spy)
+    data.folder(tmp_path, size=64)
+    data.folder(tmp_path, size=800)
+    # An eighth, and nothing that would make it coarse.
+    assert sizes == [(400, 300), (3200, 2400)]
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_lines_dots_and_one_bit_are_pictures_too(size, tmp_path):
+    picture(tmp_path / "dot.png", (1, 1), (9, 8, 7))
+    picture(tmp_path / "line.png", (500, 1), (9, 8, 7))
+    picture(tmp_path / "tall.gif", (1, 700), 9, mode="L")
+    for suffix in ("png", "bmp", "tif"):
+        picture(tmp_path / f"bit.{suffix}", (30, 20), 1, mode="1")
+    read = data.folder(tmp_path, size=size)
+    assert read.shape == (3, size, size)
+    for name, image in zip(read.files, read.images, strict=True):
+        expected = {"b": (255,) * 3, "t": (9,) * 3}.get(name[0], (9, 8, 7))
+        assert (image == torch.tensor(expected)[:, None, None]).all(), name
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_a_gan_trains_on_files_that_stay_on_the_disk(size, album):
+    held, streamed = (data.folder(album, size=size, memory=memory) for memory in (2e9, 0))
+    assert streamed.values.is_meta and not held.values.is_meta
+    losses = []
+    for some in (held, streamed):
+        pair = (
+            gantut.networks.ResidualGenerator(4, some.shape, width=2, seed=0),
+            gantut.networks.ResidualDiscriminator(some.shape, width=2, seed=1),
+        )
+        trainer = gantut.GANTrainer(*pair, **gantut.training.r3gan(), device="cpu", seed=2)
+        losses.append(trainer.fit(some.batches(2, seed=3), steps=2))
+    assert losses[0] == losses[1] and len(losses[0]["discriminator"]) == 2
+    assert all(map(math.isfinite, losses[0]["discriminator"]))
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_sixteen_bits_become_eight(suffix, channels, tmp_path):
@@ -72,6 +172,14 @@ def test_sixteen_bits_become_eight(suffix, channels, tmp_path):
     read = data.folder(tmp_path, size=64, channels=channels)
     assert read.images[0, 0, 0, :3].tolist() == [0, 4, 8] and read.shape == (channels, 64, 64)
     assert (read.floats()[0] - torch.from_numpy(row / 65535)).abs().max() < 0.51 / 255
+
+
+def test_sixteen_bits_whose_zero_is_white(tmp_path):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[PHOTOMETRIC] = 0
+    values = np.full((8, 8), 257 * 55, np.uint16)
+    Image.fromarray(values).save(tmp_path / "x-ray.tif", tiffinfo=tags)
+    assert (data.folder(tmp_path, size=8).images == 200).all()
 
 
 def test_pixels_without_a_known_range_are_refused(tmp_path):

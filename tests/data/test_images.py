@@ -170,6 +170,21 @@ def test_mnist_files_are_read_as_they_are(load, folder, raw, tmp_path):
     assert len(load(tmp_path, download=True)) == 7
 
 
+def test_the_whole_of_mnist_fits_where_the_handwritten_digits_were(raw, tmp_path):
+    for split, (images, labels) in raw.items():
+        write_idx(tmp_path / "MNIST" / "raw" / f"{split}-images-idx3-ubyte", images)
+        write_idx(tmp_path / "MNIST" / "raw" / f"{split}-labels-idx1-ubyte", labels)
+    whole, ours = data.mnist(tmp_path), data.handwritten()
+    assert (whole.shape, whole.classes, whole.maximum) == (ours.shape, ours.classes, ours.maximum)
+    assert whole.values.dtype == ours.values.dtype and whole.labels.dtype == ours.labels.dtype
+    assert whole.values.is_contiguous() and ours.values.is_contiguous()
+    assert whole.factors.keys() == ours.factors.keys() and not whole.files and not ours.files
+    batches = [some.batches(5, labels=True).batch(0) for some in (whole, ours)]
+    for theirs, mine in zip(*batches, strict=True):
+        assert theirs.shape == mine.shape and theirs.dtype == mine.dtype
+    assert whole.class_names == ours.class_names
+
+
 def test_cifar_files_are_read_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.CIFAR10, "_check_integrity", lambda self: True)
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *a, **k: True)

@@ -16,6 +16,7 @@ PROJECT = tomllib.loads((surface.ROOT / "pyproject.toml").read_text(encoding="ut
 EXTRAS = {
     "applications": {"compression"},
     "cli": {"onnx"},
+    "data": {"speech"},
     "export": {"onnx"},
     "metrics": {"fidelity"},
     "notebooks": {"compression"},
@@ -37,16 +38,20 @@ def owners():
     return importlib.metadata.packages_distributions()
 
 
+def named(node):
+    return getattr(node, "id", None)
+
+
 def imported(tree):
     """Top-level modules outside Python's own that some code imports, also inside functions.
 
-    ``shipped("package", …)`` counts: it reads a file of a package without importing it.
+    ``shipped("package", …)``, also in a partial, reads a file of a package without importing it.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "shipped":
-            names = [argument.value for argument in node.args[:1]]
+        elif isinstance(node, ast.Call) and "shipped" in map(named, [node.func, *node.args]):
+            names = [word.value for word in node.args if isinstance(word, ast.Constant)][:1]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [str(node.module)]
         else:

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from gantut import runs
-from gantut.runs import cards
+from gantut.runs import cards, recipe as recipes
 from gantut.runs.recipe import HOMES, recipe
 
 LARGEST = 12_000_000  # bytes, all runs together
@@ -99,7 +99,7 @@ def test_the_sounds_can_be_heard_and_are_small(name):
 
 
 def test_a_bar_is_told_in_words_and_held():
-    figure = runs.Figure("how it is measured", least=0.5, most=2)
+    figure = recipes.Figure("how it is measured", least=0.5, most=2)
     assert figure.bar == "≥ 0.5 and ≤ 2"
     assert [figure.reached(value) for value in (0.4, 0.5, 2, 2.1)] == [False, True, True, False]
-    assert runs.Figure("no bar").bar == "" and runs.Figure("no bar").reached(9)
+    assert recipes.Figure("no bar").bar == "" and recipes.Figure("no bar").reached(9)

@@ -37,16 +37,16 @@ def mean(made, quick):
 
 def toy(**changes):
     config = {"steps": 12, "width": 8, "seed": 0, "after": ""}
-    return runs.Recipe(
+    return recipes.Recipe(
         title="A toy.",
         data="a ring",
         parts={
-            "a": runs.Part(config | changes, generator, trained),
-            "b": runs.Part(
+            "a": recipes.Part(config | changes, generator, trained),
+            "b": recipes.Part(
                 config | {"after": "a"}, generator, trained, after=("a",), shipped=False
             ),
         },
-        figures={"sum": runs.Figure("a sum", least=-100), "other": runs.Figure("another")},
+        figures={"sum": recipes.Figure("a sum", least=-100), "other": recipes.Figure("another")},
         measure=mean,
         picture=lambda made: plt.figure(),
         caption="",
