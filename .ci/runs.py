@@ -77,6 +77,27 @@ def draw(name: str) -> None:
         path = PICTURES / f"{name}{suffix}.png"
         figure.savefig(path, dpi=130, metadata={"Source": source, "Software": None})
         plt.close(figure)
+    for old in sounds(name).values():
+        old.unlink()
+    if made.sounds:
+        for k, (label, content) in enumerate(made.sounds(run.networks).files.items()):
+            (PICTURES / f"{name}-{k}-{label.replace(' ', '_')}.wav").write_bytes(content)
+
+
+def sounds(name: str) -> dict[str, Path]:
+    """The sounds that lie beside a run's pictures, by label, in their order."""
+    found = sorted(PICTURES.glob(f"{name}-[0-9]-*.wav"))
+    return {path.stem.split("-", name.count("-") + 2)[-1].replace("_", " "): path for path in found}
+
+
+def players(name: str) -> list[str]:
+    """A player for each of the sounds."""
+    rows = [
+        f'<p>{label}<br><audio controls preload="none" aria-label="{label}" '
+        f'src="../_static/runs/{path.name}"></audio></p>'
+        for label, path in sounds(name).items()
+    ]
+    return ["```{raw} html", *rows, "```", ""] if rows else []
 
 
 def number(value: float) -> str:
@@ -132,6 +153,7 @@ def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
         made.caption,
         "```",
         "",
+        *players(name),
         *figures(card),
         "",
         f"Trained on {card['data']}. It took {hours(card['seconds'])} of one core "

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Picture
 from torch import nn
 
 from gantut.numerics import chosen
+from gantut.speech import Players
 
 Networks = Mapping[str, nn.Module]
 
@@ -26,6 +27,9 @@ HOMES = {
     "digits-hvae": "digits_vae",
     "digits-vqvae": "digits_vae",
     "photo-codec": "photo_codec",
+    "spoken-vae": "spoken",
+    "spoken-gan": "spoken",
+    "spoken-vocoder": "vocoder",
 }
 
 
@@ -107,6 +111,7 @@ class Recipe:
         picture: ``picture(networks)`` draws what the run is worth looking at for.
         caption: what to look at in the picture.
         alt: the picture in words.
+        sounds: ``sounds(networks)`` gives players for the page, where there is something to hear.
     """
 
     title: str
@@ -118,6 +123,7 @@ class Recipe:
     caption: str
     alt: str
     half: bool = field(default=True)
+    sounds: Callable[[Networks], Players] | None = None
 
 
 def recipe(name: str) -> Recipe:

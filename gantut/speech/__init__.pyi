@@ -13,3 +13,8 @@ from .spectrogram import (
     spectrogram_distance as spectrogram_distance,
     stft as stft,
 )
+from .vocoder import (
+    PeriodDiscriminators as PeriodDiscriminators,
+    Vocoder as Vocoder,
+    spectral_loss as spectral_loss,
+)

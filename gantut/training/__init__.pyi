@@ -16,4 +16,5 @@ from .schedules import Schedule as Schedule, warmup as warmup
 from .signals import interrupts as interrupts
 from .vae import VAETrainer as VAETrainer
 from .vaegan import VAEGANTrainer as VAEGANTrainer
+from .vocoder import VocoderTrainer as VocoderTrainer
 from .vqvae import CodePriorTrainer as CodePriorTrainer, VQVAETrainer as VQVAETrainer

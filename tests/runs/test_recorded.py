@@ -10,6 +10,7 @@ from gantut.runs import cards, recipe as recipes
 from gantut.runs.recipe import HOMES, recipe
 
 LARGEST = 12_000_000  # bytes, all runs together
+LOUDEST = 300_000  # bytes of a run's sounds in the page
 REPEATED = 3  # steps of each part that are trained again
 
 
@@ -88,6 +89,13 @@ def test_the_picture_can_be_drawn(name):
     figure = recipe(name).picture(runs.load(name).networks)
     assert figure.axes
     plt.close(figure)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in HOMES if recipe(name).sounds])
+def test_the_sounds_can_be_heard_and_are_small(name):
+    players = recipe(name).sounds(runs.load(name).networks)
+    assert players.files and sum(map(len, players.files.values())) <= LOUDEST
 
 
 def test_a_bar_is_told_in_words_and_held():
