@@ -19,6 +19,7 @@ Networks = Mapping[str, nn.Module]
 HOMES = {
     "digits-gan": "digits_gan",
     "digits-gan-unlabelled": "digits_gan",
+    "gan-vs-vae": "gan_vs_vae",
 }
 
 
@@ -100,6 +101,9 @@ class Recipe:
         picture: ``picture(networks)`` draws what the run is worth looking at for.
         caption: what to look at in the picture.
         alt: the picture in words.
+        half: whether the weights are rounded to half precision.
+        columns: headings by column, where figures are named ``measure_column``: they then stand in
+            one table. With ``measure_column_low`` and ``_high`` beside it, a cell has the range.
     """
 
     title: str
@@ -111,6 +115,7 @@ class Recipe:
     caption: str
     alt: str
     half: bool = field(default=True)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def recipe(name: str) -> Recipe:
