@@ -9,6 +9,7 @@ A picture knows the weights that it was drawn from, so that one of older weights
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,35 @@ def hours(seconds: float) -> str:
     return f"{minutes:.0f} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
 
 
-def figures(card: dict[str, Any]) -> list[str]:
+def table(found: dict[str, Any], columns: Mapping[str, str]) -> tuple[list[str], set[str]]:
+    """The figures named ``measure_column`` in one table, and which ones it holds."""
+    names = {key: [name for name in found if name.endswith(f"_{key}")] for key in columns}
+    measures = dict.fromkeys(n.removesuffix(f"_{key}") for key in columns for n in names[key])
+    lines = [f"| | {' | '.join(columns.values())} | how it is measured |"]
+    lines += ["|---" * (len(columns) + 2) + "|"]
+    told: set[str] = set()
+    for measure in measures:
+        cells, protocol = [], ""
+        for name in (f"{measure}_{key}" for key in columns):
+            ends = [f"{name}_low", f"{name}_high"]
+            told |= {name, *ends} & set(found)
+            cell = number(found[name]["value"]) if name in found else ""
+            if ends[0] in found:
+                cell += f" ({' to '.join(number(found[end]['value']) for end in ends)})"
+            cells.append(cell)
+            protocol = protocol or found.get(name, {}).get("protocol", "")
+        lines.append(f"| {measure.replace('_', ' ')} | {' | '.join(cells)} | {protocol} |")
+    return [*lines, ""], told
+
+
+def figures(card: dict[str, Any], made: Recipe) -> list[str]:
     """The table of what was measured."""
-    lines = ["| figure | value | bar | how it is measured |", "|---|---|---|---|"]
-    for name, figure in card["figures"].items():
+    first, told = table(card["figures"], made.columns) if made.columns else ([], set())
+    rest = {name: figure for name, figure in card["figures"].items() if name not in told}
+    if not rest:
+        return first
+    lines = [*first, "| figure | value | bar | how it is measured |", "|---|---|---|---|"]
+    for name, figure in rest.items():
         bar = figure.get("bar", "")
         if bar:
             bar += ", reached" if figure["reached"] else ", **not reached**"
@@ -154,7 +180,7 @@ def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
         "```",
         "",
         *players(name),
-        *figures(card),
+        *figures(card, made),
         "",
         f"Trained on {card['data']}. It took {hours(card['seconds'])} of one core "
         f"({card['machine']}; torch {card['versions']['torch']}). To make it again: "

@@ -30,6 +30,7 @@ HOMES = {
     "spoken-vae": "spoken",
     "spoken-gan": "spoken",
     "spoken-vocoder": "vocoder",
+    "gan-vs-vae": "gan_vs_vae",
 }
 
 
@@ -112,6 +113,9 @@ class Recipe:
         caption: what to look at in the picture.
         alt: the picture in words.
         sounds: ``sounds(networks)`` gives players for the page, where there is something to hear.
+        half: whether the weights are rounded to half precision.
+        columns: headings by column, where figures are named ``measure_column``: they then stand in
+            one table. With ``measure_column_low`` and ``_high`` beside it, a cell has the range.
     """
 
     title: str
@@ -124,6 +128,7 @@ class Recipe:
     alt: str
     half: bool = field(default=True)
     sounds: Callable[[Networks], Players] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def recipe(name: str) -> Recipe:
