@@ -12,10 +12,28 @@ from gantut.runs.recipe import HOMES, recipe
 LARGEST = 12_000_000  # bytes, all runs together
 LOUDEST = 300_000  # bytes of a run's sounds in the page
 REPEATED = 3  # steps of each part that are trained again
+RECORDED = runs.names()
+# Recipes that are written, tried for a few steps here, and not recorded yet. Issue 18 records them,
+# and takes them off this list.
+WAITING = {
+    *("digits-gan-unlabelled", "digits-vae", "digits-hvae", "digits-vqvae"),
+    *("faces-gan", "faces-vae", "faces-vaegan", "ring", "grid", "stacked"),
+    *("photo-codec", "spoken-vae", "spoken-gan", "spoken-vocoder", "gan-vs-vae"),
+}
 
 
-def test_there_are_runs():
-    assert set(runs.names()) == set(HOMES), "a recipe without a recording, or the other way"
+def test_each_recipe_is_recorded_or_waits():
+    assert set(RECORDED) == set(HOMES) - WAITING, "record it, or take it off WAITING"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(WAITING))
+def test_what_waits_can_begin(name):
+    made = recipe(name)
+    for part in [how for how in made.parts.values() if not how.after][:2]:
+        trainer, batches = part.begin(part.make(), {})
+        history = trainer.fit(batches, 1)
+        assert history and all(len(values) == 1 for values in history.values())
 
 
 def test_all_runs_together_are_small():
@@ -26,7 +44,7 @@ def test_all_runs_together_are_small():
     assert sum(sizes.values()) <= LARGEST, sizes
 
 
-@pytest.mark.parametrize("name", HOMES)
+@pytest.mark.parametrize("name", RECORDED)
 def test_the_card_and_the_recipe_agree(name):
     card, made = runs.load(name).card, recipe(name)
     assert set(card["parts"]) == set(made.parts)
@@ -53,7 +71,7 @@ def test_the_card_is_told_in_words(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HOMES)
+@pytest.mark.parametrize("name", RECORDED)
 def test_the_figures_come_from_the_weights(name):
     run, made = runs.load(name), recipe(name)
     found = made.measure(run.networks, True)
@@ -66,7 +84,7 @@ def test_the_figures_come_from_the_weights(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HOMES)
+@pytest.mark.parametrize("name", RECORDED)
 def test_the_first_steps_are_repeated(name):
     run, made = runs.load(name), recipe(name)
     done = dict(run.networks)
@@ -84,7 +102,7 @@ def test_the_first_steps_are_repeated(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HOMES)
+@pytest.mark.parametrize("name", RECORDED)
 def test_the_picture_can_be_drawn(name):
     figure = recipe(name).picture(runs.load(name).networks)
     assert figure.axes

@@ -11,10 +11,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from gantut import data, metrics, models, networks, speech, training
+from gantut import data, losses, metrics, models, networks, speech, training
 from gantut.runs.cards import load
 from gantut.runs.recipe import Figure, Networks, Part, Recipe
-from gantut.runs.recipes.digits_gan import FadingShifts
 
 FRONT = speech.LogMel(8000)
 SHAPE = (1, 64, 64)
@@ -49,6 +48,27 @@ GAN = {
     "precision": "bfloat16",
     "seed": 0,
 }
+
+
+class FadingShifts(losses.AdaptiveAugment):
+    """Shifts of what D sees, of all images at first and of none after so many steps.
+
+    Without them D learns a few thousand images faster than G learns to draw, and G stays blank;
+    with them to the end G learns to draw off the centre as well.
+
+    Args:
+        steps: until the probability is 0.
+    """
+
+    def __init__(self, steps: int) -> None:
+        super().__init__("translate")
+        self.steps = steps
+        self.probability.fill_(1.0)
+
+    @torch.no_grad()
+    def observe(self, real_logits: Tensor) -> None:
+        """Lower the probability by one step's share."""
+        self.probability.sub_(1 / self.steps).clamp_(min=0)
 
 
 @cache
