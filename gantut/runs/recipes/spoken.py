@@ -54,13 +54,13 @@ GAN = {
 
 
 @cache
-def words(split: str = "train") -> data.TensorData:
+def words(split: str = "train") -> Any:
     """The words as sounds, read once."""
     return data.spoken(WORDS[split], split=split)
 
 
 @cache
-def images(split: str = "train") -> data.ImageData:
+def images(split: str = "train") -> Any:
     """The words as images of bytes."""
     grey = torch.cat([FRONT(part) for part in words(split).values.split(500)])
     names = words(split).class_names
@@ -211,7 +211,6 @@ def measure_gan(made: Networks, quick: bool) -> dict[str, float]:
 def one_of_each() -> Tensor:
     """The places of ten test words, zero to nine."""
     labels = words("test").labels
-    assert labels is not None
     return torch.tensor([int(torch.nonzero(labels == k)[0]) for k in range(10)])
 
 
