@@ -6,6 +6,7 @@ nothing each time. A vocoder has learned from many words which magnitudes and ph
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -59,19 +60,13 @@ class Vocoder(nn.Module):
         bins = front.magnitudes(torch.zeros(1, 1, front.bands, 1)).shape[1]
         with seeded(seed):
             self.first = output(nn.Conv1d(front.bands, width, 7, padding=3))
-            self.blocks = nn.ModuleList(
-                nn.Sequential(
-                    nn.LeakyReLU(LEAK),
-                    nn.Conv1d(width, width, 3, padding=apart, dilation=apart),
-                    nn.LeakyReLU(LEAK),
-                    output(nn.Conv1d(width, width, 1)),
-                )
-                for apart in dilations
-            )
+            blocks = [_block(width, apart) for apart in dilations]
+            self.blocks = nn.ModuleList(blocks)
             self.last = output(nn.Conv1d(width, 2 * bins, 1))
             initialise(self)
-            for block in self.blocks:
-                nn.init.zeros_(block[-1].weight)  # every block begins as its skip
+            for block in blocks:  # every block begins as its skip
+                for weight in block[-1].parameters():
+                    nn.init.zeros_(weight)
             start_near_zero(self.last)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -82,10 +77,19 @@ class Vocoder(nn.Module):
             h = h + block(h)
         correction, phase = full(self.last(F.leaky_relu(h, LEAK))).chunk(2, dim=1)
         # A pulse in the middle of the window has the phase −π·k·window/K in bin k.
-        bin = torch.arange(size.shape[1], device=size.device, dtype=size.dtype)[:, None]
-        phase = phase - bin * (math.pi * self.front.window / (2 * (size.shape[1] - 1)))
+        k = torch.arange(size.shape[1], device=size.device, dtype=size.dtype)[:, None]
+        phase = phase - k * (math.pi * self.front.window / (2 * (size.shape[1] - 1)))
         spectra = torch.polar(size * correction.clamp(-9, 3).exp(), phase)
         return istft(spectra, self.front.window, self.front.hop)
+
+
+def _block(width: int, apart: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LeakyReLU(LEAK),
+        nn.Conv1d(width, width, 3, padding=apart, dilation=apart),
+        nn.LeakyReLU(LEAK),
+        output(nn.Conv1d(width, width, 1)),
+    )
 
 
 class PeriodDiscriminators(nn.Module):
@@ -138,7 +142,7 @@ def _judge(width: int) -> nn.ModuleList:
     return nn.ModuleList([*steps, same, output(nn.Conv1d(planes[-1], 1, 3, padding=1))])
 
 
-def _seen(layers: nn.ModuleList, x: Tensor, period: int) -> tuple[Tensor, list[Tensor]]:
+def _seen(layers: Any, x: Tensor, period: int) -> tuple[Tensor, list[Tensor]]:
     n, _, length = x.shape
     h = F.pad(x, (0, -length % period)).reshape(n, -1, period).transpose(1, 2)
     h = h.reshape(n * period, 1, -1)  # the starts stand in the batch: they share all weights

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure as Picture
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor, nn
@@ -40,6 +41,7 @@ GAN = {
     "batch": 32,
     "latent_dim": 32,
     "width": 16,
+    "judge": 24,
     "gamma": 1.0,
     "penalty_every": 8,
     "lr": 5e-4,
@@ -72,13 +74,13 @@ class FadingShifts(losses.AdaptiveAugment):
 
 
 @cache
-def words(split: str = "train") -> data.TensorData:
+def words(split: str = "train") -> Any:
     """The words as sounds, read once."""
     return data.spoken(WORDS[split], split=split)
 
 
 @cache
-def images(split: str = "train") -> data.ImageData:
+def images(split: str = "train") -> Any:
     """The words as images of bytes."""
     grey = torch.cat([FRONT(part) for part in words(split).values.split(500)])
     names = words(split).class_names
@@ -143,9 +145,21 @@ def generator(c: SimpleNamespace) -> nn.Module:
     return networks.ResidualGenerator(c.latent_dim, SHAPE, width=c.width, classes=10, seed=c.seed)
 
 
+class Folded(nn.Module):
+    """D on squares of four pixels as one place with four channels: half the products, no loss."""
+
+    def __init__(self, width: int, seed: int) -> None:
+        super().__init__()
+        self.shape, self.classes = SHAPE, 10
+        self.judge = networks.ResidualDiscriminator((4, 32, 32), width=width, classes=10, seed=seed)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.judge(F.pixel_unshuffle(x, 2), labels)
+
+
 def gan_training(G: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     """R3GAN's recipe, a learning rate that falls to 0, and shifts that fade away."""
-    D = networks.ResidualDiscriminator(SHAPE, width=c.width, classes=10, seed=100 + c.seed)
+    D = Folded(c.judge, seed=100 + c.seed)
     trainer = training.GANTrainer(
         G,
         D,
@@ -217,7 +231,6 @@ def measure_gan(made: Networks, quick: bool) -> dict[str, float]:
 def one_of_each() -> Tensor:
     """The places of ten test words, zero to nine."""
     labels = words("test").labels
-    assert labels is not None
     return torch.tensor([int(torch.nonzero(labels == k)[0]) for k in range(10)])
 
 

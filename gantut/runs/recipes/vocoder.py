@@ -16,8 +16,8 @@ from gantut.runs.recipes import spoken
 from gantut.runs.recipes.spoken import FRONT
 
 CONFIG = {
-    "steps": 6000,
-    "batch": 16,
+    "steps": 4000,
+    "batch": 12,
     "width": 128,
     "judges": 12,
     "weight": 10.0,
