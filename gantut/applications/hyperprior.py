@@ -80,11 +80,11 @@ class HyperpriorCodec(nn.Module):
     decoders read is rounded with the slope of the identity [minnen2020].
 
     **Another machine.** μ is only added to what was decoded, so another rounding of it moves the
-    image by as little. σ decides how bits are read: a symbol that is read with another table
-    destroys all that follows. So the hyper-decoder computes in float64, and σ is taken from a
-    table of 64, each 11 % above the one before. Two processors disagree where a σ lies within
-    rounding of the border of two entries, about once in 10¹² numbers. Nothing guarantees it, as
-    whole-number arithmetic would [balle2019].
+    image by as little, a 255th in a few pixels. σ decides how bits are read: a number that is read
+    with another table destroys all that follows. So the hyper-decoder computes in float64, and σ
+    is taken from 64 values, each 11 % above the one before. Two processors disagree where a σ lies
+    within rounding of the border of two, for less than one of 10¹² numbers. That is no guarantee,
+    as whole-number arithmetic would be [balle2019].
 
     Args:
         widths: Channels at a half, a quarter and an eighth of the resolution.
@@ -103,11 +103,9 @@ class HyperpriorCodec(nn.Module):
         >>> code = codec.compress(x[0], 0.5)
         >>> codec.decompress(code).shape
         torch.Size([3, 70, 90])
-        >>> codec(x, torch.tensor([0.5])).bits.shape
+        >>> codec(x[:, :, :64, :64], torch.tensor([0.5])).bits.shape
         torch.Size([1])
     """
-
-    scales: Tensor
 
     def __init__(
         self,
@@ -143,6 +141,8 @@ class HyperpriorCodec(nn.Module):
         self, x: Tensor, dial: Tensor, *, generator: torch.Generator | None = None
     ) -> CodecOutput:
         """The pass for training: x (N, 3, H, W) in [0, 1], sides multiples of 64; dial (N,)."""
+        fits = x.ndim == 4 and x.shape[2] % STRIDE == x.shape[3] % STRIDE == 0
+        expect(fits, f"photographs (N, 3, H, W) whose sides are multiples of {STRIDE}", x)
 
         def noisy(v: Tensor) -> Tensor:
             return v + torch.rand(v.shape, generator=generator, device=v.device) - 0.5

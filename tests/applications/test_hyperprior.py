@@ -174,6 +174,11 @@ def test_bad_input(codec, x, dial, message):
         codec.compress(x, dial)
 
 
+def test_training_needs_whole_blocks(codec):
+    with pytest.raises(ValueError, match=r"multiples of 64, got \(1, 3, 64, 70\)"):
+        codec(torch.zeros(1, 3, 64, 70), torch.tensor([0.5]))
+
+
 def test_divisive_normalisation_by_hand():
     layer, inverse = DivisiveNorm(3), DivisiveNorm(3, inverse=True)
     g = torch.Generator().manual_seed(0)
