@@ -24,7 +24,6 @@ COMING = {
     "gantut.applications.hyperprior.HyperpriorTrainer": 20,
     "gantut.data.FACE_FACTORS": 20,
     "gantut.data.draw_faces": 20,
-    "gantut.losses.AdaptiveAugment": 20,
     "gantut.losses.PENALTIES": 19,
     "gantut.losses.auxiliary": 20,
     "gantut.losses.commitment": 21,

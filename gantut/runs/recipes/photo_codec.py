@@ -229,15 +229,16 @@ def measure(made: Networks, quick: bool) -> dict[str, float]:
 def picture(made: Networks) -> Picture:
     """The astronaut's face at 0.3 bits a pixel, JPEG and codec; below, both curves."""
     x = photographs()["astronaut"]
-    own, _ = at_most(made["codec"], x, 0.3)
-    seen = made["codec"].decompress(own)
+    codec: Any = made["codec"]
+    own, _ = at_most(codec, x, 0.3)
+    seen = codec.decompress(own)
     # JPEG may take more bits than the codec: the best of its files that is just no shorter.
     enough = [pair for pair in jpegs(x) if len(pair[0]) >= len(own)]
     least = min(len(code) for code, _ in enough)
     near = [pair for pair in enough if len(pair[0]) <= 1.03 * least]
     code, blocks = max(near, key=lambda pair: metrics.psnr(pair[1][None], x[None]).item())
     figure = plt.figure(figsize=(9, 9.6), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[2.15, 1])
+    above, below = np.ravel(figure.subfigures(2, 1, height_ratios=[2.15, 1]))
     axes = above.subplots(2, 3)
     shown = {"original": (None, x), "JPEG": (code, blocks), "learned": (own, seen)}
     for column, (name, (file, image)) in zip(axes.T, shown.items(), strict=True):

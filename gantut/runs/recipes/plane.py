@@ -157,7 +157,7 @@ def coverage(samples: Tensor, density: data.Density) -> tuple[float, float, floa
 
 def measure(made: Networks, quick: bool, *, density: str) -> dict[str, float]:
     """The figures of each case, over its seeds."""
-    figures = {}
+    figures: dict[str, float] = {}
     for case, G in made.items():
         seeds = [coverage(points, DENSITIES[density]()) for points in drawn(G)]
         modes, good, kl = zip(*seeds, strict=True)
