@@ -342,14 +342,11 @@ def picture(made: Networks) -> Picture:
     """A row of real digits, and one of each model."""
     real = judging.digits("test").floats()[:14]
     first, second, *_ = _real()
-    floor = metrics.fid(first, second)
-    rows = {
-        f"digits it has not seen (two halves of the training digits: FID {floor:.1f})": 1 - real
-    }
+    rows = {f"test digits (FID of two real halves {metrics.fid(first, second):.2f})": 1 - real}
     for model, title in list(MODELS.items())[:5]:
         images = drawn(made, model, 0)
         distance = metrics.fid(first, judging.eye().extract(images).features)
-        rows[f"{title} (FID {distance:.1f})"] = 1 - images[:14]
+        rows[f"{title} (FID {distance:.2f})"] = 1 - images[:14]
     return plots.comparison(rows)
 
 
@@ -360,8 +357,8 @@ gan_vs_vae = Recipe(
     figures=_figures(),
     measure=measure,
     picture=picture,
-    caption="The same decoder, trained in five ways for the same seconds. Each row is as it came; "
-    "FID is the distance to real digits, and small is good.",
+    caption="The same decoder, trained in five ways for the same seconds. Each row is as it came, "
+    "with the FID of this seed: the smaller, the nearer to real digits.",
     alt="Six rows of handwritten digits, black on white: real ones, then samples of a GAN, a VAE, "
     "a VAE-GAN, an adversarial autoencoder, and a flow on a VAE's codes.",
     columns={REAL: "real digits", **MODELS},
