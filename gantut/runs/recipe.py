@@ -139,7 +139,7 @@ def recipe(name: str) -> Recipe:
 
     Example:
         >>> sorted(recipe("digits-gan").parts)
-        ['seed-0', 'seed-1', 'seed-2']
+        ['seed-0', 'seed-1']
     """
     home = chosen("run", name, HOMES)
     module = importlib.import_module(f"gantut.runs.recipes.{home}")

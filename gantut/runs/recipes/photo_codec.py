@@ -238,7 +238,8 @@ def picture(made: Networks) -> Picture:
     near = [pair for pair in enough if len(pair[0]) <= 1.03 * least]
     code, blocks = max(near, key=lambda pair: metrics.psnr(pair[1][None], x[None]).item())
     figure = plt.figure(figsize=(9, 9.6), layout="constrained")
-    above, below = np.ravel(figure.subfigures(2, 1, height_ratios=[2.15, 1]))
+    halves: Any = figure.subfigures(2, 1, height_ratios=[2.15, 1])
+    above, below = halves
     axes = above.subplots(2, 3)
     shown = {"original": (None, x), "JPEG": (code, blocks), "learned": (own, seen)}
     for column, (name, (file, image)) in zip(axes.T, shown.items(), strict=True):
