@@ -186,7 +186,7 @@ def normal_bits(offset: Tensor, std: Tensor) -> Tensor:
     Example:
         >>> import torch
         >>> normal_bits(torch.tensor([0.0, 40.0]), torch.tensor(1.0)).round(decimals=2).tolist()
-        [1.38, 1132.16]
+        [1.38, 1132.11]
     """
     # By symmetry both edges can lie in the lower tail, where log Φ keeps its digits however far
     # out it is. The mass is then log(Φ(upper) − Φ(lower)). Its slope far out needs float64,

@@ -152,7 +152,7 @@ def step(self, batch):
         os.kill(os.getpid(), 9)
     return real(self, batch)
 training.GANTrainer.step = step
-runs.record("toy", sys.argv[2] + "/out", work=sys.argv[2] + "/work")
+runs.record("toy", sys.argv[2] + "/out", work=sys.argv[2] + "/scratch")
 """
 
 
@@ -167,7 +167,7 @@ def test_kill_9_loses_a_minute_at_most_and_no_older_run(tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLED, here, str(again)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert {path.name: path.read_bytes() for path in place.iterdir()} == before
-    runs.record("toy", again / "out", work=again / "work")
+    runs.record("toy", again / "out", work=again / "scratch")
     after = (place / "weights.safetensors").read_bytes()
     assert after == before["weights.safetensors"]
 
