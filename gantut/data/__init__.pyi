@@ -9,6 +9,7 @@ from .densities import (
     spirals as spirals,
     two_moons as two_moons,
 )
+from .drawn import FACE_FACTORS as FACE_FACTORS, draw_faces as draw_faces, faces as faces
 from .folders import folder as folder, recordings as recordings
 from .images import (
     cifar10 as cifar10,
