@@ -79,8 +79,7 @@ def _even(names: Iterable[str]) -> dict[str, float]:
 
 
 # Every value with its share, in proportion to the others; or the (least, most) of a number that is
-# drawn uniformly. Brows run from worried to cross, and angles are in radians, positive to
-# the right.
+# drawn uniformly. Brows run from worried to cross; turn and tilt are in radians, to the right.
 FACE_FACTORS: dict[str, dict[str, float] | tuple[float, float]] = {
     "background": _even(BACKGROUNDS),
     "skin": _even(SKINS),
@@ -88,8 +87,8 @@ FACE_FACTORS: dict[str, dict[str, float] | tuple[float, float]] = {
     "hair_colour": _even(HAIR_COLOURS),
     "eyes": _even(EYES),
     "eye_colour": _even(EYE_COLOURS),
-    "glasses": {"none": 2, "round": 1, "square": 1, "dark": 1},
-    "mouth": _even(MOUTHS),
+    "glasses": {"none": 3, "round": 1, "square": 1, "dark": 1},
+    "mouth": {"smile": 2, "laugh": 2, "calm": 1, "sad": 1, "surprised": 1},
     "beard": {"none": 3, "moustache": 1, "full": 1},
     "freckles": {"none": 3, "some": 1},
     "clothes": _even(CLOTHES),
@@ -198,23 +197,18 @@ def draw_faces(factors: Mapping[str, Tensor], size: int = 64) -> Tensor:
 
 
 def _checked(factors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    missing, unknown = FACE_FACTORS.keys() - factors, factors.keys() - FACE_FACTORS
-    expect(
-        not missing | unknown,
-        "each name in FACE_FACTORS and no other",
-        f"{sorted(missing)} missing",
-        f"{sorted(unknown)} unknown",
-    )
+    differ = sorted(factors.keys() ^ FACE_FACTORS.keys())
+    expect(not differ, "exactly the names in FACE_FACTORS", f"{differ} missing or unknown")
     n, known = len(factors["hair"]), {}
     for name, values in FACE_FACTORS.items():
-        given = factors[name]
-        expect(given.shape == (n,), f"{name} of shape ({n},), like the hair", given)
+        given = torch.as_tensor(factors[name])
+        expect(given.shape == (n,), f"{name} of shape ({n},), like hair", given)
         if isinstance(values, dict):
             known[name] = check_numbers(given, len(values), name)
         else:
             low, high = values
-            inside = bool(((low <= given) & (given <= high)).all())
-            expect(inside, f"{name} from {low} to {high}", given.tolist())
+            outside = given[~((low <= given) & (given <= high))]
+            expect(not len(outside), f"{name} from {low} to {high}", *outside[:1].tolist())
             known[name] = given.float()
     return known
 
@@ -282,12 +276,6 @@ def _box(x: Tensor, y: Tensor, a: Any, b: Any, corner: Any) -> Tensor:
     return outside + torch.maximum(x, y).clamp(max=0) - corner
 
 
-def _segment(x: Tensor, y: Tensor, dx: Any, dy: Any, thick: float) -> Tensor:
-    """A line from the origin to (dx, dy) with round ends."""
-    t = ((x * dx + y * dy) / (dx * dx + dy * dy)).clamp_(0, 1)
-    return ((x - t * dx).square_() + (y - t * dy).square_()).sqrt_() - thick
-
-
 def _wave(x: Tensor, length: float) -> Tensor:
     """A zigzag between 0 and 1."""
     return ((x / length) % 1 - 0.5).abs_().mul_(2)
@@ -312,8 +300,8 @@ def _drawn(factors: dict[str, Tensor], style: str, size: int) -> Tensor:
     _beard(s.crop(-0.7, -0.1, 0.7, 0.7))
     _nose(s.crop(-0.5, -0.1, 0.5, 0.4))
     _mouth(s.crop(-0.6, 0.1, 0.6, 0.7))
-    _eyes(s.crop(-0.6, -0.3, 0.6, 0.35))
-    _brows(s.crop(-0.6, -0.45, 0.6, 0.1))
+    _eyes(s.crop(-0.7, -0.3, 0.7, 0.35))
+    _brows(s.crop(-0.7, -0.45, 0.7, 0.15))
     if hair.front:
         _hair(s.crop(-0.85, -0.95, 0.85, 0.5), hair.front, hair.combed)
     _glasses(s.crop(-0.7, -0.35, 0.7, 0.4))
@@ -324,10 +312,10 @@ def _blank(factors: dict[str, Tensor], size: int) -> _Sheet:
     x = ((torch.arange(size) + 0.5) / size * 2 - 1)[:, None]
     y = x[:, None]
     f = {**factors, "sin": factors["turn"].sin(), "half": 0.485 + 0.045 * factors["width"]}
-    # The head leans about the neck, at y = 0.5.
-    cos, sin = f["tilt"].cos(), f["tilt"].sin()
-    p = (x * cos + (y - 0.5) * sin) / 1.1
-    q = ((y - 0.5) * cos - x * sin) / 1.1 + 0.47
+    # The head leans about the neck, at y = 0.5, and is drawn 1.1 times as large as it is given.
+    cos, sin = f["tilt"].cos() / 1.1, f["tilt"].sin() / 1.1
+    p = x * cos + (y - 0.5) * sin
+    q = (y - 0.5) * cos + 0.47 - x * sin
     # The face lies on an upright cylinder of radius 0.62, which turns. What is seen at p was before
     # the turn at p cos θ − depth sin θ: so the far side narrows as it does in life.
     depth = (0.62**2 - p.square()).clamp_(min=0.04).sqrt_()
@@ -351,7 +339,7 @@ def _palette(f: dict[str, Tensor]) -> dict[str, Tensor]:
         "blush": skin.lerp(ink["red"], 0.42),
         "nose_tip": skin.lerp(ink["wine"], 0.14).lerp(ink["red"], 0.26),
         "line": skin.lerp(ink["wine"].lerp(ink["night"], 0.3), 0.85),
-        "hair_dark": hair.lerp(ink["night"], 0.22),
+        "hair_dark": hair.lerp(ink["wine"], 0.24),
         "hair_light": hair.lerp(ink["white"], 0.28),
         "rim": cloth.lerp(ink["night"], 0.2),
         # White on linen would not be seen.
@@ -367,7 +355,7 @@ def _background(s: _Sheet) -> None:
 
 
 def _neck(s: _Sheet) -> None:
-    neck = _overlap(s.x.abs() - 0.16, s.y - 0.85)
+    neck = _overlap(s.x.abs() - 0.16, (s.y - 0.6).abs() - 0.25)
     s.paint(s["skin"], neck)
     s.paint(s["skin_dark"], _overlap(neck, _ellipse(s.p, s.q - 0.1, s["half"], 0.54)))
 
@@ -395,7 +383,7 @@ def _head(s: _Sheet) -> None:
     s.paint(s["skin"], s.head)
     lit = _ellipse(s.p, s.q + 0.05, s["half"] - 0.02, 0.515)
     s.paint(s["skin_dark"], s.head, 1 - _inside(lit, 0.1))
-    s = s.crop(-0.6, -0.75, 0.6, 0)
+    s = s.crop(-0.7, -0.75, 0.7, 0)
     shine = _ellipse(s.u + 0.1, s.q + 0.35, 0.14, 0.08)
     s.paint(s["skin_light"], s.head, 0.6 * _inside(shine, 0.1))
 
@@ -412,11 +400,11 @@ def _cheeks(s: _Sheet) -> None:
 def _beard(s: _Sheet) -> None:
     across = s.u.abs() - 0.09
     moustache = _ellipse(across, s.q - 0.265 - 0.3 * across, 0.12, 0.045)
-    s.paint(s["locks"], moustache, s["beard"] == 1)
-    cheeks = _ellipse(s.u, s.q - 0.06, 0.58, 0.235)
+    s.paint(s["hair_dark"], moustache, s["beard"] == 1)
+    cheeks = _ellipse(s.u, s.q - 0.06, 0.58, 0.25)
     lips = _ellipse(s.u, s.q - 0.345, 0.13, 0.06)
     bare = _union(cheeks, lips, s.q - 0.06)
-    s.paint(s["locks"], _overlap(s.head - 0.02, -bare), s["beard"] == 2)
+    s.paint(s["hair_dark"], _overlap(s.head - 0.02, -bare), s["beard"] == 2)
 
 
 def _nose(s: _Sheet) -> None:
@@ -453,8 +441,8 @@ def _eyes(s: _Sheet) -> None:
 
 
 def _brows(s: _Sheet) -> None:
-    lift = 0.045 * s["brows"]
-    brow = _segment(s.u.abs() - 0.11, s.q + 0.15 - lift, 0.18, -2 * lift, 0.022)
+    across = s.u.abs() - 0.2
+    brow = _box(across, s.q + 0.15 + 0.4 * s["brows"] * across, 0.115, 0.022, 0.022)
     s.paint(s["hair_dark"], brow)
 
 
@@ -498,10 +486,6 @@ def _short(s: _Sheet) -> Tensor:
     return _union(_cap(s, line, 0.04), quiff)
 
 
-def _parted(s: _Sheet) -> Tensor:
-    return _cap(s, -0.4 + 0.55 * (s.u + 0.15).abs(), 0.06)
-
-
 def _spikes(s: _Sheet) -> Tensor:
     teeth = _wave(s.p + 0.11, 0.22)
     return _cap(s, -0.3 + 0.12 * teeth) - 0.3 * (1 - teeth) * (-s.q - 0.2).clamp_(0, 0.4)
@@ -532,32 +516,10 @@ def _cloud(s: _Sheet) -> Tensor:
     return _ellipse(s.p, s.q + 0.17, 0.72, 0.65) - 0.018 * _bumps(s, 0.17)
 
 
-def _bun(s: _Sheet) -> Tensor:
-    return _ellipse(s.p + 0.1 * s["sin"], s.q + 0.66, 0.19, 0.17)
-
-
-def _middle(s: _Sheet) -> Tensor:
-    return _cap(s, -0.42 + 0.75 * s.u.abs())
-
-
-def _bunches(s: _Sheet) -> Tensor:
-    return _ellipse(s.p.abs() - 0.66 - 0.1 * s.q, s.q - 0.08, 0.15, 0.32)
-
-
 def _fringe(s: _Sheet) -> Tensor:
-    return _cap(s, torch.where(s.u.abs() < 0.38, -0.16 + 0.04 * _wave(s.u, 0.19), 0.3), 0.06)
-
-
-def _bob(s: _Sheet) -> Tensor:
-    return _box(s.p, s.q + 0.08, 0.59, 0.54, 0.45)
-
-
-def _long(s: _Sheet) -> Tensor:
-    return _cap(s, -0.42 + 1.1 * s.u.abs(), 0.06)
-
-
-def _mane(s: _Sheet) -> Tensor:
-    return _box(s.p / (1 + 0.12 * s.q), s.q - 0.2, 0.57, 0.8, 0.45)
+    curtains = _overlap(0.38 - s.u.abs(), s.q - 0.3)
+    fringe = s.q + 0.16 - 0.04 * _wave(s.u, 0.19)
+    return _overlap(s.head - 0.06, _union(fringe, curtains))
 
 
 class _Style(NamedTuple):
@@ -570,12 +532,19 @@ class _Style(NamedTuple):
 _STYLES = {
     "bald": _Style(None),
     "short": _Style(_short),
-    "parted": _Style(_parted),
+    "parted": _Style(lambda s: _cap(s, -0.4 + 0.55 * (s.u + 0.15).abs(), 0.06)),
     "spikes": _Style(_spikes, combed=False),
     "curls": _Style(_curls, _mop, combed=False),
     "afro": _Style(_round, _cloud, combed=False),
-    "bun": _Style(_round, _bun),
-    "pigtails": _Style(_middle, _bunches),
-    "fringe": _Style(_fringe, _bob, "hair_dark"),
-    "long": _Style(_long, _mane, "hair_dark"),
+    "bun": _Style(_round, lambda s: _ellipse(s.p + 0.1 * s["sin"], s.q + 0.66, 0.19, 0.17)),
+    "pigtails": _Style(
+        lambda s: _cap(s, -0.42 + 0.75 * s.u.abs()),
+        lambda s: _ellipse(s.p.abs() - 0.66 - 0.1 * s.q, s.q - 0.08, 0.15, 0.32),
+    ),
+    "fringe": _Style(_fringe, lambda s: _box(s.p, s.q + 0.08, 0.59, 0.54, 0.45), "hair_dark"),
+    "long": _Style(
+        lambda s: _cap(s, -0.42 + 1.1 * s.u.abs(), 0.06),
+        lambda s: _box(s.p / (1 + 0.12 * s.q), s.q - 0.2, 0.57, 0.8, 0.45),
+        "hair_dark",
+    ),
 }
