@@ -22,7 +22,7 @@ from gantut.networks.base import Judging, Options
 from gantut.networks.initialisation import LEAK, output
 from gantut.networks.ladder import IMAGES
 from gantut.networks.shapes import Shape
-from gantut.numerics import at_least
+from gantut.numerics import at_least, expect
 
 # Doubling each pixel and averaging four are adjoint up to a factor 4; the second undoes the first.
 RESIZE: dict[str, Callable[[], nn.Module]] = {
@@ -175,8 +175,10 @@ class ResidualDiscriminator(base.Discriminator):
         self, shape: Shape, *, width: int = 16, fold: int = 1, **options: Unpack[Judging]
     ) -> None:
         at_least(1, fold=fold)
-        channels, height, high = shape[0], shape[1] // fold, shape[2] // fold
-        planes = _planes(width, (channels * fold**2, height, high))
+        channels, height, breadth = shape
+        divides = height % fold == 0 == breadth % fold
+        expect(divides, f"sides that fold={fold} divides", f"{height}×{breadth}")
+        planes = _planes(width, (channels * fold**2, height // fold, breadth // fold))
 
         def body(channels: int) -> nn.Module:
             folded = [nn.PixelUnshuffle(fold)] if fold > 1 else []

@@ -19,6 +19,8 @@ Networks = Mapping[str, nn.Module]
 HOMES = {
     "digits-gan": "digits_gan",
     "digits-gan-unlabelled": "digits_gan",
+    "faces-gan": "faces_gan",
+    "faces-judge": "faces_judge",
 }
 
 
