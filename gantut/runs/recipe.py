@@ -21,6 +21,8 @@ HOMES = {
     "digits-gan-unlabelled": "digits_gan",
     "faces-gan": "faces_gan",
     "faces-judge": "faces_judge",
+    "faces-vae": "faces_vae",
+    "faces-vaegan": "faces_vae",
 }
 
 

@@ -18,6 +18,11 @@ SHAPE = (3, 64, 64)
 DATA = "{n:,} faces of data.faces(), drawn by this library from named factors; CC0"
 # The factors that have names for their values, and how many.
 VALUES = {n: len(v) for n, v in data.FACE_FACTORS.items() if isinstance(v, dict)}
+SHARES = {
+    n: torch.tensor(list(v.values())) / sum(v.values())
+    for n, v in data.FACE_FACTORS.items()
+    if isinstance(v, dict)
+}
 NAMES = {n: list(v) for n, v in data.FACE_FACTORS.items() if isinstance(v, dict)}
 
 
@@ -117,3 +122,19 @@ def judging_of(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, A
 def judge() -> Any:
     """The judge of the run ``faces-judge``."""
     return load("faces-judge").network
+
+
+def sharpness(x: Tensor) -> Tensor:
+    """‖∇²x‖², (N,): the energy of what differs from the mean of its four neighbours."""
+    kernel = x.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(x, kernel, groups=x.shape[1]).flatten(1).square().sum(1)
+
+
+def likeness(x: Tensor, other: Tensor) -> Tensor:
+    """How far two batches of faces are apart for the judge, (N,): the mean over its levels of the
+    squared distance of maps whose vectors have length 1 [zhang2018]."""
+    with torch.no_grad():
+        real = [F.normalize(seen.float(), dim=1) for seen in judge().maps(x)]
+    made = [F.normalize(seen.float(), dim=1) for seen in judge().maps(other)]
+    each = [(a - b).square().sum(1).mean((1, 2)) for a, b in zip(real, made, strict=True)]
+    return torch.stack(each).mean(0)
