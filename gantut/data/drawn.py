@@ -124,7 +124,7 @@ def faces(
         size: their side in pixels, at least 16; the shapes are made to be read at 32 and at 64.
         seed: decides all draws.
         split: ``"train"`` or ``"test"``, independent draws from the same distribution.
-        cache: keeps the images on the disk, since 20,000 take ten seconds to draw.
+        cache: keeps the images on the disk, since 20,000 of 64 pixels take ten seconds to draw.
 
     Returns:
         Images (n, 3, size, size) of ten classes; ``factors`` holds each name of ``FACE_FACTORS``,
