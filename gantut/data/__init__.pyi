@@ -21,6 +21,7 @@ from .images import (
 )
 from .printed import glyphs as glyphs
 from .registry import DATASETS as DATASETS, load as load
+from .speaking import spoken as spoken
 from .synthesis import (
     PITCHES as PITCHES,
     VOWELS as VOWELS,

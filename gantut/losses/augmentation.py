@@ -160,8 +160,9 @@ class AdaptiveAugment(nn.Module):
 
     D is sure of the images that it learns by heart, so the mean sign of its logits for real images,
     which is near 0 for an undecided D and 1 for one that is sure of all, says how far it has gone.
-    p begins at 0. ``observe`` raises it while that mean is above the target, and lowers it below.
-    p is a buffer, so it is saved with the weights.
+    The relativistic loss looks at differences alone and leaves that sign to chance: give it a plain
+    ``augmentation``. p begins at 0. ``observe`` raises it while that mean is above the target, and
+    lowers it below. p is a buffer, so it is saved with the weights.
 
     Args:
         names: the changes, as in ``augmentation``; all five if none is named.

@@ -36,13 +36,15 @@ class Part:
             that was begun with other values is not gone on with. ``steps`` is always among them.
         network: makes the network that is kept, from the config (``c.width``).
         training: makes its trainer and the batches from the network, the config, and the finished
-            networks of the parts before.
+            networks of the parts that it comes ``after``.
+        after: the parts that have to be finished before.
         shipped: whether the weights go into the package; else the card keeps the figures alone.
     """
 
     config: Mapping[str, Any]
     network: Callable[[SimpleNamespace], nn.Module]
     training: Callable[[nn.Module, SimpleNamespace, Networks], tuple[Any, Any]]
+    after: tuple[str, ...] = ()
     shipped: bool = True
 
     @property

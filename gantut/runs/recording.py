@@ -73,6 +73,10 @@ def record(
         done: dict[str, nn.Module] = {}
         for key, one in made.parts.items():
             if key in wanted:
+                if waits := [other for other in one.after if other not in done]:
+                    raise RunError(
+                        f"{key} of {name} comes after {', '.join(waits)}: train it first"
+                    )
                 trained = _part(f"{name} {key}", one, place / key, done)
             else:
                 trained = _finished(one, place / key)

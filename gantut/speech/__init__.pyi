@@ -6,3 +6,10 @@ from .measures import (
     pitch as pitch,
 )
 from .players import Players as Players, sequence as sequence
+from .spectrogram import (
+    LogMel as LogMel,
+    griffin_lim as griffin_lim,
+    istft as istft,
+    spectrogram_distance as spectrogram_distance,
+    stft as stft,
+)

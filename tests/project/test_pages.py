@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("script", ["address", "api", "chapters", "checks"])
+@pytest.mark.parametrize("script", ["address", "api", "chapters", "checks", "runs"])
 def test_nothing_is_stale(script, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [f"{script}.py", "--check"])
     status = importlib.import_module(script).main()

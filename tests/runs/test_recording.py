@@ -37,14 +37,16 @@ def mean(made, quick):
 
 def toy(**changes):
     config = {"steps": 12, "width": 8, "seed": 0, "after": ""}
-    return runs.Recipe(
+    return recipes.Recipe(
         title="A toy.",
         data="a ring",
         parts={
-            "a": runs.Part(config | changes, generator, trained),
-            "b": runs.Part(config | {"after": "a"}, generator, trained, shipped=False),
+            "a": recipes.Part(config | changes, generator, trained),
+            "b": recipes.Part(
+                config | {"after": "a"}, generator, trained, after=("a",), shipped=False
+            ),
         },
-        figures={"sum": runs.Figure("a sum", least=-100), "other": runs.Figure("another")},
+        figures={"sum": recipes.Figure("a sum", least=-100), "other": recipes.Figure("another")},
         measure=mean,
         picture=lambda made: plt.figure(),
         caption="",
@@ -201,6 +203,11 @@ def test_a_part_alone_is_found_by_the_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(recording, "_locked", lambda at: begun.append(at.name) or locked(at))
     assert record(tmp_path).name == "toy"
     assert begun == ["b"]
+
+
+def test_a_part_waits_for_the_one_it_needs(tmp_path):
+    with pytest.raises(runs.RunError, match="b of toy comes after a: train it first"):
+        record(tmp_path, part="b")
 
 
 def test_another_configuration_is_not_gone_on_with(tmp_path, made):

@@ -1,0 +1,97 @@
+"""Every recorded run is what its card says: the figures come from the weights, the log from the
+recipe.
+"""
+
+import matplotlib.pyplot as plt
+import pytest
+
+from gantut import runs
+from gantut.runs import cards, recipe as recipes
+from gantut.runs.recipe import HOMES, recipe
+
+LARGEST = 12_000_000  # bytes, all runs together
+REPEATED = 3  # steps of each part that are trained again
+
+
+def test_there_are_runs():
+    assert set(runs.names()) == set(HOMES), "a recipe without a recording, or the other way"
+
+
+def test_all_runs_together_are_small():
+    sizes = {
+        name: sum(path.stat().st_size for path in (cards.HERE / name).iterdir())
+        for name in runs.names()
+    }
+    assert sum(sizes.values()) <= LARGEST, sizes
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_the_card_and_the_recipe_agree(name):
+    card, made = runs.load(name).card, recipe(name)
+    assert set(card["parts"]) == set(made.parts)
+    for part, how in made.parts.items():
+        assert card["parts"][part]["config"] == dict(how.config), part
+        assert card["parts"][part]["shipped"] == how.shipped
+    assert card["title"] == made.title and card["data"] == made.data
+    assert set(card["figures"]) == set(made.figures)
+    assert card["quick"], "nothing that a test could measure again"
+    for figure, found in card["figures"].items():
+        assert found["protocol"] == made.figures[figure].protocol
+        assert found.get("bar", "") == made.figures[figure].bar
+        if "bar" in found:
+            assert found["reached"] == made.figures[figure].reached(found["value"])
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_the_card_is_told_in_words(name):
+    made = recipe(name)
+    for text in (made.title, made.data, made.caption, made.alt):
+        assert len(text) > 20 and text[0].isupper() or text[0].isdigit()
+    for figure in made.figures.values():
+        assert len(figure.protocol) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOMES)
+def test_the_figures_come_from_the_weights(name):
+    run, made = runs.load(name), recipe(name)
+    found = made.measure(run.networks, True)
+    assert set(found) == set(run.card["quick"])
+    for figure, value in found.items():
+        near = pytest.approx(
+            run.card["quick"][figure], rel=made.figures[figure].tolerance, abs=1e-6
+        )
+        assert value == near, figure
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOMES)
+def test_the_first_steps_are_repeated(name):
+    run, made = runs.load(name), recipe(name)
+    done = dict(run.networks)
+    for part, how in made.parts.items():
+        if not set(how.after) <= set(done):
+            continue  # it was trained on what a part made whose weights were not kept
+        trainer, batches = how.begin(how.make(), done)
+        history = trainer.fit(batches, REPEATED)
+        for (where, term), (steps, _, values) in run.log.items():
+            if where != part or steps[0] > REPEATED:
+                continue
+            logged = [v for step, v in zip(steps, values, strict=True) if step <= REPEATED]
+            # Short floats round differently on another processor, and a game amplifies it.
+            assert history[term][: len(logged)] == pytest.approx(logged, rel=0.1, abs=0.02), term
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOMES)
+def test_the_picture_can_be_drawn(name):
+    figure = recipe(name).picture(runs.load(name).networks)
+    assert figure.axes
+    plt.close(figure)
+
+
+def test_a_bar_is_told_in_words_and_held():
+    figure = recipes.Figure("how it is measured", least=0.5, most=2)
+    assert figure.bar == "≥ 0.5 and ≤ 2"
+    assert [figure.reached(value) for value in (0.4, 0.5, 2, 2.1)] == [False, True, True, False]
+    assert recipes.Figure("no bar").bar == "" and recipes.Figure("no bar").reached(9)
