@@ -7,12 +7,12 @@ from gantut.runs.recipe import Figure, Networks, Part, Recipe
 from gantut.runs.recipes import faces
 
 CONFIG = {
-    "steps": 900,
+    "steps": 3000,
     "batch": 64,
     "images": 40_000,
     "planes": [32, 32, 64, 96],
     "lr": 2e-3,
-    "ema": 0.99,
+    "ema": 0.995,
     "precision": "bfloat16",
     "seed": 0,
 }
