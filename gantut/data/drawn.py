@@ -100,7 +100,7 @@ FACE_FACTORS: dict[str, dict[str, float] | tuple[float, float]] = {
     "tilt": (-0.16, 0.16),
 }
 _CHUNK = 64  # faces drawn at a time: few enough for the processor's cache
-_VERSION = 1  # counts the ways of drawing, so that a cache does not serve an older one
+_VERSION = 2  # counts the ways of drawing, so that a cache does not serve an older one
 
 
 def faces(

@@ -24,6 +24,7 @@ from .residual import (
     ResidualDiscriminator as ResidualDiscriminator,
     ResidualGenerator as ResidualGenerator,
 )
+from .style import StyleGenerator as StyleGenerator
 from .waves import (
     Conv1dDecoder as Conv1dDecoder,
     Conv1dDiscriminator as Conv1dDiscriminator,

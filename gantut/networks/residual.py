@@ -22,7 +22,7 @@ from gantut.networks.base import Judging, Options
 from gantut.networks.initialisation import LEAK, output
 from gantut.networks.ladder import IMAGES
 from gantut.networks.shapes import Shape
-from gantut.numerics import at_least
+from gantut.numerics import at_least, expect
 
 # Doubling each pixel and averaging four are adjoint up to a factor 4; the second undoes the first.
 RESIZE: dict[str, Callable[[], nn.Module]] = {
@@ -151,6 +151,8 @@ class ResidualDiscriminator(base.Discriminator):
         shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
         width: the number of planes at full size. They double where the side halves, up to eight
             times as many.
+        fold: D reads squares of so many pixels as one place with more channels, which costs less
+            and loses nothing; ``width`` then belongs to the folded size.
         classes: with classes, D judges an image together with its label (N,); 0 takes no labels.
         conditioning: how labels enter: ``"projection"``, an inner product with a vector of the
             class [miyato2018projection], or an ``"auxiliary"`` classifier [odena2017].
@@ -169,12 +171,19 @@ class ResidualDiscriminator(base.Discriminator):
         torch.Size([2])
     """
 
-    def __init__(self, shape: Shape, *, width: int = 16, **options: Unpack[Judging]) -> None:
-        planes = _planes(width, shape)
+    def __init__(
+        self, shape: Shape, *, width: int = 16, fold: int = 1, **options: Unpack[Judging]
+    ) -> None:
+        at_least(1, fold=fold)
+        channels, height, breadth = shape
+        divides = height % fold == 0 == breadth % fold
+        expect(divides, f"sides that fold={fold} divides", f"{height}×{breadth}")
+        planes = _planes(width, (channels * fold**2, height // fold, breadth // fold))
 
         def body(channels: int) -> nn.Module:
-            first = output(nn.Conv2d(channels, width, 3, padding=1))
-            return nn.Sequential(first, *_blocks(planes, "down"), nn.LeakyReLU(LEAK))
+            folded = [nn.PixelUnshuffle(fold)] if fold > 1 else []
+            first = output(nn.Conv2d(channels * fold**2, width, 3, padding=1))
+            return nn.Sequential(*folded, first, *_blocks(planes, "down"), nn.LeakyReLU(LEAK))
 
         super().__init__(shape, body, **options)
         if not options.get("spectral_norm"):

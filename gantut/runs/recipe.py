@@ -31,6 +31,10 @@ HOMES = {
     "spoken-gan": "spoken",
     "spoken-vocoder": "vocoder",
     "gan-vs-vae": "gan_vs_vae",
+    "faces-gan": "faces_gan",
+    "faces-judge": "faces_judge",
+    "faces-vae": "faces_vae",
+    "faces-vaegan": "faces_vae",
 }
 
 
