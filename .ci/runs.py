@@ -8,6 +8,7 @@ A picture knows the weights that it was drawn from, so that one of older weights
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,6 +100,11 @@ def players(name: str) -> list[str]:
         for label, path in sounds(name).items()
     ]
     return ["```{raw} html", *rows, "```", ""] if rows else []
+
+
+def cited(text: str) -> str:
+    """The text with its sources as the book cites them."""
+    return re.sub(r"\[([a-z]+\d{4}\w*)\]", r"{cite}`\1`", text)
 
 
 def number(value: float) -> str:
@@ -216,7 +222,7 @@ def page() -> str:
     lines += ["", f"Together they took {hours(total)} of one core.", ""]
     for name, (card, made) in found.items():
         lines += section(name, card, made)
-    return "\n".join(lines).rstrip() + "\n"
+    return cited("\n".join(lines).rstrip() + "\n")
 
 
 def main() -> int:

@@ -31,7 +31,7 @@ class StyledBlock(ResidualBlock):
     def start_at_skip(self) -> None:
         super().start_at_skip()
         for affine in self.styles:
-            nn.init.zeros_(affine.weight)
+            nn.init.zeros_(affine.get_parameter("weight"))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:  # type: ignore[override]
         first, last = (1 + affine(w)[:, :, None, None] for affine in self.styles)

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from gantut.files import whole
 from gantut.runs.recipe import HOMES, Networks, Recipe, recipe
 
 FORMAT = 1
@@ -171,7 +172,8 @@ def write_weights(path: Path, networks: Networks, *, half: bool) -> None:
         for part, network in networks.items()
         for name, value in network.state_dict().items()
     }
-    save_file(tensors, path)
+    with whole(path) as beside:
+        save_file(tensors, beside)
 
 
 def toml(values: Mapping[str, Any], path: str = "") -> str:
@@ -182,7 +184,10 @@ def toml(values: Mapping[str, Any], path: str = "") -> str:
     for name, table in values.items():
         if isinstance(table, Mapping):
             inner = f"{path}.{_key(name)}" if path else _key(name)
-            lines.append(f"\n[{inner}]\n" + toml(table, inner))
+            head = (
+                f"\n[{inner}]\n" if any(not isinstance(v, Mapping) for v in table.values()) else ""
+            )
+            lines.append(head + toml(table, inner))
     return "".join(lines)
 
 
@@ -213,4 +218,6 @@ def _old(place: Path) -> Path:
 def stage(place: Path) -> Path:
     """A new empty folder beside the place where a run will lie."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=f".{place.name}.new-", dir=place.parent))
+    staged = Path(tempfile.mkdtemp(prefix=f".{place.name}.new-", dir=place.parent))
+    staged.chmod(place.parent.stat().st_mode)  # as open to others as the folder that holds it
+    return staged

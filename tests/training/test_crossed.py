@@ -294,7 +294,7 @@ def data_for(kind):
 @pytest.mark.parametrize("kind", EVERY)
 def test_the_average_follows_the_step_and_is_what_is_sampled(kind):
     """After one step: decay 2/11, from the new weights, in every trainer."""
-    trainer = EVERY[kind](CLASSES, ema=0.9, lr=0.1, device="cpu")
+    trainer = EVERY[kind](CLASSES, ema=0.9, lr=0.02, device="cpu")
     start = {name: value.clone() for name, value in trainer.ema.network.state_dict().items()}
     trainer.fit(data_for(kind), 1)
     network, average = trainer.networks[trainer.averaged], trainer.ema.network.state_dict()

@@ -89,7 +89,8 @@ class JudgeTrainer(training.Trainer):
         with self.autocast():
             logits = self.networks["judge"](x).to(self.dtype)
         parts = zip(logits.split(list(VALUES.values()), 1), self.factors[rows].T, strict=True)
-        loss = sum(F.cross_entropy(a, b, reduction="none") for a, b in parts)
+        each = [F.cross_entropy(a, b, reduction="none") for a, b in parts]
+        loss = torch.stack(each).sum(0)
         self.descend("judge", loss)
         self.average()
         return {"nats": loss.detach().mean()}

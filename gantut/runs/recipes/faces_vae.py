@@ -237,7 +237,8 @@ def rebuilt(vae: Any, x: Tensor) -> Tensor:
 def measure(made: Networks, quick: bool) -> dict[str, float]:
     """The rows of the table."""
     x = faces.real(TEST, "test").floats(slice(0, 50 if quick else TEST))
-    before, found = faces.judge().found(x), {}
+    before = faces.judge().found(x)
+    found: dict[str, float] = {}
     for part, vae in made.items():
         y, q = rebuilt(vae, x), vae.encode(x)  # type: ignore[operator]
         after = faces.judge().found(y)
