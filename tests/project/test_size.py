@@ -46,6 +46,7 @@ COMING = {
     "gantut.networks.Conv1dDiscriminator": 20,
     "gantut.networks.Conv1dGenerator": 20,
     "gantut.networks.MinibatchStddev": 20,
+    "gantut.networks.StyleGenerator": 20,
     "gantut.runs.load": 19,
     "gantut.runs.names": 19,
     "gantut.speech.PeriodDiscriminators": 20,
