@@ -201,12 +201,12 @@ class LogMel:
 
     @property
     def hop(self) -> int:
-        """Samples from one column to the next: 10 ms."""
+        """How many samples lie from one column to the next, 10 ms."""
         return self.rate // 100
 
     @property
     def window(self) -> int:
-        """Samples that a column looks at: 40 ms, at least three periods of most voices."""
+        """How many samples a column looks at, 40 ms, at least three periods of most voices."""
         return 4 * self.hop
 
     def __call__(self, x: Tensor) -> Tensor:
