@@ -528,6 +528,7 @@ digits_vqvae = Recipe(
             },
             prior,
             train_prior,
+            after=("codec",),
         ),
     },
     figures={
