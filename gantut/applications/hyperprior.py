@@ -245,7 +245,8 @@ def _at(knots: Tensor, dial: Tensor) -> Tensor:
 class HyperpriorTrainer(Trainer):
     """Minimises bits a pixel + λ · 255² · mean squared error, at all rates at once. [cui2021]
 
-    Every image of a batch gets a dial of its own, from U(0, 1), and λ = λ₀^(1 − dial) · λ₁^dial.
+    Every image of a batch gets a dial t of its own, from U(0, 1), and log λ lies at the share t of
+    the way from log λ₀ to log λ₁.
 
     Logs ``bits`` a pixel and ``psnr``, in dB, of the batch's mean error.
 

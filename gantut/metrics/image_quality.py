@@ -104,8 +104,8 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
 
     The images are halved four times, each pixel the mean of four. The means c_s of SSIM's contrast
     and structure at the first four scales, and of all of SSIM at the last, are multiplied:
-    Π_s c_s^w_s with w = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333). A negative mean counts as 0.
-    Each channel has its own product, and the result is the mean over the channels, as in
+    exp(Σ_s w_s log c_s) with w = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333). A negative mean counts
+    as 0. Each channel has its own product, and the result is the mean over the channels, as in
     TensorFlow and in the papers on learned compression.
 
     Args:
