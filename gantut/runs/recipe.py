@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure as Picture
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gantut.numerics import chosen
 from gantut.speech import Players
@@ -133,6 +134,20 @@ class Recipe:
     half: bool = field(default=True)
     sounds: Callable[[Networks], Players] | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+
+
+def usual(c: SimpleNamespace, *players: str) -> dict[str, Any]:
+    """What most recipes tell their trainer: on the CPU, from the config's ``lr``, ``ema``,
+    ``precision`` and ``seed``, with a learning rate of each player that falls to 0 along a cosine.
+    """
+    return {
+        "lr": c.lr,
+        "ema": c.ema,
+        "precision": c.precision,
+        "seed": c.seed,
+        "device": "cpu",
+        "schedules": dict.fromkeys(players, lambda o: CosineAnnealingLR(o, c.steps)),
+    }
 
 
 def recipe(name: str) -> Recipe:

@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gantut import metrics, networks, plots, training
-from gantut.runs.recipe import Figure, Networks, Part, Recipe
+from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 from gantut.runs.recipes import judging
 
 SHAPE = (1, 28, 28)
@@ -48,14 +47,7 @@ def training_of(G: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
         G,
         D,
         loss="hinge",
-        lr=c.lr,
-        ema=c.ema,
-        schedules=dict.fromkeys(
-            ("generator", "discriminator"), lambda o: CosineAnnealingLR(o, c.steps)
-        ),
-        precision=c.precision,
-        seed=c.seed,
-        device="cpu",
+        **usual(c, "generator", "discriminator"),
     )
     batches = judging.digits().batches(c.batch, seed=c.seed, labels=c.classes > 0)
     return trainer, batches

@@ -7,12 +7,11 @@ from typing import Any, Unpack
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gantut import data, networks, training
 from gantut.networks.initialisation import LEAK, initialise, output, seeded
 from gantut.runs.cards import load
-from gantut.runs.recipe import Networks
+from gantut.runs.recipe import Networks, usual
 
 SHAPE = (3, 64, 64)
 DATA = "{n:,} faces of data.faces(), drawn by this library from named factors; CC0"
@@ -108,12 +107,7 @@ def judging_of(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, A
     trainer = JudgeTrainer(
         network,
         factors,
-        lr=c.lr,
-        ema=c.ema,
-        schedules={"judge": lambda o: CosineAnnealingLR(o, c.steps)},
-        precision=c.precision,
-        seed=c.seed,
-        device="cpu",
+        **usual(c, "judge"),
     )
     rows = data.ImageData(faces.images, torch.arange(len(faces)))
     return trainer, rows.batches(c.batch, seed=c.seed, labels=True)

@@ -9,11 +9,10 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gantut import networks, plots, training
 from gantut.data.batches import generator as generator_of
-from gantut.runs.recipe import Figure, Networks, Part, Recipe
+from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 from gantut.runs.recipes import faces
 
 CONFIG = {
@@ -40,18 +39,9 @@ def generator(c: SimpleNamespace) -> nn.Module:
 def training_of(G: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     """R3GAN's recipe, with a learning rate that falls to 0."""
     D = networks.ResidualDiscriminator(faces.SHAPE, width=c.width, fold=2, seed=100 + c.seed)
-    options = training.r3gan(c.gamma, penalty_every=c.penalty_every, lr=c.lr, ema=c.ema)
-    trainer = training.GANTrainer(
-        G,
-        D,
-        **options,
-        schedules=dict.fromkeys(
-            ("generator", "discriminator"), lambda o: CosineAnnealingLR(o, c.steps)
-        ),
-        precision=c.precision,
-        seed=c.seed,
-        device="cpu",
-    )
+    options = usual(c, "generator", "discriminator")
+    options = training.r3gan(c.gamma, penalty_every=c.penalty_every, **options)
+    trainer = training.GANTrainer(G, D, **options)
     return trainer, faces.real(c.images).batches(c.batch, seed=c.seed, labels=False)
 
 
@@ -97,23 +87,26 @@ def direction(w: Tensor, there: Tensor) -> Tensor:
     return F.normalize(slope.detach()[:-1], dim=0) * scale
 
 
+def errors(found: dict[str, Tensor], n: int) -> Tensor:
+    """By how much the share of each value among ``n`` faces is off, relative to the true one."""
+    return torch.cat(
+        [
+            torch.bincount(found[name], minlength=len(shares)) / n / shares - 1
+            for name, shares in faces.SHARES.items()
+        ]
+    )
+
+
 @torch.no_grad()
 def measure(made: Networks, quick: bool) -> dict[str, float]:
     """Shares of all values, and arithmetic."""
     G, n = made["seed-0"], 300 if quick else SAMPLES
     w = styles(G, n, 0)
     found = faces.judge().found(drawn(G, w))
-    off = torch.cat([
-        torch.bincount(found[name], minlength=len(shares)) / n / shares - 1
-        for name, shares in faces.SHARES.items()
-    ])  # fmt: skip
+    off = errors(found, n)
     if quick:
         return {"share_error_mean": off.abs().mean().item()}
-    real = faces.judge().found(faces.real(n, "test").floats())
-    floor = torch.cat([
-        torch.bincount(real[name], minlength=len(shares)) / n / shares - 1
-        for name, shares in faces.SHARES.items()
-    ])  # fmt: skip
+    floor = errors(faces.judge().found(faces.real(n, "test").floats()), n)
     figures = {
         "share_error_mean": off.abs().mean(),
         "share_error_worst": off.abs().max(),

@@ -7,12 +7,11 @@ from typing import Any, Unpack
 import torch
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gantut import losses, metrics, models, networks, plots
 from gantut.networks.initialisation import LEAK, initialise, output, seeded, start_near_zero
 from gantut.runs.cards import load
-from gantut.runs.recipe import Figure, Networks, Part, Recipe
+from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 from gantut.runs.recipes import faces
 from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.batches import MEANS, check_made
@@ -195,13 +194,8 @@ def training_of(vae: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]
         loss="relativistic",
         penalty=patchwise(c.gamma),
         penalty_every=16,
-        lr=c.lr,
         betas=(0.5, 0.99),
-        ema=c.ema,
-        schedules=dict.fromkeys(("vae", "discriminator"), lambda o: CosineAnnealingLR(o, c.steps)),
-        precision=c.precision,
-        seed=c.seed,
-        device="cpu",
+        **usual(c, "vae", "discriminator"),
     )
     return trainer, faces.real(c.images).batches(c.batch, seed=c.seed, labels=False)
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gantut import losses, metrics, models, networks, plots, training
 from gantut.data.batches import generator
-from gantut.runs.recipe import Figure, Networks, Part, Recipe
+from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 from gantut.runs.recipes import judging
 from gantut.runs.recipes.digits_gan import DATA, SHAPE
+from gantut.runs.recipes.digits_vae import binarised
 
 SEEDS = range(3)
 MODELS = {
@@ -56,31 +56,19 @@ def flow(c: SimpleNamespace) -> nn.Module:
 # -- training --------------------------------------------------------------------------------------
 
 
-def _options(c: SimpleNamespace, *players: str) -> dict[str, Any]:
-    """What all trainers are told; every learning rate falls to 0."""
-    return {
-        "lr": c.lr,
-        "ema": c.ema,
-        "precision": c.precision,
-        "seed": c.seed,
-        "device": "cpu",
-        "schedules": dict.fromkeys(players, lambda o: CosineAnnealingLR(o, c.steps)),
-    }
-
-
 def _batches(c: SimpleNamespace) -> Any:
     return judging.digits().batches(c.batch, seed=c.seed)
 
 
 def train_gan(G: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     """The hinge loss, and spectral normalisation in D."""
-    options = _options(c, "generator", "discriminator")
+    options = usual(c, "generator", "discriminator")
     return training.GANTrainer(G, judge(c), loss=c.loss, **options), _batches(c)
 
 
 def train_vae(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     """Distortion + β · rate."""
-    trainer = training.VAETrainer(network, beta=c.beta, clip=c.clip, **_options(c, "vae"))
+    trainer = training.VAETrainer(network, beta=c.beta, clip=c.clip, **usual(c, "vae"))
     return trainer, _batches(c)
 
 
@@ -99,7 +87,7 @@ class FinerVAEGAN(training.VAEGANTrainer):
 
 def train_vae_gan(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     """The GAN's loss and discriminator, and a distance in that discriminator's features."""
-    options = _options(c, "encoder", "decoder", "discriminator")
+    options = usual(c, "encoder", "decoder", "discriminator")
     trainer = FinerVAEGAN(network, judge(c), loss=c.loss, gamma=c.gamma, **options)
     trainer.sigma = c.sigma
     return trainer, _batches(c)
@@ -115,7 +103,7 @@ def train_aae(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, An
         penalty=losses.r1(c.gamma),
         penalty_every=c.penalty_every,
         clip=c.clip,
-        **_options(c, "vae", "discriminator"),
+        **usual(c, "vae", "discriminator"),
     )
     return trainer, _batches(c)
 
@@ -142,7 +130,7 @@ class Codes:
 
 def train_flow(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     """Flow matching on the codes of the VAE with the same seed."""
-    trainer = training.FlowTrainer(network, **_options(c, "flow"))
+    trainer = training.FlowTrainer(network, **usual(c, "flow"))
     return trainer, Codes(done[f"codes-{c.seed}"], c)
 
 
@@ -290,7 +278,7 @@ def _rebuilt(network: Any) -> dict[str, float]:
 
 def _nats(network: Any, quick: bool) -> float:
     """The bound for test digits that are binarised as in the run digits-vae."""
-    x = torch.bernoulli(judging.digits("test").floats(), generator=generator(18))
+    x = binarised("test")
     few, samples = (50, 100) if quick else (500, 500)
     bound = metrics.importance_weighted(network, x[:few], samples=samples, chunk=10)
     return -bound.mean().item()

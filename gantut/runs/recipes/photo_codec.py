@@ -13,13 +13,12 @@ import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gantut import data, metrics
 from gantut.applications.hyperprior import HyperpriorCodec, HyperpriorTrainer
 from gantut.data.batches import generator
 from gantut.numerics import expect
-from gantut.runs.recipe import Figure, Networks, Part, Recipe
+from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 
 CONFIG = {
     "steps": 8000,
@@ -83,13 +82,8 @@ def training_of(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, 
     trainer = HyperpriorTrainer(
         network,
         weights=tuple(c.weights),
-        lr=c.lr,
         clip=c.clip,
-        ema=c.ema,
-        schedules={"codec": lambda o: CosineAnnealingLR(o, c.steps)},
-        precision=c.precision,
-        seed=c.seed,
-        device="cpu",
+        **usual(c, "codec"),
     )
     return trainer, Patches(c.side, c.batch, seed=c.seed)
 

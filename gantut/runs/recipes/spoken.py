@@ -10,11 +10,10 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure as Picture
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gantut import data, losses, metrics, models, networks, speech, training
 from gantut.runs.cards import load
-from gantut.runs.recipe import Figure, Networks, Part, Recipe
+from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 
 FRONT = speech.LogMel(8000)
 SHAPE = (1, 64, 64)
@@ -130,12 +129,7 @@ def vae_training(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any,
     """The negative ELBO, and a learning rate that falls to 0."""
     trainer = training.VAETrainer(
         network,
-        lr=c.lr,
-        ema=c.ema,
-        schedules={"vae": lambda o: CosineAnnealingLR(o, c.steps)},
-        precision=c.precision,
-        seed=c.seed,
-        device="cpu",
+        **usual(c, "vae"),
     )
     return trainer, images().batches(c.batch, seed=c.seed, labels=True)
 
@@ -163,14 +157,10 @@ def gan_training(G: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     trainer = training.GANTrainer(
         G,
         D,
-        **training.r3gan(c.gamma, penalty_every=c.penalty_every, lr=c.lr, ema=c.ema),
-        schedules=dict.fromkeys(
-            ("generator", "discriminator"), lambda o: CosineAnnealingLR(o, c.steps)
+        **training.r3gan(
+            c.gamma, penalty_every=c.penalty_every, **usual(c, "generator", "discriminator")
         ),
         augment=FadingShifts(c.fading),
-        precision=c.precision,
-        seed=c.seed,
-        device="cpu",
     )
     return trainer, images().batches(c.batch, seed=c.seed, labels=True)
 

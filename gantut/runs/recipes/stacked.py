@@ -6,10 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from gantut import data, losses, metrics, networks, plots, training
-from gantut.runs.recipe import Figure, Networks, Part, Recipe
+from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 from gantut.runs.recipes import judging
 
 SHAPE = (3, 28, 28)
@@ -45,14 +44,10 @@ def training_of(G: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     trainer = training.GANTrainer(
         G,
         D,
-        **training.r3gan(c.gamma, penalty_every=c.penalty_every, lr=c.lr, ema=c.ema),
-        schedules=dict.fromkeys(
-            ("generator", "discriminator"), lambda o: CosineAnnealingLR(o, c.steps)
+        **training.r3gan(
+            c.gamma, penalty_every=c.penalty_every, **usual(c, "generator", "discriminator")
         ),
         augment=losses.augmentation("translate"),
-        precision=c.precision,
-        seed=c.seed,
-        device="cpu",
     )
     return trainer, stacks("train", STACKS).batches(c.batch, seed=c.seed)
 

@@ -7,11 +7,10 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from gantut import metrics, speech, training
+from gantut import metrics, plots, speech, training
 from gantut.runs.cards import load
-from gantut.runs.recipe import Figure, Networks, Part, Recipe
+from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 from gantut.runs.recipes import spoken
 from gantut.runs.recipes.spoken import FRONT
 
@@ -43,14 +42,7 @@ def training_of(G: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
         distance=speech.spectral_loss,
         weight=c.weight,
         likeness=c.likeness,
-        lr=c.lr,
-        ema=c.ema,
-        schedules=dict.fromkeys(
-            ("vocoder", "discriminator"), lambda o: CosineAnnealingLR(o, c.steps)
-        ),
-        precision=c.precision,
-        seed=c.seed,
-        device="cpu",
+        **usual(c, "vocoder", "discriminator"),
     )
     return trainer, spoken.words().batches(c.batch, seed=c.seed)
 
@@ -127,7 +119,7 @@ def picture(made: Networks) -> Picture:
     time = 1000 * torch.arange(240) / rate
     for column, name, sounds in zip(axes.T, names, _ten(made), strict=True):
         wave, ax = sounds[7, 0], column[0]
-        ax.plot(time, wave[start : start + len(time)], lw=1.2, color="#3b87c8")
+        ax.plot(time, wave[start : start + len(time)], lw=1.2, color=plots.COLORS["data"])
         ax.set(title=name, xlabel="ms", yticks=[])
         level = 20 * speech.stft(wave[None], 256, 32).abs().clamp(min=1e-6).log10()[0]
         reach = (0, 1000 * len(wave) / rate, 0, rate / 2000)
