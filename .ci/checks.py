@@ -17,7 +17,9 @@ PAGE = ROOT / "book" / "checks.md"
 STATEMENT = re.compile(
     r"^:::\{prf:(theorem|proposition|lemma|corollary)\} *(.*)\n:label: (\S+)", re.M
 )
-REPORTED = re.compile(r"^(.+): (below \S+|\S+) \(allowed (\S+)\)$", re.M)
+REPORTED = re.compile(
+    r"^(?:✓ )?(.+): (below \S+|\S+) \(allowed (\S+)\)(?:; (.+) they would be off by (.+))?$", re.M
+)
 HEAD = """\
 % Written by .ci/checks.py from the chapters' stored outputs: run that script after a chapter has changed.
 
@@ -25,21 +27,23 @@ HEAD = """\
 
 {count} statements of this book are executed. Each has a cell that computes both sides by different ways, on several instances, and
 asserts that they agree. The table says how large the largest deviation was when the chapters were last run, rounded up to one digit, and
-what the cell allows. Where there is no number the cell asserts something else, such as an inequality in every instance.
+what the cell allows. The last column holds the check's teeth: the nearest false statement that the cell tried in the place of the true one,
+and by how much that is off. It has to be ten times of what is allowed at least, or the cell fails. Where there is no number the cell asserts
+something else, such as an inequality in every instance.
 
-| statement | chapter | largest deviation | allowed |
-|---|---|---|---|
+| statement | chapter | largest deviation | allowed | the nearest false statement |
+|---|---|---|---|---|
 """
 
 
 class Checked(NamedTuple):
-    """One statement, and (what, deviation, allowed) for each line its cell reports."""
+    """One statement, and (what, deviation, allowed, change, off) for each line of its cell."""
 
     kind: str
     title: str
     label: str
     chapter: str
-    reports: list[tuple[str, str, str]]
+    reports: list[tuple[str, str, str, str, str]]
 
 
 def statements() -> list[Checked]:
@@ -69,12 +73,13 @@ def row(one: Checked) -> str:
     """A line of the table."""
     several = len(one.reports) > 1
     deviations = "<br>".join(
-        f"{what}: {value}" if several else value for what, value, _ in one.reports
+        f"{what}: {value}" if several else value for what, value, *_ in one.reports
     )
-    allowed = "<br>".join(limit for *_, limit in one.reports)
+    allowed = "<br>".join(limit for _, _, limit, *_ in one.reports)
+    teeth = "<br>".join(f"{change}: {off}" if change else "–" for *_, change, off in one.reports)
     chapter = f"{{doc}}`{int(one.chapter[:2])} <../notebooks/{one.chapter}>`"
     title = one.title.replace("$", "")  # a link holds no formula
-    return f"| {{prf:ref}}`{title} <{one.label}>` ({one.kind}) | {chapter} | {deviations or 'asserted'} | {allowed or '–'} |"
+    return f"| {{prf:ref}}`{title} <{one.label}>` ({one.kind}) | {chapter} | {deviations or 'asserted'} | {allowed or '–'} | {teeth or '–'} |"
 
 
 def page() -> str:

@@ -1,7 +1,7 @@
 """What the chapters' checks share: find an optimum to high precision, assert a deviation."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -9,39 +9,75 @@ from torch import Tensor
 # Below it a deviation is rounding, and its digits belong to the processor. (nbval compares a
 # report's limit and not its digits.)
 FLOOR = 1e-9
+TEETH = 10  # so many times of what is allowed a false statement has to be off
 
 
-def report(deviation: float | Tensor, allowed: float, what: str = "largest deviation") -> None:
-    """Assert |deviation| ≤ allowed, and print both; a page of the book collects these lines.
+def report(
+    deviation: float | Tensor,
+    allowed: float,
+    what: str = "largest deviation",
+    *,
+    otherwise: Mapping[str, float | Tensor] | None = None,
+) -> None:
+    """Assert |deviation| ≤ allowed, show what false statements would have given, and print a line.
+
+    A check that nothing can fail proves nothing. So beside the statement it computes the nearest
+    false ones (a sign, a factor of 2, p and q swapped) on the same instances and in the same way,
+    and each of them has to be off by at least ten times of what is allowed. Of several, the line
+    names the one that comes closest.
 
     The deviation is printed with one digit, rounded up, and as "below 1e-09" where only rounding
-    is left.
+    is left; what the false statement gives, with one digit, rounded down.
 
     Args:
         deviation: what two computations of the same thing differ by.
         allowed: the most that it may be.
-        what: what it is a deviation of.
+        what: what agrees, in words that a reader of the line alone understands.
+        otherwise: deviations of the nearest false statements, by their change in words, such as
+            ``"with KL turned round"``. Where instances differ, the smallest of each.
 
     Raises:
-        AssertionError: the deviation is larger, or NaN.
-        ValueError: what is allowed is not a finite number > 0.
+        AssertionError: the deviation is larger, or NaN; or a false statement would come closer
+            than ten times of what is allowed.
+        ValueError: what is allowed is not a finite number > 0, or there is no false statement in
+            ``otherwise``.
 
     Example:
-        >>> report(0.0123, 0.05, "area")
-        area: 2e-02 (allowed 0.05)
+        >>> report(0.0123, 0.05, "the areas agree", otherwise={"without the ½": 1.27})
+        ✓ the areas agree: 2e-02 (allowed 0.05); without the ½ they would be off by 1e+00
     """
     if not (math.isfinite(allowed) and allowed > 0):
         raise ValueError(f"allowed must be a finite number > 0, got {allowed}")
-    size = abs(deviation.detach().item() if isinstance(deviation, Tensor) else deviation)
+    size = _size(deviation)
     assert size <= allowed, f"{what}: {size:.3g}, allowed {allowed:g}"
-    print(f"{what}: {_one_digit(size)} (allowed {allowed:g})")
+    line = f"{what}: {_one_digit(size)} (allowed {allowed:g})"
+    if otherwise is None:
+        print(line)
+        return
+    if not otherwise:
+        raise ValueError("otherwise names no false statement; expected one or more")
+    sizes = {change: _size(value) for change, value in otherwise.items()}
+    for change, value in sizes.items():
+        assert value >= TEETH * allowed, (
+            f"{what}: {change} it would be off by {value:.3g}, within {TEETH} times of the allowed "
+            f"{allowed:g}, so that this check could not tell"
+        )
+    nearest = min(sizes, key=lambda change: sizes[change])
+    off = sizes[nearest]
+    shown = _one_digit(off, math.floor) if math.isfinite(off) else "infinitely much"
+    print(f"✓ {line}; {nearest} they would be off by {shown}")
 
 
-def _one_digit(size: float) -> str:
-    if size < FLOOR:
+def _size(deviation: float | Tensor) -> float:
+    return abs(deviation.detach().item() if isinstance(deviation, Tensor) else deviation)
+
+
+def _one_digit(size: float, rounding: Callable[[float], int] = math.ceil) -> str:
+    if size < FLOOR and rounding is math.ceil:
         return f"below {FLOOR:.0e}"
     power = 10.0 ** math.floor(math.log10(size))
-    return f"{math.ceil(size / power - 1e-6) * power:.0e}"
+    slack = -1e-6 if rounding is math.ceil else 1e-6
+    return f"{rounding(size / power + slack) * power:.0e}"
 
 
 def minimise(loss: Callable[[], Tensor], *parameters: Tensor, steps: int = 500) -> float:

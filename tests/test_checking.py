@@ -35,6 +35,30 @@ def test_it_asserts():
         report(0.0, 0)
 
 
+def test_the_nearest_false_statement_is_named_and_rounded_down(capsys):
+    report(
+        1e-12, 1e-9, "values", otherwise={"with a minus": 3.0, "with p for q": torch.tensor(-0.29)}
+    )
+    report(0.0, 1e-9, "values", otherwise={"unclamped": math.inf})
+    report(0.0, 1e-12, "values", otherwise={"in single precision": 2.99e-10})
+    assert capsys.readouterr().out.splitlines() == [
+        "✓ values: below 1e-09 (allowed 1e-09); with p for q they would be off by 2e-01",
+        "✓ values: below 1e-09 (allowed 1e-09); unclamped they would be off by infinitely much",
+        "✓ values: below 1e-09 (allowed 1e-12); in single precision they would be off by 2e-10",
+    ]
+
+
+def test_a_check_that_a_false_statement_would_pass_fails():
+    for off in (0.0, 0.99, math.nan):
+        with pytest.raises(
+            AssertionError, match=r"gap: with a minus it would be off by .*allowed 0.1"
+        ):
+            report(0.0, 0.1, "gap", otherwise={"with a plus": 5.0, "with a minus": off})
+    report(0.0, 0.1, "gap", otherwise={"with a minus": 1.0})
+    with pytest.raises(ValueError, match="no false statement"):
+        report(0.0, 0.1, otherwise={})
+
+
 def test_minimise_finds_the_bottom_of_a_valley():
     at = torch.tensor([-1.2, 1.0], dtype=torch.float64, requires_grad=True)
     found = minimise(lambda: 100 * (at[1] - at[0] ** 2) ** 2 + (1 - at[0]) ** 2, at)

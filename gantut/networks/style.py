@@ -1,8 +1,8 @@
 """A generator with a style: what an image shall be is said once more at each size.
 
-A small network first maps the noise z to a style w, and w scales the planes in every block. So a
-decision such as a colour reaches all places at once, and what belongs together in the images can
-lie along one direction of w, however the noise has to be bent for that. [karras2019]
+A small network first maps the noise z to a style w, and w scales and shifts the planes in every
+block. So a decision such as a colour reaches all places at once, and what belongs together in the
+images can lie along one direction of w, however the noise has to be bent for that. [karras2019]
 """
 
 from collections.abc import Sequence
@@ -12,44 +12,42 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantut.networks.initialisation import LEAK, initialise, output, seeded, start_near_zero
-from gantut.networks.residual import ResidualBlock
+from gantut.networks.ladder import RepeatConv2d
 from gantut.networks.shapes import Shape, check_sides
 from gantut.numerics import at_least, check_shape, expect
 
 
-class StyledBlock(ResidualBlock):
-    """A residual block that doubles the side, and whose planes are scaled by a style w.
+class StyledNorm(nn.Module):
+    """Normalises planes over the batch; then w says how large and how bright each one is.
 
-    y = skip(x) + branch(x), and before each convolution of the branch plane k is multiplied by
-    1 + a_k(w), with a affine and zero in the beginning.
+    y = LeakyReLU(a_k(w) · (x − mean_k) / std_k + b_k(w)), with a and b affine in w; they begin at
+    1 and 0. In evaluation mode means and deviations are running ones. [chen2019]
+
+    Args:
+        planes: how many there are.
+        style: the number of dimensions of w.
     """
 
-    def __init__(self, planes: int, out: int, style: int) -> None:
-        super().__init__(planes, out, resize="up")
-        self.styles = nn.ModuleList(output(nn.Linear(style, k)) for k in (planes, out))
+    def __init__(self, planes: int, style: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(planes, affine=False)
+        self.affine = output(nn.Linear(style, 2 * planes))
 
-    def start_at_skip(self) -> None:
-        super().start_at_skip()
-        for affine in self.styles:
-            nn.init.zeros_(affine.get_parameter("weight"))
-
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:  # type: ignore[override]
-        first, last = (1 + affine(w)[:, :, None, None] for affine in self.styles)
-        h = self.resize(self.first(F.leaky_relu(x, LEAK) * first))
-        return self.skip(x) + self.last(F.leaky_relu(h, LEAK) * last)
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        scale, shift = self.affine(w)[:, :, None, None].chunk(2, 1)
+        return F.leaky_relu((1 + scale) * self.norm(x) + shift, LEAK)
 
 
 class StyleGenerator(nn.Module):
     """Maps noise z (N, latent_dim) by way of a style w (N, style) to images (N, C, H, W) in [0, 1].
 
     ``mapping`` makes w from z, and ``draw`` images from w: a linear layer draws the lowest size,
-    and each level is a block that doubles the side. The last layer makes four pixels of each place
-    (a pixel shuffle), which costs a quarter of one more level.
+    and each level repeats every place and convolves, as in ``ConvGenerator``.
 
     Args:
         latent_dim: the number of dimensions of z.
         shape: (C, H, W) of the images.
-        planes: how many planes there are at each size, from the lowest to H/2 × W/2.
+        planes: how many planes there are at each size, from the lowest to H × W.
         style: the number of dimensions of w.
         hidden: the width of the mapping's two hidden layers.
         seed: decides the first weights.
@@ -72,7 +70,7 @@ class StyleGenerator(nn.Module):
         latent_dim: int,
         shape: Shape,
         *,
-        planes: Sequence[int] = (96, 128, 96, 64),
+        planes: Sequence[int] = (128, 128, 80, 48, 16),
         style: int = 64,
         hidden: int = 128,
         seed: int = 0,
@@ -81,8 +79,8 @@ class StyleGenerator(nn.Module):
         at_least(1, latent_dim=latent_dim, style=style, hidden=hidden, planes=min(planes))
         self.latent_dim, self.classes, self.shape = latent_dim, 0, check_sides(shape)
         channels, height, width = self.shape
-        times = 2 ** len(planes)
-        sides = f"sides of an image that {len(planes)} levels halve, multiples of {times}"
+        times = 2 ** (len(planes) - 1)
+        sides = f"sides of an image that {len(planes) - 1} levels halve, multiples of {times}"
         expect(height % times == 0 == width % times, sides, f"{height}×{width}")
         self.lowest = (planes[0], height // times, width // times)
         with seeded(seed):
@@ -93,13 +91,13 @@ class StyleGenerator(nn.Module):
                 nn.LeakyReLU(LEAK),
                 output(nn.Linear(hidden, style)),
             )
-            self.start = nn.Linear(style, self.lowest[0] * self.lowest[1] * self.lowest[2])
-            self.blocks = nn.ModuleList(StyledBlock(a, b, style) for a, b in pairwise(planes))
-            self.head = output(nn.Conv2d(planes[-1], 4 * channels, 3, padding=1))
+            self.start = output(nn.Linear(style, self.lowest[0] * self.lowest[1] * self.lowest[2]))
+            self.norms = nn.ModuleList(StyledNorm(k, style) for k in planes)
+            self.climbs = nn.ModuleList(output(RepeatConv2d(a, b)) for a, b in pairwise(planes))
+            self.head = output(nn.Conv2d(planes[-1], channels, 3, padding=1))
             initialise(self)
-            start_near_zero(self.head)
-        for block in self.blocks:
-            block.start_at_skip()  # type: ignore[operator]
+            for norm in self.norms:
+                start_near_zero(norm.affine)  # type: ignore[arg-type]
 
     def forward(self, z: Tensor) -> Tensor:
         check_shape(z, (self.latent_dim,), "noise z")
@@ -107,7 +105,7 @@ class StyleGenerator(nn.Module):
 
     def draw(self, w: Tensor) -> Tensor:
         """The images of styles w, (N, style)."""
-        h = self.start(w).reshape(-1, *self.lowest)
-        for block in self.blocks:
-            h = block(h, w)
-        return F.pixel_shuffle(self.head(F.leaky_relu(h, LEAK)), 2).sigmoid()
+        h = self.norms[0](self.start(w).reshape(-1, *self.lowest), w)
+        for climb, norm in zip(self.climbs, list(self.norms)[1:], strict=True):
+            h = norm(climb(h), w)
+        return self.head(h).sigmoid()

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from gantut import networks
 from gantut.networks.initialisation import initialise, output, seeded
-from gantut.networks.ladder import IMAGES, WAVES, Fold
+from gantut.networks.ladder import IMAGES, WAVES, Fold, RepeatConv2d
 
 
 def noise(*shape, seed=0):
@@ -75,6 +76,25 @@ def test_no_network_begins_with_a_checkerboard(name):
     assert max(found) < 1
     assert sum(found) < 2.5 * sum(start(by_hand, seed) for seed in range(5))
     assert sum(start(Shuffled, seed) for seed in range(5)) > 5 * sum(found)
+
+
+def test_repeating_and_convolving_at_once_is_the_same():
+    """Values and all gradients; with a kernel that is not turned round they would differ by 1."""
+    layer, x = RepeatConv2d(3, 5).double(), noise(2, 3, 4, 6).double().requires_grad_()
+    weights = (x, layer.weight, layer.bias)
+
+    def by_hand(weight):
+        return F.conv2d(nn.Upsample(scale_factor=2)(x), weight, layer.bias, padding=1)
+
+    pull = noise(2, 5, 8, 12).double()
+    for a, b in zip(
+        torch.autograd.grad((layer(x).sin() * pull).sum(), weights),
+        torch.autograd.grad((by_hand(layer.weight).sin() * pull).sum(), weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(layer(x), by_hand(layer.weight))
+    assert (layer(x) - by_hand(layer.weight.flip(2, 3))).abs().max() > 0.5
 
 
 def test_waves_begin_without_a_buzz():

@@ -1,11 +1,11 @@
-"""The generator with a style: the way by w, blocks by hand, squares of pixels, bad input."""
+"""The generator with a style: the way by w, its norms by hand, folded pixels, bad input."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from gantut.networks import ResidualDiscriminator, StyleGenerator
-from gantut.networks.style import StyledBlock
+from gantut.networks.style import StyledNorm
 
 
 def noise(*size, seed=0):
@@ -26,7 +26,7 @@ def small(**options):
 
 
 def test_an_image_is_a_function_of_its_style():
-    G = perturbed(small())
+    G = perturbed(small()).eval()
     z = noise(4, 6)
     images = G(z)
     assert images.shape == (4, 3, 16, 24)
@@ -36,24 +36,24 @@ def test_an_image_is_a_function_of_its_style():
     torch.testing.assert_close(images[2:3], G(z[2:3]))
 
 
-def test_a_styled_block_by_hand():
-    """Scaling a plane before a convolution is scaling the weights that read it."""
-    block, x, w = perturbed(StyledBlock(4, 3, 5)), noise(1, 4, 6, 8), noise(1, 5, seed=1)
-    first, last = (1 + w @ s.weight.T + s.bias for s in block.styles)
-    h = F.conv2d(F.leaky_relu(x, 0.2), block.first.weight * first[0, :, None, None],
-                 block.first.bias, padding=1)  # fmt: skip
-    h = F.leaky_relu(h.repeat_interleave(2, 2).repeat_interleave(2, 3), 0.2)
-    h = F.conv2d(h, block.last.weight * last[0, :, None, None], block.last.bias, padding=1)
-    torch.testing.assert_close(block(x, w), block.skip(x) + h, rtol=1e-4, atol=1e-5)
+def test_a_styled_norm_by_hand():
+    """In training every plane has mean b(w) and deviation a(w) before the activation."""
+    layer, x, w = perturbed(StyledNorm(4, 5)), 3 * noise(6, 4, 6, 8) + 1, noise(6, 5, seed=1)
+    scale, shift = (w @ layer.affine.weight.T + layer.affine.bias).split(4, 1)
+    mean, std = x.mean((0, 2, 3)), x.std((0, 2, 3), correction=0)
+    h = (x.movedim(1, 3) - mean) / std * (1 + scale)[:, None, None] + shift[:, None, None]
+    torch.testing.assert_close(
+        layer(x, w), F.leaky_relu(h, 0.2).movedim(3, 1), rtol=1e-3, atol=1e-4
+    )
 
 
-def test_it_begins_as_skips_that_know_no_style():
-    G = small()
-    x, w = noise(2, 8, 4, 6), noise(2, 5)
-    (block,) = G.blocks
-    assert torch.equal(block(x, w), block.skip(x))
-    perturbed(block)
-    assert not torch.equal(block(x, w), block(x, -w))
+def test_the_style_reaches_every_size():
+    """With the lowest planes held, another style still changes the image."""
+    G = perturbed(small()).eval()
+    w, other = noise(2, 5), noise(2, 5, seed=1)
+    h = G.norms[0](G.start(w).reshape(-1, *G.lowest), w)
+    same, changed = (G.norms[1](G.climbs[0](h), style) for style in (w, other))
+    assert (same - changed).abs().mean() > 0.01 * same.abs().mean()
 
 
 def test_the_first_weights_are_the_seeds():
@@ -79,7 +79,7 @@ def test_a_folded_discriminator_reads_the_same_pixels():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"shape": (3, 18, 16)}, "18×16"),
+        ({"shape": (3, 17, 16)}, "17×16"),
         ({"planes": (8, 0)}, "planes"),
         ({"latent_dim": 0}, "latent_dim"),
         ({"style": 0}, "style"),

@@ -32,6 +32,8 @@ SETUP = address.SETUP.format(address=address.address())
 # issue that rewrites a chapter takes its number off.
 WIDE = {f"{number:02d}" for number in range(1, 17)}
 COLUMNS, LINES = 80, 40
+# And whose checks do not show yet what a false statement would have given.
+TOOTHLESS = {f"{number:02d}" for number in range(1, 17)}
 # How a duration is called in the chapters. Ratios of durations have no name in common.
 CLOCK = re.compile(r"(?i)seconds|elapsed|took|\w*_ms|.*, ms|perf_counter|process_time|monotonic")
 PLACEHOLDER = re.compile(r"\b(?:TODO|FIXME|XXX)\b|\b[A-Z]{2,}(?:_[A-Z0-9]+)+\b")
@@ -133,8 +135,13 @@ def statements(notebook, name):
             yield f"the cell tagged {tag} has no statement"
         if not asserts(cell):
             yield f"the cell tagged {tag} asserts nothing"
-        if not any(o.get("name") == "stdout" and o.text.strip() for o in cell.outputs):
+        printed = "".join(o.text for o in cell.outputs if o.get("name") == "stdout")
+        if not printed.strip():
             yield f"the cell tagged {tag} prints nothing"
+        elif name[:2] not in TOOTHLESS and not re.search(
+            "^✓ .* they would be off by", printed, re.M
+        ):
+            yield f"the cell tagged {tag} does not show what a false statement would have given"
 
 
 def images(html):
@@ -351,7 +358,8 @@ Add.
 ````
 """
 END = "````{solution-end}\n````\n\n## Take-aways\n\nIt adds.\n\n## References\n\nNone."
-STDOUT = {"output_type": "stream", "name": "stdout", "text": "2\n"}
+TEETH = "✓ sums: below 1e-09 (allowed 1e-09); with a minus they would be off by 2e+00\n"
+STDOUT = {"output_type": "stream", "name": "stdout", "text": TEETH}
 DRAWN = {"image/png": "AAAA", "text/plain": "<Figure>"}
 FIGURE = {"mystnb": {"figure": {"caption": "A line."}, "image": {"alt": "A rising line."}}}
 
@@ -415,6 +423,7 @@ PARTS = [
     ("does not begin with 17-", 4, {"id": "a1b2c3d4"}),
     ("at most", 10, {"outputs": [{**STDOUT, "text": "2" * LARGEST}]}),
     ("prints nothing", 3, {"outputs": []}),
+    ("does not show what a false", 3, {"outputs": [{**STDOUT, "text": "sums: 0 (allowed 1)\n"}]}),
     ("17-004 has no alt text", 4, {"metadata": {"mystnb": {"figure": {"caption": "A line."}}}}),
     ("17-004 has no caption", 4, {"metadata": {"mystnb": {"image": {"alt": "A line."}}}}),
     ("has no code that ran", 10, {"execution_count": None}),

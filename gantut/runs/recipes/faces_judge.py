@@ -13,7 +13,7 @@ CONFIG = {
     "planes": [32, 32, 64, 96],
     "lr": 2e-3,
     "ema": 0.995,
-    "precision": "bfloat16",
+    "precision": "float32",
     "seed": 0,
 }
 TEST = 2000

@@ -29,7 +29,7 @@ CONFIG = {
     "gamma": 1.0,
     "lr": 1e-3,
     "ema": 0.995,
-    "precision": "bfloat16",
+    "precision": "float32",
     "seed": 0,
 }
 

@@ -148,7 +148,7 @@ SECONDS = {
 }
 SHARES = {"codes": 0.8, "flow": 0.2}  # of the budget; the others have all of it
 
-CONFIG = {"batch": 64, "latent_dim": 16, "ema": 0.998, "precision": "bfloat16"}
+CONFIG = {"batch": 64, "latent_dim": 16, "ema": 0.998, "precision": "float32"}
 GAME = {"width": 32, "loss": "hinge", "lr": 1e-3}
 CODER = {"width": 32, "read": 12, "lr": 2e-3, "clip": 200.0}
 OWN: dict[str, dict[str, Any]] = {

@@ -28,7 +28,7 @@ CONFIG = {
     "lr": 1e-3,
     "clip": 1.0,
     "ema": 0.998,
-    "precision": "bfloat16",
+    "precision": "float32",
     "seed": 0,
 }
 DIALS = np.linspace(0, 1, 9)  # where the codec is measured

@@ -31,7 +31,7 @@ VAE = {
     "sigma": 0.1,
     "lr": 2e-3,
     "ema": 0.998,
-    "precision": "bfloat16",
+    "precision": "float32",
     "seed": 0,
 }
 GAN = {
@@ -45,7 +45,7 @@ GAN = {
     "lr": 5e-4,
     "ema": 0.998,
     "fading": 1400,
-    "precision": "bfloat16",
+    "precision": "float32",
     "seed": 0,
 }
 

@@ -22,7 +22,7 @@ CONFIG = {
     "penalty_every": 4,
     "lr": 1e-3,
     "ema": 0.999,
-    "precision": "bfloat16",
+    "precision": "float32",
     "seed": 0,
 }
 

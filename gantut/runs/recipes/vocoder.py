@@ -23,7 +23,7 @@ CONFIG = {
     "likeness": 2.0,
     "lr": 1e-3,
     "ema": 0.998,
-    "precision": "bfloat16",
+    "precision": "float32",
     "seed": 0,
 }
 QUICK = 100  # test words that the tests measure again
