@@ -1,10 +1,43 @@
-"""Files that are written whole or not at all: checkpoints, pictures, caches and exports."""
+"""Files that are written whole or not at all, and folders in which one process works at a time."""
 
 import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike, error: type[Exception], does: str) -> Iterator[None]:
+    """Keep other processes out of a folder for as long as the block runs.
+
+    The system holds the lock, so that a process that dies leaves the folder open. A file ``.lock``
+    stays in it, with the number of the process that was there last. The folder is made where it is
+    missing.
+
+    Args:
+        folder: what other processes are to stay out of.
+        error: raised where another process is there, with a message that names it.
+        does: what processes do there, in words: "records in".
+
+    Example:
+        >>> with locked("out", RuntimeError, "writes to"):  # makes a folder  # doctest: +SKIP
+        ...     put("out/notes.txt", b"all of it")
+    """
+    import fcntl  # Windows has none
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as file:
+        file.seek(0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            raise error(f"process {file.read()} {does} {folder}; wait for it") from taken
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 @contextlib.contextmanager

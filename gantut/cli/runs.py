@@ -22,13 +22,13 @@ import gantut
 from gantut import data as datasets, models, networks, plots, processes, training
 from gantut.cli import settings
 from gantut.cli.settings import CONFIG, LEVELLED, Settings, SettingsError, read
-from gantut.files import put
+from gantut.files import locked, put
 from gantut.numerics import chosen
 from gantut.progress import quiet
 from gantut.training import checkpoint
 from gantut.training.loop import pick_device
 
-CHECKPOINT, LOG, LOCK = "checkpoint.pt", "log.csv", ".lock"
+CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 DATA_OPTIONS = ("path", "download", "examples", "size", "channels", "unreadable")
 OTHER_NAMES = {"path": "root", "examples": "n"}  # what some makers of data sets call these
 # What the data's messages advise, as it is said on the command line.
@@ -181,7 +181,7 @@ def train(command: settings.Train) -> int:
             known["levels"] = getattr(data, "maximum", 255) + 1
         s = dataclasses.replace(s, **known)
         trainer = build(s, tuple(data.shape), data.classes)
-        processes.once(lambda: stack.enter_context(_locked(folder)))
+        processes.once(lambda: stack.enter_context(locked(folder, SettingsError, "is training in")))
         if command.resume:
             trainer.load(folder / CHECKPOINT)
         processes.once(lambda: s.write(folder / CONFIG))
@@ -211,25 +211,6 @@ def _loop(s: Settings, folder: Path, trainer: Any, data: Any, log: Log) -> None:
         trainer.save(folder / CHECKPOINT)
         if pictures:
             _draw(trainer, folder / "samples.png")
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in this folder; a process that dies leaves it open."""
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+") as file:
-        file.seek(0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            who = f"process {file.read()}"
-            raise SettingsError(f"{who} is training in {folder}; wait for it") from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as from_bytes, save_file
 from torch import nn
 
 from gantut.files import whole
@@ -84,16 +84,17 @@ def load(name: str, folder: str | os.PathLike | None = None) -> Run:
     """
     made, place = recipe(name), settled((HERE if folder is None else Path(folder)) / name)
     card = read_card(place)
-    for file in (WEIGHTS, LOG):
-        found = hashlib.sha256(_content(place / file)).hexdigest()
+    contents = {file: _content(place / file) for file in (WEIGHTS, LOG)}
+    for file, content in contents.items():
+        found = hashlib.sha256(content).hexdigest()
         if found != (expected := card["hashes"].get(file)):
             raise RunError(
                 f"{place / file} is damaged, or not the file that was recorded: its SHA-256 is "
                 f"{found[:12]}…, expected {str(expected)[:12]}…; record {name} again"
             )
-    networks = networks_in(made, place)
+    networks = _networks(made, place, contents[WEIGHTS])
     log: dict[tuple[str, str], tuple[list[int], list[float], list[float]]] = {}
-    for row in csv.DictReader(_content(place / LOG).decode().splitlines()):
+    for row in csv.DictReader(contents[LOG].decode().splitlines()):
         steps, seconds, values = log.setdefault((row["part"], row["term"]), ([], [], []))
         steps.append(int(row["step"]))
         seconds.append(float(row["seconds"]))
@@ -137,9 +138,13 @@ def networks_in(made: Recipe, place: Path) -> dict[str, nn.Module]:
     Raises:
         RunError: the file is no file of weights, or they do not fit the recipe.
     """
+    return _networks(made, place, _content(place / WEIGHTS))
+
+
+def _networks(made: Recipe, place: Path, content: bytes) -> dict[str, nn.Module]:
     try:
-        tensors = load_file(place / WEIGHTS)
-    except (SafetensorError, OSError) as error:
+        tensors = from_bytes(content)
+    except SafetensorError as error:
         raise RunError(f"cannot read {place / WEIGHTS}: {error}; record it again") from error
     networks = {}
     for part, how in made.parts.items():

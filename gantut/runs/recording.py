@@ -12,16 +12,16 @@ import platform
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import gantut
 from gantut.data.cache import cache_folder
-from gantut.files import put as put_file
+from gantut.files import locked, put as put_file
 from gantut.numerics import chosen
 from gantut.progress import bar
 from gantut.runs import cards
@@ -95,7 +95,7 @@ def _part(title: str, part: Part, place: Path, done: Networks) -> nn.Module | No
     """The trained network of one part; None where the training was interrupted."""
     if (network := _finished(part, place)) is not None:
         return network
-    with _locked(place):
+    with locked(place, RunError, "records in"):
         put_file(place / CONFIG, json.dumps(dict(part.config)).encode())
         network, steps = part.make(), int(part.config["steps"])
         trainer, batches = part.begin(network, done)
@@ -152,7 +152,7 @@ def _finished(part: Part, place: Path) -> nn.Module | None:
     if not (place / DONE).exists():
         return None
     network = part.make()
-    found = cards.load_file(place / WEIGHTS)
+    found = load_file(place / WEIGHTS)
     network.load_state_dict({name.partition("/")[2]: value for name, value in found.items()})
     return network.eval().requires_grad_(False)
 
@@ -253,16 +253,3 @@ def _machine() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         words = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     return f"{words}, {torch.backends.cpu.get_cpu_capability()}, one thread"
-
-
-@contextlib.contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    import fcntl
-
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"another process records in {place}; wait for it") from error
-        yield

@@ -397,8 +397,8 @@ def test_a_run_on_a_gpu_is_used_where_there_is_none(tmp_path, capsys, monkeypatc
 LOCKED = """
 import sys, time
 from pathlib import Path
-from gantut.cli import runs
-with runs._locked(Path(sys.argv[1])):
+from gantut.files import locked
+with locked(Path(sys.argv[1]), RuntimeError, "works in"):
     print("locked", flush=True)
     time.sleep(60)
 """

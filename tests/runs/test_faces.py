@@ -72,6 +72,14 @@ def test_likeness_is_a_squared_distance(judge):
     torch.testing.assert_close(d, torch.stack(each).mean(0), rtol=1e-4, atol=1e-5)
 
 
+def test_shares_are_held_against_what_the_judge_finds_in_real_faces(monkeypatch):
+    monkeypatch.setattr(faces, "VALUES", {"hair": 3, "freckles": 2})
+    made = {"hair": torch.tensor([0, 0, 0, 1]), "freckles": torch.tensor([0, 0, 0, 0])}
+    real = {"hair": torch.tensor([0, 0, 1, 1, 1, 1, 2, 2]), "freckles": torch.ones(8).long()}
+    off = faces_gan.errors(made, real)
+    assert off.tolist() == pytest.approx([2.0, -0.5, -1.0])  # 3/4 for 1/4, 1/4 for 1/2, 0 for 1/4
+
+
 def test_a_direction_is_found():
     """Labels that depend on one number alone, which is not the one that varies most."""
     w = noise(4000, 3) * torch.tensor([1.0, 10.0, 1.0])

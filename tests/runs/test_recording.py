@@ -199,8 +199,10 @@ def test_a_line_a_minute(tmp_path, monkeypatch, capsys):
 def test_a_part_alone_is_found_by_the_whole(tmp_path, monkeypatch):
     assert record(tmp_path, part="a") == tmp_path / "work" / "recordings" / "toy" / "a"
     assert not (tmp_path / "out").exists()
-    begun, locked = [], recording._locked
-    monkeypatch.setattr(recording, "_locked", lambda at: begun.append(at.name) or locked(at))
+    begun, locked = [], recording.locked
+    monkeypatch.setattr(
+        recording, "locked", lambda at, *words: begun.append(at.name) or locked(at, *words)
+    )
     assert record(tmp_path).name == "toy"
     assert begun == ["b"]
 
@@ -219,7 +221,11 @@ def test_another_configuration_is_not_gone_on_with(tmp_path, made):
 
 def test_two_processes_do_not_train_one_part(tmp_path):
     place = tmp_path / "work" / "recordings" / "toy" / "a"
-    with recording._locked(place), pytest.raises(runs.RunError, match="another process records"):
+    message = f"process {os.getpid()} records in .*a; wait for it"
+    with (
+        recording.locked(place, RuntimeError, "is in"),
+        pytest.raises(runs.RunError, match=message),
+    ):
         record(tmp_path)
 
 

@@ -17,11 +17,6 @@ SHAPE = (3, 64, 64)
 DATA = "{n:,} faces of data.faces(), drawn by this library from named factors; CC0"
 # The factors that have names for their values, and how many.
 VALUES = {n: len(v) for n, v in data.FACE_FACTORS.items() if isinstance(v, dict)}
-SHARES = {
-    n: torch.tensor(list(v.values())) / sum(v.values())
-    for n, v in data.FACE_FACTORS.items()
-    if isinstance(v, dict)
-}
 NAMES = {n: list(v) for n, v in data.FACE_FACTORS.items() if isinstance(v, dict)}
 
 
