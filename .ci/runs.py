@@ -54,14 +54,24 @@ def drawn_from(picture: Path) -> str:
 
 
 def curve(run: runs.Run) -> plt.Figure:
-    """What the log holds: one panel for each part, at most three side by side."""
+    """What the log holds: one panel for each part, at most three side by side.
+
+    The first twentieth of the steps may leave the panel at its top, or nothing else could be seen.
+    """
     parts = list(dict.fromkeys(part for part, _ in run.log))[:3]
-    figure, axes = plt.subplots(1, len(parts), figsize=(7, 2.2), squeeze=False, sharey=True)
+    figure, axes = plt.subplots(1, len(parts), figsize=(7, 2.2), squeeze=False)
     for ax, part in zip(axes[0], parts, strict=True):
+        seen: list[float] = []
         for k, term in enumerate(term for where, term in run.log if where == part):
             steps, _, values = run.log[part, term]
-            colour = plots.COLORS.get(term, plots.CLASS_COLORS[k + 3])
-            ax.plot(steps, plots.smooth(values, 10), color=colour, lw=1.4, label=term)
+            colour, mean = (
+                plots.COLORS.get(term, plots.CLASS_COLORS[k + 3]),
+                plots.smooth(values, 10),
+            )
+            ax.plot(steps, mean, color=colour, lw=1.4, label=term.replace("_", " "))
+            seen += [v for step, v in zip(steps, mean, strict=True) if 20 * step > steps[-1]]
+        span = max(seen) - min(seen) or 1.0
+        ax.set_ylim(min(seen) - 0.1 * span, max(seen) + 0.3 * span)
         ax.set_title(part, fontsize=10)
         ax.set_xlabel("step")
     axes[0, 0].legend(fontsize=8)
