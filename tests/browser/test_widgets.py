@@ -12,7 +12,7 @@ import pytest
 from gantut import games
 
 pytestmark = pytest.mark.slow
-PAGES = {"latent": "play-latent", "gan": "play-gan", "dirac": "play-games"}
+PAGES = {"latent": "play-latent", "gan": "play-gan", "games": "play-games"}
 HEAVY = re.compile(r"tf\.min\.js|decoders\.js|densities\.js|gan\.js")
 
 
@@ -51,7 +51,7 @@ def visit(context, site):
 
 def start(page):
     button = page.get_by_role("button", name=re.compile("^Start \\(loads"))
-    if page.locator(".play").get_attribute("data-play") != "dirac":
+    if page.locator(".play").get_attribute("data-play") != "games":
         button.focus()
         page.keyboard.press("Enter")
     page.wait_for_selector(".play[data-state=ready]")
@@ -198,7 +198,7 @@ def test_a_training_that_blows_up_says_so(visit):
 
 
 def test_the_small_game_shows_the_librarys_spectral_radius(visit):
-    page = visit("dirac")
+    page = visit("games")
     for loss, method, gamma in (
         ("minimax", "simultaneous", 0.0),
         ("minimax", "optimistic", 0.3),
@@ -215,7 +215,7 @@ def test_the_small_game_shows_the_librarys_spectral_radius(visit):
 
 
 def test_the_small_games_start_follows_mouse_touch_and_keys(visit):
-    page = visit("dirac")
+    page = visit("games")
     place = middle(page, PLANE)
     page.mouse.move(*place(0.5, 0.5))
     page.mouse.down()

@@ -32,7 +32,7 @@
     return element("svg:polyline", { points: points.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" "), fill: "none", stroke: `var(--play-${color})`, "stroke-width": width, "stroke-linejoin": "round" });
   }
 
-  play.build("dirac", (inside) => {
+  play.build("games", (inside) => {
     let start = [1, 0.5];
     let shown = STEPS; // how much of the path is drawn
     let timer = null;

@@ -1,5 +1,5 @@
 // What the book's widgets share: they start when the reader comes near or presses a button, and are built from the same parts.
-// A page holds <div class="play" data-play="NAME"> with a sentence inside for readers without JavaScript, and this script.
+// A page holds <div class="play" data-play="NAME"> with a drawing inside, a sentence for readers without JavaScript, and this script.
 "use strict";
 
 window.gantut = window.gantut || {};
@@ -12,7 +12,7 @@ window.gantut = window.gantut || {};
   const widgets = {
     latent: { scripts: ["tf/tf.min.js", "gan.js", "decoders.js", "latent.js"], size: "0.8 MB" },
     gan: { scripts: ["tf/tf.min.js", "gan.js", "densities.js", "playground.js"], size: "0.2 MB" },
-    dirac: { scripts: ["dynamics.js", "dirac.js"] },
+    games: { scripts: ["dynamics.js", "dirac.js"] },
   };
   const builders = {};
 
@@ -196,8 +196,15 @@ window.gantut = window.gantut || {};
 
   // -- the life of a widget ----------------------------------------------------------------------------------------------------------------
 
+  // Put something in the place of the drawing, which stays for paper.
+  function put(place, shown) {
+    const poster = place.querySelector(".play-poster");
+    place.replaceChildren(...(poster ? [poster, shown] : [shown]));
+    if (poster) poster.hidden = true;
+  }
+
   function fail(place, error) {
-    place.replaceChildren(element("p", { class: "play-message", role: "alert" }, `This figure cannot run here: ${error.message || error}.`));
+    put(place, element("p", { class: "play-message", role: "alert" }, `This figure cannot run here: ${error.message || error}.`));
     place.dataset.state = "failed";
   }
 
@@ -205,11 +212,11 @@ window.gantut = window.gantut || {};
     try {
       if (!window.ResizeObserver || !document.createElement("canvas").getContext("2d")) throw new Error("the browser is too old for it");
       place.dataset.state = "loading";
-      place.replaceChildren(element("p", { class: "play-message", role: "status" }, "Loading …"));
+      put(place, element("p", { class: "play-message", role: "status" }, "Loading …"));
       // One after the other: the later ones use the earlier ones.
       for (const file of widgets[name].scripts) await load(file);
       const inside = element("div", { class: "play-inside" });
-      place.replaceChildren(inside);
+      put(place, inside);
       builders[name](inside);
       place.dataset.state = "ready";
     } catch (error) {
@@ -232,13 +239,15 @@ window.gantut = window.gantut || {};
     const name = place.dataset.play;
     if (!(name in widgets)) { fail(place, new Error(`there is no figure called ${name}`)); return; }
     const { size } = widgets[name];
+    place.querySelectorAll(".play-message").forEach((message) => message.remove());
     if (!size) { whenSeen(place, () => start(place, name)); return; }
     const begin = button(`Start (loads ${size})`, async () => {
       await start(place, name);
       const first = place.querySelector(".play-first, canvas[tabindex]");
       if (first) first.focus({ preventScroll: true });
     });
-    place.replaceChildren(element("p", { class: "play-message" }, begin));
+    const poster = place.querySelector(".play-poster");
+    (poster ? poster.lastElementChild : place).append(element("span", { class: "play-begin" }, begin));
     place.dataset.state = "waiting";
   }
 
