@@ -19,8 +19,8 @@ HEAD = re.compile(r'<svg\b[^>]*?viewBox="([^"]*)"[^>]*>\s*<title[^>]*>(.*?)</tit
 PLACE = re.compile(r'<div class="play" data-play="(\w+)">(.*?)</div>', re.S)
 # What stands where a widget will be, until it runs: a sentence, and a drawing of play/NAME.svg.
 WIDGETS = {
-    "gan": "Watch a GAN learn the ring of eight clouds, or data that you draw. Loss, penalty and"
-    " optimizer are yours to choose.",
+    "gan": "Watch a GAN learn the ring of eight clouds, or data that you draw. Change its loss,"
+    " its penalty or its optimizer, and see what it does then.",
     "latent": "Drag a point over the plane of codes. A VAE and a GAN draw the digit that belongs"
     " to it.",
     "games": "The smallest GAN: one number for each player. Drag the start, choose a method, and"
@@ -56,7 +56,7 @@ def widget(match: re.Match[str]) -> str:
 
 
 class Inline(SphinxPostTransform):
-    """Put schematics and widgets into the HTML pages."""
+    """Put schematics and widgets into the HTML pages, and mark what checks print."""
 
     default_priority = 5  # before images are collected for copying
     formats = ("html",)
@@ -67,6 +67,9 @@ class Inline(SphinxPostTransform):
             if path.suffix == ".svg" and path.parent.name == "schematics" and path.is_file():
                 markup = inlined(path, image.get("alt", ""))
                 image.parent.replace(image, nodes.raw("", markup, format="html"))
+        for printed in self.document.findall(nodes.literal_block):
+            if "output" in printed["classes"] and printed.astext().startswith("✓"):
+                printed["classes"].append("checked")
         for raw in list(self.document.findall(nodes.raw)):
             if PLACE.search(raw.astext()):
                 raw.replace_self(nodes.raw("", PLACE.sub(widget, raw.astext()), format="html"))

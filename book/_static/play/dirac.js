@@ -204,9 +204,9 @@
 
     const figure = (surfaceOf, caption) => element("figure", {}, surfaceOf, element("figcaption", {}, caption));
     inside.append(
-      element("div", { class: "play-controls" }, loss.element, method.element, lr.element, gamma.element, option.element, x.element, y.element, run),
+      element("div", { class: "play-controls play-main" }, loss.element, method.element, lr.element, gamma.element, option.element, x.element, y.element, run),
       words,
-      element("div", { class: "play-row" },
+      element("div", { class: "play-row play-led" },
         figure(portrait, "The phase portrait. Arrows: where a gradient step leads. The blue point is the start; drag it. The orange line is the path."),
         figure(circle, "The eigenvalues of one step. Inside the circle the step contracts, outside it drives away."),
         figure(distance, "The distance from the equilibrium after each step, and the dashed line that the spectral radius predicts."),

@@ -95,6 +95,11 @@ window.gantut = window.gantut || {};
     return element("button", { type: "button", class: "play-button", onclick: pressed, ...attributes }, words);
   }
 
+  // What few need, folded.
+  function more(...controls) {
+    return element("details", { class: "play-more" }, element("summary", {}, "More settings"), element("div", { class: "play-controls" }, ...controls));
+  }
+
   function tick(label, checked, changed) {
     const input = element("input", { type: "checkbox", checked, onchange: () => changed(input.checked) });
     return { element: element("label", { class: "play-tick" }, input, ` ${label}`), get value() { return input.checked; } };
@@ -128,22 +133,24 @@ window.gantut = window.gantut || {};
   }
 
   // Let a pointer (mouse, touch, pen) and the arrow keys move a point on a surface. `moved(dx, dy)` gets the place in 0 … 1 from the left and
-  // the bottom; `nudged(x, y)` gets steps of the keys: ±1, or ±5 with Shift.
-  function draggable(surface, { label, moved, nudged, released = () => {} }) {
+  // the bottom; `nudged(x, y)` gets steps of the keys: ±1, or ±5 with Shift. A finger that comes from elsewhere goes on to scroll the page.
+  function draggable(surface, { label, moved, nudged, released = () => {}, active = () => true }) {
     set(surface, { tabindex: 0, role: "application", "aria-label": label });
-    surface.style.touchAction = "none";
+    surface.style.touchAction = "pan-y";
+    surface.addEventListener("focus", () => { surface.style.touchAction = active() ? "none" : "pan-y"; });
+    surface.addEventListener("blur", () => { surface.style.touchAction = "pan-y"; });
     function at(event) {
       const box = surface.getBoundingClientRect();
       moved((event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height);
     }
     surface.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
+      if (event.button || !active()) return;
       if (event.isTrusted) surface.setPointerCapture(event.pointerId);
       surface.focus({ preventScroll: true });
       at(event);
       event.preventDefault();
     });
-    surface.addEventListener("pointermove", (event) => { if (event.buttons) at(event); });
+    surface.addEventListener("pointermove", (event) => { if (event.buttons && active()) at(event); });
     surface.addEventListener("pointerup", () => released());
     const keys = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     surface.addEventListener("keydown", (event) => {
@@ -217,11 +224,13 @@ window.gantut = window.gantut || {};
       for (const file of widgets[name].scripts) await load(file);
       const inside = element("div", { class: "play-inside" });
       put(place, inside);
-      builders[name](inside);
+      const run = builders[name](inside);
       place.dataset.state = "ready";
+      return run;
     } catch (error) {
       fail(place, error);
     }
+    return undefined;
   }
 
   // Run `then` once, when the place is about to be seen.
@@ -242,10 +251,11 @@ window.gantut = window.gantut || {};
     place.querySelectorAll(".play-message").forEach((message) => message.remove());
     if (!size) { whenSeen(place, () => start(place, name)); return; }
     const begin = button(`Start (loads ${size})`, async () => {
-      await start(place, name);
-      const first = place.querySelector(".play-first, canvas[tabindex]");
+      const run = await start(place, name);
+      const first = place.querySelector(".play-inside :is(.play-first, canvas[tabindex])");
       if (first) first.focus({ preventScroll: true });
-    });
+      if (run && !calm()) run();
+    }, { class: "play-button play-first" });
     const poster = place.querySelector(".play-poster");
     (poster ? poster.lastElementChild : place).append(element("span", { class: "play-begin" }, begin));
     place.dataset.state = "waiting";
@@ -253,7 +263,7 @@ window.gantut = window.gantut || {};
 
   window.gantut.play = {
     build: (name, builder) => { builders[name] = builder; },
-    element, set, choice, slider, button, tick, canvas, draggable, onTheme, color, isDark, calm, random, halves, fail,
+    element, set, choice, slider, button, more, tick, canvas, draggable, onTheme, color, isDark, calm, random, halves, fail,
   };
 
   if (base) {
