@@ -36,9 +36,7 @@ def inlined(path: Path, words: str = "") -> str:
     if found is None:
         raise ValueError(f"{path.name}: expected an svg with a viewBox and a title")
     words = words.strip() or found[2]
-    head = (
-        f'<svg class="schematic" viewBox="{found[1]}" role="img" aria-label="{escape(words)}">'
-    )
+    head = f'<svg class="schematic" viewBox="{found[1]}" role="img" aria-label="{escape(words)}">'
     # An empty line would end a block of HTML in Markdown.
     return re.sub(r"\n\s*\n", "\n", head + text[found.end() :]).strip()
 

@@ -6,6 +6,7 @@ import functools
 import http.server
 import os
 import shutil
+import sys
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
 # `.ci/run` says "required" once it has installed Chromium; then nothing here may be skipped.
 REQUIRED = os.environ.get("GANTUT_BROWSER") == "required"
 FLAGS = [

@@ -7,9 +7,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import inline
 import pytest
+from conftest import serve
 
 from gantut import games
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 PAGES = {"latent": "play-latent", "gan": "play-gan", "games": "play-games"}
@@ -285,3 +289,63 @@ def test_a_running_widget_is_accessible_and_fits_a_phone(visit, widget, request)
         ]
         assert faults == [], theme
     page.set_viewport_size({"width": 1000, "height": 900})
+
+
+@pytest.fixture(scope="module")
+def chapter(tmp_path_factory):
+    """The address of a page in notebooks/ with nothing on it but the places of all widgets."""
+    folder = tmp_path_factory.mktemp("book")
+    (folder / "notebooks").mkdir()
+    (folder / "_static").symlink_to(ROOT / "book" / "_static")
+    places = "".join(f'<div class="play" data-play="{name}"></div>' for name in inline.WIDGETS)
+    (folder / "notebooks" / "x.html").write_text(
+        '<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>x</title>'
+        '<link rel="stylesheet" href="../_static/gantut.css">'
+        '<script defer src="../_static/play/play.js?v=1"></script><div style="height: 3000px">x</div>'
+        f"<article>{inline.PLACE.sub(inline.widget, places)}</article>",
+        encoding="utf-8",
+    )
+    server, address = serve(folder)
+    yield f"{address}/notebooks/x.html"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_chapters_widgets_show_a_drawing_and_start_when_asked(context, chapter):
+    page, asked, complaints = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(chapter, wait_until="networkidle")
+    assert sorted(re.findall(r"[\w.]+(?=\?|$)", url)[0] for url in asked) == [
+        *("gantut.css", "play.css", "play.js", "x.html")
+    ]
+    for name in inline.WIDGETS:
+        place = page.locator(f".play[data-play={name}]")
+        assert place.locator(".play-poster svg").is_visible()
+        assert "JavaScript" not in place.inner_text()
+        if name != "games":
+            place.get_by_role("button", name=re.compile("^Start \\(loads")).press("Enter")
+        else:
+            place.scroll_into_view_if_needed()
+        page.wait_for_selector(f".play[data-play={name}][data-state=ready]")
+        assert place.locator(".play-poster").is_hidden()
+        assert place.locator(".play-surface").count() == 3
+    page.wait_for_function("+document.querySelector('.play-inside').dataset.steps >= 2")
+    page.emulate_media(media="print")
+    for name in inline.WIDGETS:
+        place = page.locator(f".play[data-play={name}]")
+        assert place.locator(".play-poster svg").is_visible()
+        assert place.locator(".play-inside").is_hidden()
+    assert complaints == []
+    page.close()
+
+
+def test_a_swipe_over_the_plane_changes_nothing(visit):
+    """Only one's own drawing is drawn on, and a finger on its way scrolls the page."""
+    page = visit("gan")
+    page.get_by_role("button", name="One step").click()
+    page.touchscreen.tap(*middle(page, PLANE)(0.5, 0.5))
+    assert dataset(page, "steps") == "1"
+    assert page.get_by_label("data", exact=True).input_value() == "ring"
+    page.locator(PLANE).evaluate("(plane) => plane.blur()")
+    assert page.locator(PLANE).evaluate("(plane) => plane.style.touchAction") == "pan-y"
