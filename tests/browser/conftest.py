@@ -69,14 +69,27 @@ def serve(folder: Path):
 
 
 @pytest.fixture(scope="session")
-def site():
+def served():
+    """A function that serves a folder until all tests are done, and says at which address."""
+    servers = []
+
+    def begin(folder: Path) -> str:
+        server, address = serve(folder)
+        servers.append(server)
+        return address
+
+    yield begin
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def site(served):
     """The address of the built book."""
     if not (HTML / "index.html").is_file():
         unavailable("the book is not built (make book)")
-    server, address = serve(HTML)
-    yield address
-    server.shutdown()
-    server.server_close()
+    return served(HTML)
 
 
 @pytest.fixture(scope="session")

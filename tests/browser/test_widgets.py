@@ -9,7 +9,6 @@ from pathlib import Path
 
 import inline
 import pytest
-from conftest import serve
 
 from gantut import games
 
@@ -23,7 +22,7 @@ HEAVY = re.compile(r"tf\.min\.js|decoders\.js|densities\.js|gan\.js")
 @pytest.fixture(scope="module")
 def context(browser):
     found = browser.new_context(viewport={"width": 1000, "height": 900}, has_touch=True)
-    found.set_default_timeout(30_000)
+    found.set_default_timeout(60_000)
     yield found
     found.close()
 
@@ -292,7 +291,7 @@ def test_a_running_widget_is_accessible_and_fits_a_phone(visit, widget, request)
 
 
 @pytest.fixture(scope="module")
-def chapter(tmp_path_factory):
+def chapter(tmp_path_factory, served):
     """The address of a page in notebooks/ with nothing on it but the places of all widgets."""
     folder = tmp_path_factory.mktemp("book")
     (folder / "notebooks").mkdir()
@@ -305,10 +304,7 @@ def chapter(tmp_path_factory):
         f"<article>{inline.PLACE.sub(inline.widget, places)}</article>",
         encoding="utf-8",
     )
-    server, address = serve(folder)
-    yield f"{address}/notebooks/x.html"
-    server.shutdown()
-    server.server_close()
+    return f"{served(folder)}/notebooks/x.html"
 
 
 def test_a_chapters_widgets_show_a_drawing_and_start_when_asked(context, chapter):
@@ -319,10 +315,11 @@ def test_a_chapters_widgets_show_a_drawing_and_start_when_asked(context, chapter
     assert sorted(re.findall(r"[\w.]+(?=\?|$)", url)[0] for url in asked) == [
         *("gantut.css", "play.css", "play.js", "x.html")
     ]
-    for name in inline.WIDGETS:
-        place = page.locator(f".play[data-play={name}]")
+    places = {name: page.locator(f".play[data-play={name}]") for name in inline.WIDGETS}
+    for place in places.values():
         assert place.locator(".play-poster svg").is_visible()
         assert "JavaScript" not in place.inner_text()
+    for name, place in places.items():
         if name != "games":
             place.get_by_role("button", name=re.compile("^Start \\(loads")).press("Enter")
         else:
@@ -332,8 +329,7 @@ def test_a_chapters_widgets_show_a_drawing_and_start_when_asked(context, chapter
         assert place.locator(".play-surface").count() == 3
     page.wait_for_function("+document.querySelector('.play-inside').dataset.steps >= 2")
     page.emulate_media(media="print")
-    for name in inline.WIDGETS:
-        place = page.locator(f".play[data-play={name}]")
+    for place in places.values():
         assert place.locator(".play-poster svg").is_visible()
         assert place.locator(".play-inside").is_hidden()
     assert complaints == []
