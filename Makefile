@@ -14,7 +14,7 @@ OUT ?= grades
 ENV := OMP_NUM_THREADS=1 GANTUT_WORKERS=1 TQDM_DISABLE=1
 CACHE := GANTUT_CACHE="$(CURDIR)/.gantut"
 PYTEST := $(ENV) $(CACHE) $(BIN)/python -m pytest -q -n $(WORKERS)
-SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*.pyi gantut/*/*.py gantut/*/*.pyi) _config.yml _toc.yml
+SOURCES := $(wildcard book/*.md book/*.bib book/_static/* book/_static/play/* book/_static/play/tf/* book/_static/schematics/* book/_ext/*.py notebooks/*.ipynb gantut/*.py gantut/*.pyi gantut/*/*.py gantut/*/*.pyi) _config.yml _toc.yml
 
 .PHONY: help book test check lint chapters notebooks assignments grade figures archive pdf bench serve clean lock
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import inline
 import nbformat
 import ship
 from docutils import nodes
@@ -209,4 +210,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("env-get-outdated", with_the_chapters)
     app.connect("doctree-read", contents, priority=900)
     app.connect("build-finished", ship.finish)
+    inline.setup(app)
     return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

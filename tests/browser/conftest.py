@@ -6,6 +6,7 @@ import functools
 import http.server
 import os
 import shutil
+import sys
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "_build" / "html"
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
 # `.ci/run` says "required" once it has installed Chromium; then nothing here may be skipped.
 REQUIRED = os.environ.get("GANTUT_BROWSER") == "required"
 FLAGS = [
@@ -67,14 +69,27 @@ def serve(folder: Path):
 
 
 @pytest.fixture(scope="session")
-def site():
+def served():
+    """A function that serves a folder until all tests are done, and says at which address."""
+    servers = []
+
+    def begin(folder: Path) -> str:
+        server, address = serve(folder)
+        servers.append(server)
+        return address
+
+    yield begin
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def site(served):
     """The address of the built book."""
     if not (HTML / "index.html").is_file():
         unavailable("the book is not built (make book)")
-    server, address = serve(HTML)
-    yield address
-    server.shutdown()
-    server.server_close()
+    return served(HTML)
 
 
 @pytest.fixture(scope="session")

@@ -7,19 +7,22 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import inline
 import pytest
 
 from gantut import games
 
+ROOT = Path(__file__).resolve().parents[2]
+
 pytestmark = pytest.mark.slow
-PAGES = {"latent": "play-latent", "gan": "play-gan", "dirac": "play-games"}
+PAGES = {"latent": "play-latent", "gan": "play-gan", "games": "play-games"}
 HEAVY = re.compile(r"tf\.min\.js|decoders\.js|densities\.js|gan\.js")
 
 
 @pytest.fixture(scope="module")
 def context(browser):
     found = browser.new_context(viewport={"width": 1000, "height": 900}, has_touch=True)
-    found.set_default_timeout(30_000)
+    found.set_default_timeout(60_000)
     yield found
     found.close()
 
@@ -51,10 +54,15 @@ def visit(context, site):
 
 def start(page):
     button = page.get_by_role("button", name=re.compile("^Start \\(loads"))
-    if page.locator(".play").get_attribute("data-play") != "dirac":
+    if page.locator(".play").get_attribute("data-play") != "games":
         button.focus()
         page.keyboard.press("Enter")
     page.wait_for_selector(".play[data-state=ready]")
+    if page.locator(".play").get_attribute("data-play") == "gan":
+        # It trains at once; the tests begin from rest, with all settings in sight.
+        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Reset").click()
+        page.get_by_text("More settings").click()
 
 
 def middle(page, selector):
@@ -198,7 +206,7 @@ def test_a_training_that_blows_up_says_so(visit):
 
 
 def test_the_small_game_shows_the_librarys_spectral_radius(visit):
-    page = visit("dirac")
+    page = visit("games")
     for loss, method, gamma in (
         ("minimax", "simultaneous", 0.0),
         ("minimax", "optimistic", 0.3),
@@ -215,7 +223,7 @@ def test_the_small_game_shows_the_librarys_spectral_radius(visit):
 
 
 def test_the_small_games_start_follows_mouse_touch_and_keys(visit):
-    page = visit("dirac")
+    page = visit("games")
     place = middle(page, PLANE)
     page.mouse.move(*place(0.5, 0.5))
     page.mouse.down()
@@ -280,3 +288,60 @@ def test_a_running_widget_is_accessible_and_fits_a_phone(visit, widget, request)
         ]
         assert faults == [], theme
     page.set_viewport_size({"width": 1000, "height": 900})
+
+
+@pytest.fixture(scope="module")
+def chapter(tmp_path_factory, served):
+    """The address of a page in notebooks/ with nothing on it but the places of all widgets."""
+    folder = tmp_path_factory.mktemp("book")
+    (folder / "notebooks").mkdir()
+    (folder / "_static").symlink_to(ROOT / "book" / "_static")
+    places = "".join(f'<div class="play" data-play="{name}"></div>' for name in inline.WIDGETS)
+    (folder / "notebooks" / "x.html").write_text(
+        '<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>x</title>'
+        '<link rel="stylesheet" href="../_static/gantut.css">'
+        '<script defer src="../_static/play/play.js?v=1"></script><div style="height: 3000px">x</div>'
+        f"<article>{inline.PLACE.sub(inline.widget, places)}</article>",
+        encoding="utf-8",
+    )
+    return f"{served(folder)}/notebooks/x.html"
+
+
+def test_a_chapters_widgets_show_a_drawing_and_start_when_asked(context, chapter):
+    page, asked, complaints = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(chapter, wait_until="networkidle")
+    assert sorted(re.findall(r"[\w.]+(?=\?|$)", url)[0] for url in asked) == [
+        *("gantut.css", "play.css", "play.js", "x.html")
+    ]
+    places = {name: page.locator(f".play[data-play={name}]") for name in inline.WIDGETS}
+    for place in places.values():
+        assert place.locator(".play-poster svg").is_visible()
+        assert "JavaScript" not in place.inner_text()
+    for name, place in places.items():
+        if name != "games":
+            place.get_by_role("button", name=re.compile("^Start \\(loads")).press("Enter")
+        else:
+            place.scroll_into_view_if_needed()
+        page.wait_for_selector(f".play[data-play={name}][data-state=ready]")
+        assert place.locator(".play-poster").is_hidden()
+        assert place.locator(".play-surface").count() == 3
+    page.wait_for_function("+document.querySelector('.play-inside').dataset.steps >= 2")
+    page.emulate_media(media="print")
+    for place in places.values():
+        assert place.locator(".play-poster svg").is_visible()
+        assert place.locator(".play-inside").is_hidden()
+    assert complaints == []
+    page.close()
+
+
+def test_a_swipe_over_the_plane_changes_nothing(visit):
+    """Only one's own drawing is drawn on, and a finger on its way scrolls the page."""
+    page = visit("gan")
+    page.get_by_role("button", name="One step").click()
+    page.touchscreen.tap(*middle(page, PLANE)(0.5, 0.5))
+    assert dataset(page, "steps") == "1"
+    assert page.get_by_label("data", exact=True).input_value() == "ring"
+    page.locator(PLANE).evaluate("(plane) => plane.blur()")
+    assert page.locator(PLANE).evaluate("(plane) => plane.style.touchAction") == "pan-y"

@@ -32,7 +32,7 @@
     return element("svg:polyline", { points: points.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" "), fill: "none", stroke: `var(--play-${color})`, "stroke-width": width, "stroke-linejoin": "round" });
   }
 
-  play.build("dirac", (inside) => {
+  play.build("games", (inside) => {
     let start = [1, 0.5];
     let shown = STEPS; // how much of the path is drawn
     let timer = null;
@@ -177,13 +177,13 @@
     // The logarithm of the distance after each step, from 10⁻⁶ to 10², and the line that the spectral radius predicts.
     function drawDistance() {
       const [low, high] = [-6, 2];
-      const at = (k, r) => [30 + (k / STEPS) * (SIDE - 36), 8 + ((high - Math.max(low, Math.min(high, Math.log10(r)))) / (high - low)) * (SIDE - 36)];
+      const at = (k, r) => [46 + (k / STEPS) * (SIDE - 52), 8 + ((high - Math.max(low, Math.min(high, Math.log10(r)))) / (high - low)) * (SIDE - 36)];
       const pieces = [];
       for (const power of [-6, -4, -2, 0, 2]) {
         const [, height] = at(0, 10 ** power);
         pieces.push(
-          element("svg:line", { x1: 30, x2: SIDE - 6, y1: height, y2: height, stroke: "var(--play-faint)" }),
-          element("svg:text", { x: 26, y: height + 4, "text-anchor": "end" }, power === 0 ? "1" : `10${[...String(power)].map((c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("")}`),
+          element("svg:line", { x1: 46, x2: SIDE - 6, y1: height, y2: height, stroke: "var(--play-faint)" }),
+          element("svg:text", { x: 42, y: height + 5, "text-anchor": "end" }, power === 0 ? "1" : `10${[...String(power)].map((c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]).join("")}`),
         );
       }
       pieces.push(element("svg:text", { x: SIDE - 8, y: SIDE - 8, "text-anchor": "end" }, `${STEPS} steps`));
@@ -204,9 +204,9 @@
 
     const figure = (surfaceOf, caption) => element("figure", {}, surfaceOf, element("figcaption", {}, caption));
     inside.append(
-      element("div", { class: "play-controls" }, loss.element, method.element, lr.element, gamma.element, option.element, x.element, y.element, run),
+      element("div", { class: "play-controls play-main" }, loss.element, method.element, lr.element, gamma.element, option.element, x.element, y.element, run),
       words,
-      element("div", { class: "play-row" },
+      element("div", { class: "play-row play-led" },
         figure(portrait, "The phase portrait. Arrows: where a gradient step leads. The blue point is the start; drag it. The orange line is the path."),
         figure(circle, "The eigenvalues of one step. Inside the circle the step contracts, outside it drives away."),
         figure(distance, "The distance from the equilibrium after each step, and the dashed line that the spectral radius predicts."),

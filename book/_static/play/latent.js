@@ -181,7 +181,7 @@
     const figure = (surface, caption) => element("figure", {}, surface.element, element("figcaption", {}, caption));
     inside.append(
       element("div", { class: "play-controls" }, map.element, sliders[0].element, sliders[1].element, walk),
-      element("div", { class: "play-row" },
+      element("div", { class: "play-row play-led" },
         figure(plane, "The plane of codes. Drag the orange point. The circles hold 39 % and 86 % of the prior."),
         figure(shown.vae, `The VAE's decoder at z. FID of its samples: ${decoders.fid.vae.toFixed(1)}.`),
         figure(shown.gan, `The GAN's generator at the same z. FID of its samples: ${decoders.fid.gan.toFixed(1)}.`),

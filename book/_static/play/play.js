@@ -1,5 +1,5 @@
 // What the book's widgets share: they start when the reader comes near or presses a button, and are built from the same parts.
-// A page holds <div class="play" data-play="NAME"> with a sentence inside for readers without JavaScript, and this script.
+// A page holds <div class="play" data-play="NAME"> with a drawing inside, a sentence for readers without JavaScript, and this script.
 "use strict";
 
 window.gantut = window.gantut || {};
@@ -12,7 +12,7 @@ window.gantut = window.gantut || {};
   const widgets = {
     latent: { scripts: ["tf/tf.min.js", "gan.js", "decoders.js", "latent.js"], size: "0.8 MB" },
     gan: { scripts: ["tf/tf.min.js", "gan.js", "densities.js", "playground.js"], size: "0.2 MB" },
-    dirac: { scripts: ["dynamics.js", "dirac.js"] },
+    games: { scripts: ["dynamics.js", "dirac.js"] },
   };
   const builders = {};
 
@@ -95,6 +95,11 @@ window.gantut = window.gantut || {};
     return element("button", { type: "button", class: "play-button", onclick: pressed, ...attributes }, words);
   }
 
+  // What few need, folded.
+  function more(...controls) {
+    return element("details", { class: "play-more" }, element("summary", {}, "More settings"), element("div", { class: "play-controls" }, ...controls));
+  }
+
   function tick(label, checked, changed) {
     const input = element("input", { type: "checkbox", checked, onchange: () => changed(input.checked) });
     return { element: element("label", { class: "play-tick" }, input, ` ${label}`), get value() { return input.checked; } };
@@ -128,22 +133,24 @@ window.gantut = window.gantut || {};
   }
 
   // Let a pointer (mouse, touch, pen) and the arrow keys move a point on a surface. `moved(dx, dy)` gets the place in 0 … 1 from the left and
-  // the bottom; `nudged(x, y)` gets steps of the keys: ±1, or ±5 with Shift.
-  function draggable(surface, { label, moved, nudged, released = () => {} }) {
+  // the bottom; `nudged(x, y)` gets steps of the keys: ±1, or ±5 with Shift. A finger that comes from elsewhere goes on to scroll the page.
+  function draggable(surface, { label, moved, nudged, released = () => {}, active = () => true }) {
     set(surface, { tabindex: 0, role: "application", "aria-label": label });
-    surface.style.touchAction = "none";
+    surface.style.touchAction = "pan-y";
+    surface.addEventListener("focus", () => { surface.style.touchAction = active() ? "none" : "pan-y"; });
+    surface.addEventListener("blur", () => { surface.style.touchAction = "pan-y"; });
     function at(event) {
       const box = surface.getBoundingClientRect();
       moved((event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height);
     }
     surface.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
+      if (event.button || !active()) return;
       if (event.isTrusted) surface.setPointerCapture(event.pointerId);
       surface.focus({ preventScroll: true });
       at(event);
       event.preventDefault();
     });
-    surface.addEventListener("pointermove", (event) => { if (event.buttons) at(event); });
+    surface.addEventListener("pointermove", (event) => { if (event.buttons && active()) at(event); });
     surface.addEventListener("pointerup", () => released());
     const keys = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     surface.addEventListener("keydown", (event) => {
@@ -196,8 +203,15 @@ window.gantut = window.gantut || {};
 
   // -- the life of a widget ----------------------------------------------------------------------------------------------------------------
 
+  // Put something in the place of the drawing, which stays for paper.
+  function put(place, shown) {
+    const poster = place.querySelector(".play-poster");
+    place.replaceChildren(...(poster ? [poster, shown] : [shown]));
+    if (poster) poster.hidden = true;
+  }
+
   function fail(place, error) {
-    place.replaceChildren(element("p", { class: "play-message", role: "alert" }, `This figure cannot run here: ${error.message || error}.`));
+    put(place, element("p", { class: "play-message", role: "alert" }, `This figure cannot run here: ${error.message || error}.`));
     place.dataset.state = "failed";
   }
 
@@ -205,16 +219,18 @@ window.gantut = window.gantut || {};
     try {
       if (!window.ResizeObserver || !document.createElement("canvas").getContext("2d")) throw new Error("the browser is too old for it");
       place.dataset.state = "loading";
-      place.replaceChildren(element("p", { class: "play-message", role: "status" }, "Loading …"));
+      put(place, element("p", { class: "play-message", role: "status" }, "Loading …"));
       // One after the other: the later ones use the earlier ones.
       for (const file of widgets[name].scripts) await load(file);
       const inside = element("div", { class: "play-inside" });
-      place.replaceChildren(inside);
-      builders[name](inside);
+      put(place, inside);
+      const run = builders[name](inside);
       place.dataset.state = "ready";
+      return run;
     } catch (error) {
       fail(place, error);
     }
+    return undefined;
   }
 
   // Run `then` once, when the place is about to be seen.
@@ -232,19 +248,22 @@ window.gantut = window.gantut || {};
     const name = place.dataset.play;
     if (!(name in widgets)) { fail(place, new Error(`there is no figure called ${name}`)); return; }
     const { size } = widgets[name];
+    place.querySelectorAll(".play-message").forEach((message) => message.remove());
     if (!size) { whenSeen(place, () => start(place, name)); return; }
     const begin = button(`Start (loads ${size})`, async () => {
-      await start(place, name);
-      const first = place.querySelector(".play-first, canvas[tabindex]");
+      const run = await start(place, name);
+      const first = place.querySelector(".play-inside :is(.play-first, canvas[tabindex])");
       if (first) first.focus({ preventScroll: true });
-    });
-    place.replaceChildren(element("p", { class: "play-message" }, begin));
+      if (run && !calm()) run();
+    }, { class: "play-button play-first" });
+    const poster = place.querySelector(".play-poster");
+    (poster ? poster.lastElementChild : place).append(element("span", { class: "play-begin" }, begin));
     place.dataset.state = "waiting";
   }
 
   window.gantut.play = {
     build: (name, builder) => { builders[name] = builder; },
-    element, set, choice, slider, button, tick, canvas, draggable, onTheme, color, isDark, calm, random, halves, fail,
+    element, set, choice, slider, button, more, tick, canvas, draggable, onTheme, color, isDark, calm, random, halves, fail,
   };
 
   if (base) {

@@ -3,7 +3,7 @@
 
 (function () {
   const { play, densities } = window.gantut;
-  const { element, canvas, choice, slider, button, tick, draggable, color, random } = play;
+  const { element, canvas, choice, slider, button, more, tick, draggable, color, random } = play;
   const LIMIT = 2.8; // the plane shows −2.8 … 2.8
   const FIELD = 36; // places on a side where D is asked
   const ARROWS = 11;
@@ -28,7 +28,7 @@
     for (let k = 0; k < points.length; k += 2) {
       const distances = modes.map(([x, y]) => Math.hypot(points[k] - x, points[k + 1] - y));
       const least = Math.min(...distances);
-      if (least > 3 * std) continue;
+      if (!(least <= 3 * std)) continue; // nor is what is no number good
       good += 1;
       covered.add(distances.indexOf(least));
     }
@@ -219,7 +219,6 @@
     // -- drawing a distribution ----------------------------------------------------------------------------------------------------------
 
     function dab(place) {
-      if (data.value !== "drawn") { data.value = "drawn"; reset(); }
       pen = place.map((v) => Math.max(-LIMIT, Math.min(LIMIT, v)));
       drawn.centres.push(pen);
       real = sample(drawn, SHOWN, random(1)).flat();
@@ -228,13 +227,14 @@
     }
 
     draggable(plane.element, {
-      label: "Plane with data, samples and the discriminator's field. Draw data of your own with the pointer, or move the pen with the arrow keys and put a dab with the space bar.",
+      label: "Plane with data, samples and the discriminator's field. With the data of your own drawing, draw with the pointer, or move the pen with the arrow keys and put a dab with the space bar.",
+      active: () => data.value === "drawn",
       moved: (u, v) => dab([(2 * u - 1) * LIMIT, (2 * v - 1) * LIMIT]),
       nudged: (x, y) => { pen = [pen[0] + 0.1 * x, pen[1] + 0.1 * y].map((v) => Math.max(-LIMIT, Math.min(LIMIT, v))); plane.redraw(); },
       released: () => { if (data.value === "drawn") tell(true); },
     });
     plane.element.addEventListener("keydown", (event) => {
-      if (event.key !== " ") return;
+      if (event.key !== " " || data.value !== "drawn") return;
       event.preventDefault();
       dab(pen);
     });
@@ -340,7 +340,7 @@
     const figure = (surface, caption) => element("figure", {}, surface.element, element("figcaption", {}, caption));
     const colored = (name, text) => element("span", { style: `color: var(--play-${name})` }, text);
     inside.append(
-      element("div", { class: "play-controls" }, ...[data, loss, penalty, weight, optimizer, lr, critic, width, batch, seed].map((c) => c.element)),
+      element("div", { class: "play-controls play-main" }, ...[data, loss, penalty, weight].map((c) => c.element)),
       element("div", { class: "play-controls" }, start, one, anew, clear, average.element, arrows.element),
       words,
       spoken,
@@ -350,7 +350,9 @@
         figure(curves, element("span", {}, "The losses of ", colored("discriminator", "the discriminator"), " and ", colored("generator", "the generator"), " over the steps.")),
         figure(portrait, "The phase portrait: D's loss across, G's upwards, old steps faint. The cross is where both would rest."),
       ),
+      more(...[optimizer, lr, critic, width, batch, seed].map((c) => c.element)),
     );
     reset();
+    return () => { if (!running) go(); };
   });
 })();
