@@ -2,7 +2,11 @@
 library passes every check.
 """
 
+import ast
+import inspect
+import json
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -87,3 +91,34 @@ def test_the_random_state_is_left_alone():
     for subject in CHECKS:
         first_failure(subject, LIBRARY[subject])
     assert torch.equal(before, torch.get_rng_state())
+
+
+def riddles():
+    """(the riddle's cell, what it shows as code, the code cell below it) of the errata chapter."""
+    cells = json.loads((ROOT / "notebooks" / "16-errata.ipynb").read_text(encoding="utf-8"))[
+        "cells"
+    ]
+    for cell, below in zip(cells, cells[1:], strict=False):
+        shown = re.search(r"```python\n(.*?)\n```", "".join(cell["source"]), re.DOTALL)
+        if cell["cell_type"] == "markdown" and shown:
+            yield cell["id"], shown[1], below
+
+
+def statements(code):
+    return {ast.dump(node) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.stmt)}
+
+
+@pytest.mark.parametrize(("name", "shown", "below"), [pytest.param(*r, id=r[0]) for r in riddles()])
+def test_a_riddle_runs_what_it_shows(name, shown, below):
+    """The cell below a riddle contains the code that the reader sees, and asserts and prints."""
+    run = "".join(below["source"])
+    assert len(shown.splitlines()) <= 15
+    assert {ast.dump(node) for node in ast.parse(shown).body} <= statements(run)
+    assert "hide-input" in below["metadata"]["tags"]
+    assert re.search(r"^\s*(assert|report\()", run, re.MULTILINE) and "print(" in run
+
+
+def test_a_changed_riddle_would_be_noticed():
+    code = textwrap.dedent(inspect.getsource(riddles))
+    assert statements(code) == statements(code + "\n# a remark\n")
+    assert not {ast.dump(n) for n in ast.parse(code).body} <= statements(code.replace("1:", "2:"))

@@ -333,6 +333,21 @@ def r1_of_a_quadratic_critic(factory: Any) -> None:
     )
 
 
+@check("gradient_penalty_of_images")
+def an_image_is_one_vector(factory: Any) -> None:
+    """On images (N, C, H, W) the norm runs over channels, rows and columns together."""
+    w = torch.full((3, 4, 4), 48**-0.5, dtype=torch.float64)
+    g = torch.Generator().manual_seed(0)
+    real, fake = torch.randn(2, 8, 3, 4, 4, generator=g, dtype=torch.float64)
+    value = factory(10.0)(lambda x: (x * w).flatten(1).sum(1), real, fake)
+    expect(value.shape == (8,), f"it returns shape {tuple(value.shape)} instead of (8,)")
+    expect(
+        value.abs().max() < 1e-9,
+        f"on images a linear critic with ‖w‖ = 1 pays {value.mean().item():.4g} instead of 0: the "
+        "norm runs over all of an image's values, and not over its channels",
+    )
+
+
 # -- the VAE
 
 
@@ -571,7 +586,7 @@ def one_far_posterior_leaves_its_share(estimate: Any) -> None:
     expect(
         close(value, [-math.log(100)] * 4),
         f"where only an example's own posterior reaches z, q(z) = q(z|x) / 100, log −4.6052; it "
-        f"gives {value[0].item():.4f}",
+        f"gives {[round(v, 4) for v in value.tolist()]}",
     )
 
 
@@ -582,6 +597,55 @@ def equal_posteriors_are_their_average(estimate: Any) -> None:
         close(value, [-1.5] * 4),
         f"where all posteriors agree, the average is the same: −1.5; it gives "
         f"{value[0].item():.4f}",
+    )
+
+
+@check("log_joint_posterior")
+def the_weight_counts_once(estimate: Any) -> None:
+    """(log q(z_il|x_j) as (M, M, d), dataset size) -> log q(z_i) as (M,)"""
+    value = estimate(torch.full((4, 4, 3), -0.5, dtype=torch.float64), 100)
+    expect(value.shape == (4,), f"it returns shape {tuple(value.shape)} instead of (4,)")
+    expect(
+        close(value, [-1.5] * 4),
+        f"where all posteriors agree, −0.5 in each of 3 dimensions, log q(z) is −1.5; it gives "
+        f"{value[0].item():.4f}: does a weight count once for each dimension?",
+    )
+
+
+@check("log_density")
+def the_density_of_a_known_normal(log_density: Any) -> None:
+    """(z, mean, log σ²) -> (N,)"""
+    value = log_density(tensor([0.5, 1.0]), tensor([1.0, -1.0]), tensor([-2.0, 1.0]))
+    each = ((0.5, -2.0), (2.0, 1.0))  # distance from the mean, log σ²
+    expected = -0.5 * sum(v + d * d / math.exp(v) + math.log(2 * math.pi) for d, v in each)
+    expect(value.shape == (1,), f"it returns shape {tuple(value.shape)} instead of (1,)")
+    expect(
+        close(value, [expected]),
+        f"at (0.5, 1) for means (1, −1) and log-variances (−2, 1) it is {value.item():.4f}; by hand "
+        f"{expected:.4f}",
+    )
+
+
+@check("level_probabilities")
+def all_levels_share_one(probabilities: Any) -> None:
+    """(mean, scale, levels) -> (levels,): the mass of a logistic between midpoints of levels."""
+    value = probabilities(0.95, 0.14, 256)
+    expect(value.shape == (256,), f"it returns shape {tuple(value.shape)} instead of (256,)")
+    expect(
+        abs(value.sum().item() - 1) < 1e-6,
+        f"at a mean of 0.95 the 256 levels sum to {value.sum().item():.4g}: the first and the last "
+        "own the tails",
+    )
+
+
+@check("mmd")
+def far_clouds_are_at_distance_two(mmd: Any) -> None:
+    """(x, y) -> a number: a kernel that is 1 at distance 0 and 0 far away."""
+    points = torch.zeros(64, 2, dtype=torch.float64)
+    value = float(mmd(points, points + 100))
+    expect(
+        abs(value - 2) < 1e-6,
+        f"two points, 64 times each and far apart, have MMD² = 1 + 1 − 0 = 2, and it gives {value:.4g}",
     )
 
 
@@ -631,6 +695,27 @@ def the_value_is_the_code_and_the_slope_is_one(copy: Any) -> None:
     expect(
         close(gradient, [[1.0, 1.0]]),
         f"the gradient in h must be copied unchanged, factor 1; it is {gradient.tolist()[0]}",
+    )
+
+
+@check("codebook_average")
+def unused_codes_stay(average: Any) -> None:
+    """(codebook, h, codes, decay) -> the codebook after the first step of the moving averages."""
+    g = torch.Generator().manual_seed(0)
+    codebook, h = torch.randn(2, 8, 3, generator=g)
+    codes = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])
+    moved = average(codebook, h, codes, 0.99)
+    expect(moved.shape == (8, 3), f"it returns shape {tuple(moved.shape)} instead of (8, 3)")
+    furthest = (moved - codebook)[3:].norm(dim=1).max().item()
+    expect(
+        furthest < 1e-3,
+        f"an unused code moves by {furthest:.3g} in the first step: its count has to start at 1, as "
+        "its sum does",
+    )
+    expected = (0.99 * codebook[0] + 0.01 * h[:3].sum(0)) / (0.99 + 0.03)
+    expect(
+        close(moved[0], expected.double(), 1e-4),
+        "a code that three vectors use is their sum with the old one, over their count with it",
     )
 
 
@@ -812,6 +897,19 @@ def n_steps_solve_n_dimensions(minimise: Any) -> None:
         residual < 1e-6,
         f"after 6 steps in 6 dimensions the gradient is still {residual:.2g}; conjugate gradients "
         "end there",
+    )
+
+
+@check("optimistic_descent")
+def it_comes_home(descend: Any) -> None:
+    """(steps, lr) -> (x, y) after so many optimistic steps from (1, 1) on f = xy, x minimising."""
+    place = descend(1000, 0.2)
+    expect(place.shape == (2,), f"it returns shape {tuple(place.shape)} instead of (2,)")
+    left = place.norm().item()
+    expect(
+        left < 1e-3,
+        f"after 1,000 steps it is {left:.3g} away from the solution, and started at 1.41: does the "
+        "last gradient share memory with the new one?",
     )
 
 

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from gantut import data, metrics
-from gantut.games import Consensus
+from gantut.games import Consensus, Optimistic
 from gantut.losses import (
     LOSSES,
     distortion,
     gradient_penalty,
     log_mean_exp,
+    mmd,
     negative_elbo,
     r1,
     rate,
@@ -21,7 +22,11 @@ from gantut.losses import (
 )
 from gantut.losses.total_correlation import log_average_posterior
 from gantut.models import VectorQuantiser
-from gantut.models.likelihoods import BernoulliLikelihood, GaussianLikelihood
+from gantut.models.likelihoods import (
+    BernoulliLikelihood,
+    DiscretisedLogistic,
+    GaussianLikelihood,
+)
 from gantut.models.vae import VAE, VAEOutput, diagonal_normal
 from gantut.networks import MLPGenerator
 from gantut.optim import ConjugateGradient
@@ -90,6 +95,30 @@ def _straight_through(h: Tensor, e: Tensor) -> Tensor:
     with torch.no_grad():
         quantiser.codebook.copy_(e)
     return quantiser(h).straight_through
+
+
+def _codebook_average(codebook: Tensor, h: Tensor, codes: Tensor, decay: float) -> Tensor:
+    """The first step of a quantiser that is given these codes."""
+    quantiser = VectorQuantiser(*codebook.shape, decay=decay)
+    with torch.no_grad():
+        quantiser.codebook.copy_(codebook)
+        quantiser.sums.copy_(codebook)
+    quantiser._average(h, codes)
+    return quantiser.codebook.detach()
+
+
+def _level_probabilities(mean: float, scale: float, levels: int) -> Tensor:
+    place, width = (torch.tensor(value, dtype=torch.float64) for value in (mean, scale))
+    values = torch.linspace(0, 1, levels, dtype=torch.float64)
+    return DiscretisedLogistic(place, width, levels).log_prob(values).exp()
+
+
+def _optimistic_descent(steps: int, lr: float) -> Tensor:
+    x, y = (torch.ones(1, dtype=torch.float64, requires_grad=True) for _ in "xy")
+    optimizer = Optimistic([x], [y], lr=lr)
+    for _ in range(steps):
+        optimizer.step(lambda: ((x * y).sum(), -(x * y).sum()))
+    return torch.cat([x, y]).detach()
 
 
 def _gan_step(G: nn.Module, D: nn.Module, real: Tensor, z: Tensor, lr: float) -> None:
@@ -166,6 +195,7 @@ LIBRARY: dict[str, Any] = {
     "relativistic_generator": LOSSES["relativistic"].generator,
     "f_kl_discriminator": LOSSES["f_kl"].discriminator,
     "gradient_penalty": gradient_penalty,
+    "gradient_penalty_of_images": gradient_penalty,
     "r1": r1,
     "rate": lambda mean, log_variance: rate(_output(mean, log_variance)),
     "posterior": diagonal_normal,
@@ -175,12 +205,18 @@ LIBRARY: dict[str, Any] = {
     "negative_elbo": _negative_elbo,
     "iwae": log_mean_exp,
     "log_average_posterior": log_average_posterior,
+    "log_joint_posterior": lambda pairs, size: log_average_posterior(pairs.sum(2), size),
+    "log_density": lambda z, mean, log_variance: diagonal_normal(mean, log_variance).log_prob(z),
+    "level_probabilities": _level_probabilities,
+    "mmd": lambda x, y: mmd(x, y, [1.0]).mean(),
+    "codebook_average": _codebook_average,
     "vector_quantisation": vector_quantisation,
     "straight_through": _straight_through,
     "gan_step": _gan_step,
     "logit_pass": _logit_pass,
     "ema": _ema,
     "conjugate_gradient": _conjugate_gradient,
+    "optimistic_descent": _optimistic_descent,
     "consensus_field": _consensus_field,
     "ring_modes": lambda count, radius: data.ring(count, radius=radius).modes,
     "frechet_distance": metrics.fid,

@@ -418,6 +418,23 @@ def penalty_as_a_mean(weight):
     return penalty
 
 
+@bug(
+    "gradient_penalty_of_images",
+    "an_image_is_one_vector",
+    source="caogang/wgan-gp, issues 25, 27, 56; PyTorch-GAN, issue 20; pytorch-wgan, issue 40",
+)
+def norm_over_the_channels(weight):
+    """norm(2, dim=1) of gradients (N, C, H, W): every pixel is asked for a slope of 1, and an image
+    of 64 pixels gets 8.
+    """
+
+    def penalty(D, real, fake, *, generator=None):
+        slope = _slope(D, _between(real, fake, generator, (len(real), 1, 1, 1)))
+        return weight * (slope.norm(2, dim=1) - 1).square().flatten(1).mean(1)
+
+    return penalty
+
+
 @bug("r1", "r1_of_a_quadratic_critic", source="two conventions for one γ")
 def r1_without_the_half(gamma):
     """γ‖∇D‖² for γ/2 ‖∇D‖²: the same γ means twice as much as in the paper. [mescheder2018]"""
@@ -673,6 +690,13 @@ def the_surrogate_reported(log_w):
     return (log_w.detach().softmax(0) * log_w).sum(0)
 
 
+@bug("iwae", "the_mean_is_inside_the_logarithm", source="PyTorch-VAE, iwae and miwae")
+def the_worst_draw_counts_most(log_w):
+    """softmax of the losses instead of the log-weights: of losses 0 and 9 the 9 gets the weight."""
+    loss = -log_w
+    return -(loss.softmax(0) * loss).sum(0)
+
+
 @bug("iwae", "large_weights_do_not_overflow", source="log(mean(exp(…)))")
 def exponentials_that_underflow(log_w):
     """exp(−1000) is 0, and its logarithm −∞."""
@@ -699,6 +723,70 @@ def divided_by_batch_and_data(pairs, dataset_size):
     posteriors are.
     """
     return pairs.logsumexp(1) - math.log(len(pairs) * dataset_size)
+
+
+@bug(
+    "log_average_posterior",
+    "one_far_posterior_leaves_its_share",
+    source="beta-tcvae, pull request 1; disentangling-vae, issue 58; [chen2018]",
+)
+def stratified_weights_in_a_column(pairs, dataset_size):
+    """A stride of the row's length: the weight 1/D of an example itself goes down the first column
+    instead of the diagonal.
+    """
+    batch, others = len(pairs), len(pairs) - 1
+    rest = (dataset_size - others) / (dataset_size * others)
+    weight = pairs.new_full((batch, batch), 1 / others)
+    weight.view(-1)[::batch] = 1 / dataset_size
+    weight.view(-1)[1::batch] = rest
+    weight[others - 1, 0] = rest
+    return (weight.log() + pairs).logsumexp(1)
+
+
+@bug(
+    "log_joint_posterior",
+    "the_weight_counts_once",
+    source="disentangling-vae, issues 54 and 60; PyTorch-VAE; [chen2018]",
+)
+def the_weight_in_every_dimension(pairs, dataset_size):
+    """The log-weight is added before the sum over d dimensions, and so counts d times: a total
+    correlation far below 0.
+    """
+    share = math.log1p(-1 / dataset_size) - math.log(len(pairs) - 1)
+    weight = pairs.new_full(pairs.shape[:2], share).fill_diagonal_(-math.log(dataset_size))
+    return (weight[..., None] + pairs).sum(2).logsumexp(1)
+
+
+@bug("log_density", "the_density_of_a_known_normal", source="PyTorch-VAE, vampvae")
+def the_variance_divides_the_bracket(z, mean, log_variance):
+    """(log σ² + (z − μ)²) / σ² for log σ² + (z − μ)² / σ²: right at σ = 1 alone."""
+    bracket = (log_variance + (z - mean).square()) / log_variance.exp()
+    return -0.5 * (bracket + math.log(2 * math.pi)).sum(1)
+
+
+@bug(
+    "level_probabilities",
+    "all_levels_share_one",
+    source="a discretised logistic cut at the midpoints alone; [salimans2017]",
+)
+def levels_without_tails(mean, scale, levels):
+    """The first and the last level do not own the tails: of a mean near white much is lost."""
+    centre = torch.linspace(0, 1, levels, dtype=torch.float64)
+    half = 0.5 / (levels - 1)
+    above, below = ((centre + s * half - mean) / scale for s in (1, -1))
+    return torch.sigmoid(above) - torch.sigmoid(below)
+
+
+@bug("mmd", "far_clouds_are_at_distance_two", source="PyTorch-VAE, info_vae")
+def divided_by_the_pairs_again(x, y):
+    """mean() and then 1/(N(N − 1)): a batch of 64 makes the term 4,032 times too small."""
+    n = len(x)
+
+    def kernel(a, b):
+        return torch.exp(-(a[:, None] - b[None]).square().sum(2) / 2)
+
+    same = kernel(x, x).mean() + kernel(y, y).mean()
+    return (same - 2 * kernel(x, y).mean()) / (n * (n - 1))
 
 
 @bug(
@@ -741,6 +829,21 @@ def codes_without_a_way_back(h, e):
 def straight_through_the_wrong_way(h, e):
     """e + (h − e).detach(): the decoder gets h, which is not quantised at all."""
     return e + (h - e).detach()
+
+
+@bug(
+    "codebook_average",
+    "unused_codes_stay",
+    source="vq-vae-2-pytorch, pull request 72; pytorch-vq-vae; pythae",
+)
+def counts_from_zero(codebook, h, codes, decay):
+    """The sums start as if each code had been used once, the counts at 0: unused codes fly away."""
+    counts, sums = codebook.new_zeros(len(codebook)), codebook.clone()
+    used = torch.bincount(codes, minlength=len(codebook)).to(counts)
+    counts.lerp_(used, 1 - decay)
+    sums.lerp_(torch.zeros_like(sums).index_add_(0, codes, h), 1 - decay)
+    n = counts.sum()
+    return sums / ((counts + 1e-5) / (n + len(codebook) * 1e-5) * n)[:, None]
 
 
 # -- training
@@ -809,7 +912,9 @@ def average_without_buffers(average, network, decay):
 
 @bug("ema", "parameters_follow_the_average", source="decay and its complement swapped")
 def average_with_the_decay_swapped(average, network, decay):
-    """average ← (1 − decay) · average + decay · network: forgets nine tenths at every step."""
+    """average ← (1 − decay) · average + decay · network: with a decay of 0.999 a step keeps a
+    thousandth of the average, where it should replace a thousandth.
+    """
     with torch.no_grad():
         for a, p in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
             if a.is_floating_point():
@@ -872,6 +977,27 @@ def first_step_uphill(A, b, steps):
 def stored_direction_with_the_wrong_sign(A, b, steps):
     """The state keeps −d: each new direction subtracts what it should add."""
     return _minimise(A, b, steps, keep=-1.0)
+
+
+@bug(
+    "optimistic_descent",
+    "it_comes_home",
+    source="Variational-Inequality-GAN, omd; [daskalakis2018]",
+)
+def last_gradient_is_an_alias(steps, lr):
+    """last = p.grad.data without clone(), gradients zeroed in place: twice the new one minus "the
+    last" is plain descent, which drifts outwards.
+    """
+    x, y = (torch.ones(1, dtype=torch.float64, requires_grad=True) for _ in "xy")
+    last = [torch.zeros_like(p) for p in (x, y)]
+    for _ in range(steps):
+        for p, slope in ((x, y.detach()), (y, -x.detach())):  # of f = xy
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+            p.grad.zero_().add_(slope)
+        for k, p in enumerate((x, y)):
+            p.data -= lr * (2 * p.grad.data - last[k])
+            last[k] = p.grad.data
+    return torch.cat([x, y]).detach()
 
 
 @bug(
