@@ -5,8 +5,8 @@ f(u) ≥ T·u − f*(T), where f* is the conjugate of f, so E_p T(x) − E_q f*(
 whatever the critic T. [nowozin2016]
 
 Here T is made from an unbounded logit v, so that it cannot leave the domain of f*: T =
-``reward(v)`` and f*(T) = ``conjugate(v)``, both elementwise (for the logits that can be best). The best logit depends on the
-log-ratio log p/q alone and is given too.
+``reward(v)`` and f*(T) = ``conjugate(v)``, both elementwise, for the logits that can be best. The
+best logit depends on the log-ratio log p/q alone and is given too.
 """
 
 import math
