@@ -120,7 +120,7 @@ def row(family: str, name: str, entry: dict[str, str]) -> str:
     cells = [f"{{py:obj}}`{name} <{reference(family, name)}>`", formula, entry["stands"]]
     if family == "adversarial":
         cells[2] += f"<br>{entry['optimum']}"
-        cells.append(slope_cell(name))
+        cells += [entry["follows"], slope_cell(name)]
     file, test = entry["test"].split("::")
     label = file.removeprefix("tests/").removesuffix(".py")
     checked = f"{label}: {test.removeprefix('test_').replace('_', ' ')}"
@@ -135,7 +135,7 @@ def page() -> str:
         columns = ["name", "formula", "what it stands for", "use", "source; test"]
         if family == "adversarial":
             columns[2] = "what it stands for; the best $D$"
-            columns.insert(3, "slope as fake → bad")
+            columns[3:3] = ["what $G$ follows at the best $D$", "slope as fake → bad"]
         rows = [row(family, name, entry) for name, entry in table["rows"].items()]
         header = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
         opening = [":::{table}", ":class: losses" + " slopes" * (family == "adversarial"), ""]

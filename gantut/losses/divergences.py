@@ -5,8 +5,8 @@ f(u) ≥ T·u − f*(T), where f* is the conjugate of f, so E_p T(x) − E_q f*(
 whatever the critic T. [nowozin2016]
 
 Here T is made from an unbounded logit v, so that it cannot leave the domain of f*: T =
-``reward(v)`` and f*(T) = ``conjugate(v)``, both elementwise. The best logit depends on the
-log-ratio log p/q alone and is given too.
+``reward(v)`` and f*(T) = ``conjugate(v)``, both elementwise, for the logits that can be best. The
+best logit depends on the log-ratio log p/q alone and is given too.
 """
 
 import math
@@ -27,7 +27,9 @@ class Divergence(NamedTuple):
     Args:
         f: the convex function of the ratio u = p/q, elementwise.
         reward: t(v), what D earns for a real example of logit v.
-        conjugate: c(v) = f*(t(v)), what D pays for a fake one.
+        conjugate: c(v), what D pays for a fake one. It is f*(t(v)) for every logit that is best
+            for some ratio, and nowhere less. (Only Pearson's differs, below its least best logit
+            −2: there it goes on along the parabola, while f* stays at −1.)
         best_logit: the v that makes p·t(v) − q·c(v) largest, as a function of log p/q. The
             largest value is q·f(p/q).
 

@@ -45,6 +45,11 @@ def test_every_row_has_a_source_and_a_test(family, name):
     assert test in {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
 
 
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_every_pair_says_what_its_generator_follows(name):
+    assert re.search(r"\$|no closed form", DATA["adversarial"]["rows"][name]["follows"])
+
+
 def test_the_page_is_what_the_script_writes():
     assert tables.PAGE.read_text(encoding="utf-8") == tables.page()
 
