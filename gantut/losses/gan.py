@@ -218,7 +218,8 @@ def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Adversarial
 
     The best D is (b·p + a·q) / (p + q). With b − c = 1 and b − a = 2, as for (−1, 1, 0), what is
     then left of both terms for G is ½ ∫ (p − q)² / (p + q), half a Pearson χ² between 2q and
-    p + q. The default (0, 1, 1) has the same aim without that identity.
+    p + q. But half of that is D's term on real examples, which has no gradient in G: what G
+    follows is no divergence (chapter 4). The default (0, 1, 1) has not even that identity.
 
     Args:
         a: the output that D is to give a fake.
