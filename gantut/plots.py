@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 from PIL import Image
@@ -30,6 +31,16 @@ COLORS = {
     "theory": "#808080",
 }
 INK = "#7f7f7f"
+# What a discriminator believes of a place: fake, undecided (clear), real.
+_BELIEF = LinearSegmentedColormap.from_list(
+    "belief",
+    [
+        (0.0, to_rgba(COLORS["generator"], 0.6)),
+        (0.5, to_rgba(COLORS["generator"], 0.0)),
+        (0.5, to_rgba(COLORS["data"], 0.0)),
+        (1.0, to_rgba(COLORS["data"], 0.6)),
+    ],
+)
 CLASS_COLORS = (*list(COLORS.values())[:5], "#2a9fb8", "#c0504d", "#7a6fc4", "#7d9a2b", "#808080")
 # Terms of a loss in the colour of the network that they are about.
 TERMS = {"rate": COLORS["encoder"], "distortion": COLORS["decoder"], "negative_elbo": "#2a9fb8"}
@@ -186,7 +197,10 @@ def field(
     resolution: int = 120,
     ax: Axes | None = None,
 ) -> Axes:
-    """A function of the plane, such as a discriminator's logit, as filled contours around 0.
+    """A function of the plane, such as a discriminator's logit, as a coloured ground.
+
+    It has data's colour where the function is positive, so where a discriminator believes that
+    something is real, the generator's where it is negative, and none around 0.
 
     Args:
         function: takes points (N, 2) and gives numbers (N,).
@@ -199,9 +213,9 @@ def field(
     with torch.no_grad():
         values = function(torch.cartesian_prod(line, line)).view(resolution, resolution)
     reach = float(values.abs().max()) or 1.0
-    levels = np.linspace(-reach, reach, 22)
-    ax.contourf(line, line, values.T.cpu(), levels=levels, cmap="PuOr_r", alpha=0.7)
-    ax.set_aspect("equal")
+    shade: dict[str, Any] = {"cmap": _BELIEF, "vmin": -reach, "vmax": reach}
+    place: dict[str, Any] = {"extent": (*limits, *limits), "origin": "lower", "zorder": 0}
+    ax.imshow(values.T.cpu(), interpolation="bilinear", **shade, **place)
     return ax
 
 

@@ -142,8 +142,14 @@ def test_points_and_fields():
     ]
     assert ax.lines[1].get_xdata().tolist() == [3]
     seen = []
-    plots.field(lambda x: seen.append(x) or x[:, 0], (-1, 1), resolution=5)
+    ax = plots.field(lambda x: seen.append(x) or x[:, 0], (-1, 1), resolution=5)
     assert seen[0].shape == (25, 2) and seen[0].min() == -1
+    ground = ax.images[0].to_rgba(ax.images[0].get_array())
+    fake, real = (to_rgb(plots.COLORS[kind]) for kind in ("generator", "data"))
+    # Real to the right, where the function is positive; clear where it is 0.
+    assert np.allclose(ground[:, 0, :3], fake, atol=0.01)
+    assert np.allclose(ground[:, -1, :3], real, atol=0.01)
+    assert ground[:, 2, 3].max() < 0.02 < ground[:, 0, 3].min()
 
 
 def test_a_latent_map_draws_each_label():
