@@ -1,11 +1,9 @@
 from .dynamics import (
-    LINEAR_MAPS as LINEAR_MAPS,
     Game as Game,
     bilinear as bilinear,
     contraction as contraction,
     dirac_gan as dirac_gan,
     flow as flow,
-    measured_contraction as measured_contraction,
     play as play,
     quadratic as quadratic,
 )
@@ -16,7 +14,5 @@ from .methods import (
     Extragradient as Extragradient,
     GameOptimizer as GameOptimizer,
     Optimistic as Optimistic,
-    OptimisticAdam as OptimisticAdam,
     Simultaneous as Simultaneous,
-    SymplecticGradientAdjustment as SymplecticGradientAdjustment,
 )

@@ -248,28 +248,6 @@ def play(
     return path
 
 
-def measured_contraction(path: Tensor, equilibrium: Tensor, skip: int = 0) -> float:
-    """The factor per step by which the distance to the equilibrium changed along a path.
-
-    It is the slope of a straight line through the logarithms of the distances, which averages the
-    swings of a spiral out.
-
-    Args:
-        path: The places, (steps + 1, n), as from ``play``.
-        equilibrium: Where it should end, (n,).
-        skip: How many of the first steps are left out, so that the slowest direction remains.
-
-    Example:
-        >>> import torch
-        >>> round(measured_contraction(0.5 ** torch.arange(9.0)[:, None], torch.zeros(1)), 4)
-        0.5
-    """
-    distance = (path[skip:] - equilibrium).norm(dim=1).log()
-    time = torch.arange(len(distance), dtype=distance.dtype)
-    time = time - time.mean()
-    return ((time @ distance) / (time @ time)).exp().item()
-
-
 def flow(field: Callable[[Tensor], Tensor], start: Tensor, *, step: float, steps: int) -> Tensor:
     """The path of dz/dt = field(z), by Runge and Kutta's fourth-order method.
 

@@ -84,9 +84,9 @@ def deviation(found, network):
 GAME_OPTIMIZERS = {
     "extragradient": games.Extragradient,
     "optimistic": games.Optimistic,
-    "optimistic_adam": games.OptimisticAdam,
+    "optimistic_adam": games.methods.OptimisticAdam,
     "consensus": games.Consensus,
-    "symplectic": games.SymplecticGradientAdjustment,
+    "symplectic": games.methods.SymplecticGradientAdjustment,
     "competitive": games.CompetitiveGradient,
 }
 OPTIMIZERS = {
@@ -346,7 +346,7 @@ def test_dirac_paths_and_spectra_are_the_librarys(dirac):
             "symplectic": "strength",
         }.get(method)
         options = {} if name is None else {name: option}
-        linear = games.LINEAR_MAPS[method](game.jacobian(), game.sizes, lr, **options)
+        linear = games.dynamics.LINEAR_MAPS[method](game.jacobian(), game.sizes, lr, **options)
         assert (torch.tensor(its["map"], dtype=torch.float64) - linear).abs().max() < 1e-12, case
         assert math.isclose(
             its["radius"], games.contraction(game, method, lr, **options), abs_tol=1e-10

@@ -12,11 +12,10 @@ from gantut.games import (
     Consensus,
     Extragradient,
     Optimistic,
-    OptimisticAdam,
     Simultaneous,
-    SymplecticGradientAdjustment,
 )
 from gantut.games.dynamics import LINEAR_MAPS, bilinear, dirac_gan, quadratic
+from gantut.games.methods import OptimisticAdam, SymplecticGradientAdjustment
 from gantut.losses import LOSSES, r1
 from gantut.networks import MLPDiscriminator, MLPGenerator
 from gantut.optim import ConjugateGradient

@@ -9,7 +9,8 @@ import scipy.optimize
 import torch
 
 from gantut.networks import MLPDecoder
-from gantut.optim import BETA_RULES, ConjugateGradient, linear_cg
+from gantut.optim import ConjugateGradient, linear_cg
+from gantut.optim.nonlinear import BETA_RULES
 
 EXACT = {"c1": 1e-10, "c2": 1e-9, "max_evaluations": 60}
 CONJUGATE = [rule for rule in BETA_RULES if rule != "steepest_descent"]

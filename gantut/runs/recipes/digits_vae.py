@@ -491,7 +491,7 @@ digits_vae = Recipe(
     "eight rows of samples, most of them readable, some between two digits.",
 )
 digits_hvae = Recipe(
-    title="With a second level of codes a VAE explains more and draws finer strokes.",
+    title="With a second level of codes a VAE explains more and draws nearer to real digits.",
     data=DATA,
     parts={
         "binarised": Part(
@@ -505,8 +505,8 @@ digits_hvae = Recipe(
     },
     measure=measure_hvae,
     picture=picture_hvae,
-    caption="The upper level says which digit and how it leans, the lower one draws the strokes. "
-    "None was chosen.",
+    caption="Two levels share the work: one code of the whole digit, and local ones at 7×7 places. "
+    "Each costs about 15 nats. None of the samples was chosen.",
     alt="Four rows of handwritten digits, the second and fourth rebuilt from the ones above, then "
     "six rows of samples.",
 )
