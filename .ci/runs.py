@@ -114,7 +114,10 @@ def players(name: str) -> list[str]:
 
 def cited(text: str) -> str:
     """The text with its sources as the book cites them."""
-    return re.sub(r"\[([a-z]+\d{4}\w*)\]", r"{cite}`\1`", text)
+    keys = r"[a-z]+\d{4}\w*"
+    return re.sub(
+        rf"\[({keys}(?:, {keys})*)\]", lambda m: f"{{cite}}`{m[1].replace(' ', '')}`", text
+    )
 
 
 def number(value: float) -> str:
@@ -129,23 +132,36 @@ def hours(seconds: float) -> str:
 
 
 def table(found: dict[str, Any], columns: Mapping[str, str]) -> tuple[list[str], set[str]]:
-    """The figures named ``measure_column`` in one table, and which ones it holds."""
+    """The figures named ``row_column`` in one table, and which ones it holds.
+
+    How they are measured stands in a column of its own, or below where it depends on the column
+    alone.
+    """
     names = {key: [name for name in found if name.endswith(f"_{key}")] for key in columns}
-    measures = dict.fromkeys(n.removesuffix(f"_{key}") for key in columns for n in names[key])
-    lines = [f"| | {' | '.join(columns.values())} | how it is measured |"]
-    lines += ["|---" * (len(columns) + 2) + "|"]
+    rows = dict.fromkeys(n.removesuffix(f"_{key}") for key in columns for n in names[key])
+    how = {key: {found[name]["protocol"] for name in names[key]} for key in columns}
+    below = len(rows) > 1 and all(len(said) == 1 for said in how.values())
+    heads = [*columns.values()] + ([] if below else ["how it is measured"])
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     told: set[str] = set()
-    for measure in measures:
-        cells, protocol = [], ""
-        for name in (f"{measure}_{key}" for key in columns):
+    for row in rows:
+        cells = [row.replace("_", " ")]
+        for name in (f"{row}_{key}" for key in columns):
             ends = [f"{name}_low", f"{name}_high"]
             told |= {name, *ends} & set(found)
-            cell = number(found[name]["value"]) if name in found else ""
+            figure = found.get(name, {})
+            cell = number(figure["value"]) if figure else ""
             if ends[0] in found:
                 cell += f" ({' to '.join(number(found[end]['value']) for end in ends)})"
+            if "bar" in figure:
+                cell += f" (hoped for: {figure['bar']})"
             cells.append(cell)
-            protocol = protocol or found.get(name, {}).get("protocol", "")
-        lines.append(f"| {measure.replace('_', ' ')} | {' | '.join(cells)} | {protocol} |")
+        if not below:
+            said = [found[f"{row}_{key}"]["protocol"] for key in columns if f"{row}_{key}" in found]
+            cells.append(said[0])
+        lines.append(f"| {' | '.join(cells)} |")
+    if below:
+        lines += ["", *(f"- {columns[key]}: {said.pop()}" for key, said in how.items())]
     return [*lines, ""], told
 
 
@@ -198,7 +214,7 @@ def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
         *players(name),
         *figures(card, made),
         "",
-        f"Trained on {card['data']}. It took {hours(card['seconds'])} of one core "
+        f"Trained on {card['data'][0].lower()}{card['data'][1:]}. It took {hours(card['seconds'])} of one core "
         f"({card['machine']}; torch {card['versions']['torch']}). To make it again: "
         f"`{card['command']}`.",
         "",
