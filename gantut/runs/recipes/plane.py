@@ -256,7 +256,7 @@ ring = _recipe(
     0.95,
     "eight tight clouds on a ring",
     " By itself a falling learning rate or an average of the weights helps most; the paired loss, "
-    "the penalty and packing alone do not. Of the four together the penalty alone is missed when it "
+    "the penalty and packing alone do not. Of the four together only the penalty is missed when it "
     "is left out: then some games lose a cloud (the table).",
     "Eight planes with a ring of eight circles and the points of a generator. The plain GAN's lie "
     "in most circles and on loose bridges between them; those of the longest run lie in all eight, "
