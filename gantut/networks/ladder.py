@@ -58,11 +58,14 @@ class RepeatConv2d(nn.Conv2d):
     def __init__(self, planes: int, out: int) -> None:
         super().__init__(planes, out, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def kernel(self) -> Tensor:
+        """The weights of the transposed convolution, (planes, out, 4, 4)."""
         wide = F.pad(self.weight.flip(2, 3), (1, 1, 1, 1))
         rows = wide[:, :, 1:] + wide[:, :, :-1]
-        kernel = (rows[..., 1:] + rows[..., :-1]).transpose(0, 1)
-        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+        return (rows[..., 1:] + rows[..., :-1]).transpose(0, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, self.kernel(), self.bias, stride=2, padding=1)
 
 
 class Ladder(NamedTuple):
