@@ -64,10 +64,8 @@ def curve(run: runs.Run) -> plt.Figure:
         seen: list[float] = []
         for k, term in enumerate(term for where, term in run.log if where == part):
             steps, _, values = run.log[part, term]
-            colour, mean = (
-                plots.COLORS.get(term, plots.CLASS_COLORS[k + 3]),
-                plots.smooth(values, 10),
-            )
+            colour = plots.TERMS.get(term, plots.CLASS_COLORS[k + 3])
+            mean = plots.smooth(values, 10)
             ax.plot(steps, mean, color=colour, lw=1.4, label=term.replace("_", " "))
             seen += [v for step, v in zip(steps, mean, strict=True) if 20 * step > steps[-1]]
         span = max(seen) - min(seen) or 1.0

@@ -42,8 +42,12 @@ _BELIEF = LinearSegmentedColormap.from_list(
     ],
 )
 CLASS_COLORS = (*list(COLORS.values())[:5], "#2a9fb8", "#c0504d", "#7a6fc4", "#7d9a2b", "#808080")
-# Terms of a loss in the colour of the network that they are about.
-TERMS = {"rate": COLORS["encoder"], "distortion": COLORS["decoder"], "negative_elbo": "#2a9fb8"}
+# What is logged, in the colour of the network that it is about.
+TERMS = COLORS | {
+    "rate": COLORS["encoder"],
+    "distortion": COLORS["decoder"],
+    "negative_elbo": "#2a9fb8",
+}
 
 
 def use_style() -> None:
@@ -168,7 +172,7 @@ def curves(
     keys, ax = list(history) if keys is None else keys, _axes(ax)
     steps = max(len(history[key]) for key in keys)
     for i, key in enumerate(keys):
-        color = (COLORS | TERMS).get(key, CLASS_COLORS[i % len(CLASS_COLORS)])
+        color = TERMS.get(key, CLASS_COLORS[i % len(CLASS_COLORS)])
         values, mean = history[key], smooth(history[key], window)
         # A term that is logged every few steps spreads over the same axis.
         x = np.linspace(steps / len(values), steps, len(values))

@@ -79,6 +79,7 @@ class Ladder(NamedTuple):
         smallest: levels are added until no side is longer than this.
         widest: planes double from level to level, up to this many times the first width.
         kernel: the side of a convolution that keeps the size, an odd number.
+        enlarge: ``enlarge(planes, out)`` makes the layers that repeat each place and convolve.
     """
 
     data: str
@@ -90,6 +91,7 @@ class Ladder(NamedTuple):
     smallest: int
     widest: int
     kernel: int
+    enlarge: Callable[[int, int], list[nn.Module]]
 
     def levels(self, shape: Shape) -> list[Shape]:
         """The sides at each level, from the first to the lowest.
@@ -128,12 +130,6 @@ class Ladder(NamedTuple):
         """A convolution that keeps the size."""
         return self.convolution(planes, out, self.kernel, padding=self.kernel // 2)
 
-    def enlarge(self, planes: int, out: int) -> list[nn.Module]:
-        """Repeat each place and convolve."""
-        if self.convolution is nn.Conv2d:
-            return [RepeatConv2d(planes, out)]
-        return [nn.Upsample(scale_factor=self.factor), self.keep(planes, out)]
-
     def down(self, channels: int, width: int, shape: Shape) -> nn.Sequential:
         """From examples with ``channels`` planes to ``widest``·width planes at the lowest level."""
         f, planes = self.factor, self.planes(width, shape)
@@ -150,16 +146,21 @@ class Ladder(NamedTuple):
         layers: list[nn.Module] = []
         for planes, out in pairwise([*self.planes(width, shape)[::-1], shape[0]]):
             layers += [self.norm(planes)] if batch_norm else []
-            layers += [
-                nn.LeakyReLU(LEAK),
-                *self.enlarge(planes, out),
-            ]
+            layers += [nn.LeakyReLU(LEAK), *self.enlarge(planes, out)]
         return layers
 
 
-IMAGES = Ladder(
-    "images", "(C, H, W)", nn.Conv2d, nn.BatchNorm2d, nn.PixelUnshuffle, 2, 7, widest=2, kernel=3
+IMAGES: Ladder = Ladder(
+    *("images", "(C, H, W)", nn.Conv2d, nn.BatchNorm2d, nn.PixelUnshuffle, 2, 7),
+    widest=2,
+    kernel=3,
+    enlarge=lambda planes, out: [RepeatConv2d(planes, out)],
 )
 # A wave has many samples and little change from one to the next: levels are far apart and kernels
 # are long. [donahue2019]
-WAVES = Ladder("waves", "(C, T)", nn.Conv1d, nn.BatchNorm1d, Fold, 4, 16, widest=4, kernel=9)
+WAVES: Ladder = Ladder(
+    *("waves", "(C, T)", nn.Conv1d, nn.BatchNorm1d, Fold, 4, 16),
+    widest=4,
+    kernel=9,
+    enlarge=lambda planes, out: [nn.Upsample(scale_factor=4), WAVES.keep(planes, out)],
+)

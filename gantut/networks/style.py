@@ -20,7 +20,7 @@ from gantut.numerics import at_least, check_shape, expect
 class StyledNorm(nn.Module):
     """Normalises planes over the batch; then w says how large and how bright each one is.
 
-    y = LeakyReLU(a_k(w) · (x − mean_k) / std_k + b_k(w)), with a and b affine in w; they begin at
+    y = LeakyReLU(a_k(w) · (x − mean_k) / std_k + b_k(w)), with a and b affine in w; they begin near
     1 and 0. In evaluation mode means and deviations are running ones. [chen2019]
 
     Args:
@@ -105,7 +105,8 @@ class StyleGenerator(nn.Module):
 
     def draw(self, w: Tensor) -> Tensor:
         """The images of styles w, (N, style)."""
-        h = self.norms[0](self.start(w).reshape(-1, *self.lowest), w)
-        for climb, norm in zip(self.climbs, list(self.norms)[1:], strict=True):
+        first, *norms = self.norms
+        h = first(self.start(w).reshape(-1, *self.lowest), w)
+        for climb, norm in zip(self.climbs, norms, strict=True):
             h = norm(climb(h), w)
         return self.head(h).sigmoid()
