@@ -26,6 +26,11 @@ def real(n: int, split: str = "train") -> Any:
     return data.faces(n, split=split)
 
 
+def named(images: Any, rows: slice = slice(None)) -> Tensor:
+    """The named factors of faces, (n, number of factors): places in the lists of values."""
+    return torch.stack([images.factors[name][rows] for name in VALUES], 1)
+
+
 class Judge(nn.Module):
     """Reads faces (N, 3, 64, 64) and gives logits of all values of all factors, (N, sum of K)."""
 
@@ -98,12 +103,7 @@ def judge_of(c: SimpleNamespace) -> nn.Module:
 def judging_of(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     """Its trainer, and batches of faces with their rows."""
     faces = real(c.images)
-    factors = torch.stack([faces.factors[name] for name in VALUES], 1)
-    trainer = JudgeTrainer(
-        network,
-        factors,
-        **usual(c, "judge"),
-    )
+    trainer = JudgeTrainer(network, named(faces), **usual(c, "judge"))
     rows = data.ImageData(faces.images, torch.arange(len(faces)))
     return trainer, rows.batches(c.batch, seed=c.seed, labels=True)
 

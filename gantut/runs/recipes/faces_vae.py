@@ -17,7 +17,7 @@ from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.batches import MEANS, check_made
 
 CONFIG = {
-    "steps": 1800,
+    "steps": 3000,
     "batch": 32,
     "images": 40_000,
     "planes": [32, 64, 64],

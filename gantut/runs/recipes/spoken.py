@@ -42,7 +42,7 @@ GAN = {
     "loss": "hinge",
     "lr": 1e-3,
     "ema": 0.999,
-    "precision": "float32",
+    "precision": "bfloat16",
     "seed": 0,
 }
 
