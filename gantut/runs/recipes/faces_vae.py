@@ -22,14 +22,14 @@ CONFIG = {
     "images": 40_000,
     "planes": [32, 64, 64],
     "dimension": 8,
-    "sigma": 0.1,
+    "sigma": 0.05,
     "perceptual": 0.0,
     "adversary": 0.0,
     "begin": 500,
     "gamma": 1.0,
     "lr": 1e-3,
     "ema": 0.995,
-    "precision": "float32",
+    "precision": "bfloat16",
     "seed": 0,
 }
 
@@ -271,13 +271,13 @@ faces_vae = Recipe(
     caption="Above: eight faces it has not met. Below: rebuilt, and a little blurred.",
     alt="Two rows of eight drawn faces; those below look like those above, only softer.",
 )
-_SEEN = {**CONFIG, "perceptual": 5000.0}
+_SEEN = {**CONFIG, "perceptual": 10_000.0}
 faces_vaegan = Recipe(
     title="The same autoencoder with a likeness that a network sees, and with a judge of patches.",
     data=DATA,
     parts={
         "perceptual": Part(_SEEN, codec, training_of),
-        "adversary": Part({**_SEEN, "adversary": 300.0}, codec, training_of),
+        "adversary": Part({**_SEEN, "adversary": 4000.0}, codec, training_of),
     },
     figures=figures_of("perceptual", "adversary"),
     measure=measure,

@@ -28,7 +28,7 @@ VAE = {
     "batch": 64,
     "latent_dim": 16,
     "width": 24,
-    "sigma": 0.1,
+    "sigma": 0.3,
     "lr": 2e-3,
     "ema": 0.998,
     "precision": "float32",

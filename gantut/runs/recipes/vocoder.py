@@ -15,7 +15,7 @@ from gantut.runs.recipes import spoken
 from gantut.runs.recipes.spoken import FRONT
 
 CONFIG = {
-    "steps": 4000,
+    "steps": 5000,
     "batch": 12,
     "width": 128,
     "judges": 12,
