@@ -17,7 +17,7 @@ CONFIG = {
     "steps": 8000,
     "batch": 64,
     "latent_dim": 64,
-    "width": 40,
+    "width": 36,
     "loss": "hinge",
     "lr": 1e-3,
     "ema": 0.999,

@@ -17,7 +17,7 @@ from gantut.runs.recipes.spoken import FRONT
 CONFIG = {
     "steps": 5000,
     "batch": 12,
-    "width": 128,
+    "width": 112,
     "judges": 12,
     "weight": 10.0,
     "likeness": 2.0,
