@@ -15,8 +15,7 @@ class Solution(NamedTuple):
 
     ``x`` is the solution, (n,). ``residuals`` are the norms ‖b − Ax‖ before each step and at the
     end, so there is one more of them than there were steps. ``stopped`` says why it ended:
-    "converged"; "iterations", when they were used up; "curvature", at a direction with dᵀAd ≤ 0;
-    "radius", at the border of the ball.
+    "converged"; "iterations", when they were used up; "curvature", at a direction with dᵀAd ≤ 0.
     """
 
     x: Tensor
@@ -31,7 +30,6 @@ def linear_cg(
     *,
     tolerance: float = 1e-10,
     iterations: int | None = None,
-    radius: float = math.inf,
 ) -> Solution:
     """Solve Ax = b for a symmetric positive definite A, in at most n steps up to rounding.
 
@@ -48,9 +46,6 @@ def linear_cg(
         x: Where to start, (n,); at 0 unless given. A good guess saves steps.
         tolerance: It stops at ‖b − Ax‖ ≤ tolerance · ‖b‖.
         iterations: The most steps it may take, n unless given.
-        radius: The solution stays in the ball ‖x‖ ≤ radius. A step that would leave the ball ends
-            on its border, and so does a direction of negative curvature, along which the quadratic
-            falls for ever. Newton's method in a trust region asks for this. [steihaug1983]
 
     Returns:
         The solution, the residuals on the way, and why it stopped.
@@ -83,20 +78,10 @@ def linear_cg(
             )
         curvature = (d @ product).item()
         if not curvature > 0:
-            end = x if math.isinf(radius) else _to_border(x, d, radius)
-            return Solution(end, residuals, "curvature")
+            return Solution(x, residuals, "curvature")
         step = rr / curvature
-        ahead = x + step * d
-        if ahead.norm().item() >= radius:
-            return Solution(_to_border(x, d, radius), residuals, "radius")
-        x, r = ahead, r - step * product
+        x, r = x + step * d, r - step * product
         rr, before = (r @ r).item(), rr
         d = r + (rr / before) * d
         residuals.append(math.sqrt(rr))
     return Solution(x, residuals, "converged" if residuals[-1] <= limit else "iterations")
-
-
-def _to_border(x: Tensor, d: Tensor, radius: float) -> Tensor:
-    """x + t·d with t ≥ 0 and norm ``radius``."""
-    a, b, c = (d @ d).item(), 2 * (x @ d).item(), (x @ x).item() - radius * radius
-    return x + (-b + math.sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a) * d

@@ -48,23 +48,12 @@ def test_clustered_eigenvalues_take_one_step_each():
     assert torch.allclose(found.x, b / diagonal, atol=1e-9)
 
 
-def test_negative_curvature_and_the_border():
+def test_why_it_stops():
     diagonal = torch.tensor([1.0, -2.0], dtype=torch.float64)
     b = torch.ones(2, dtype=torch.float64)
     assert linear_cg(lambda v: diagonal * v, b).stopped == "curvature"
-    found = linear_cg(lambda v: diagonal * v, b, radius=3.0)
-    assert found.stopped == "curvature"
-    assert found.x.norm().item() == pytest.approx(3.0)
     A, c = system()
-    short = linear_cg(lambda v: A @ v, c, radius=1e-3)
-    assert short.stopped == "radius"
-    # So short a step lies along b.
-    assert torch.allclose(short.x, 1e-3 * c / c.norm(), atol=1e-12)
-    limit = 0.9 * torch.linalg.solve(A, c).norm().item()
-    later = linear_cg(lambda v: A @ v, c, radius=limit)  # some whole steps, and then the border
-    assert later.stopped == "radius"
-    assert len(later.residuals) > 2
-    assert later.x.norm().item() == pytest.approx(limit)
+    assert linear_cg(lambda v: A @ v, c, iterations=2).stopped == "iterations"
     assert linear_cg(lambda v: A @ v, torch.zeros(8).double()).stopped == "converged"
 
 

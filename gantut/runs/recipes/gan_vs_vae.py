@@ -136,7 +136,7 @@ def train_flow(network: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, A
 
 # -- parts -----------------------------------------------------------------------------------------
 
-BUDGET = 200  # seconds of one core for each model and seed
+BUDGET = 150  # seconds of one core for each model and seed
 # What a step takes, in seconds of one core: measured once, the models taking turns.
 SECONDS = {
     "gan": 0.066,
