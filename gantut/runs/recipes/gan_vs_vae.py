@@ -149,14 +149,14 @@ SECONDS = {
 SHARES = {"codes": 0.8, "flow": 0.2}  # of the budget; the others have all of it
 
 CONFIG = {"batch": 64, "latent_dim": 16, "ema": 0.998, "precision": "float32"}
-GAME = {"width": 32, "loss": "hinge", "lr": 1e-3}
-CODER = {"width": 32, "read": 12, "lr": 2e-3, "clip": 200.0}
+GAME = {"width": 32, "loss": "hinge", "lr": 4e-3}
+CODER = {"width": 32, "read": 12, "lr": 4e-3, "clip": 200.0}
 OWN: dict[str, dict[str, Any]] = {
     "gan": GAME,
     "vae": {**CODER, "beta": 1.0},
-    "vae-gan": {**GAME, "read": 12, "gamma": 0.005, "sigma": 0.25},
-    "aae": {**CODER, "weight": 10.0, "hidden": 128, "gamma": 0.1, "penalty_every": 4},
-    "codes": {**CODER, "beta": 0.1},
+    "vae-gan": {**GAME, "lr": 2e-3, "read": 12, "gamma": 0.005, "sigma": 0.25},
+    "aae": {**CODER, "weight": 30.0, "hidden": 128, "gamma": 0.1, "penalty_every": 4},
+    "codes": {**CODER, "beta": 0.03},
     "flow": {"batch": 256, "hidden": 96, "lr": 2e-3, "ema": 0.999, "precision": "float32"},
 }
 Training = Callable[[Any, SimpleNamespace, Networks], tuple[Any, Any]]
