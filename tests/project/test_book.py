@@ -4,8 +4,10 @@ linked.
 
 import ast
 import inspect
+import itertools
 import re
 import sys
+import unicodedata
 
 import pytest
 import surface
@@ -89,8 +91,35 @@ def test_functions_lead_to_their_chapters():
     assert house.used_in(test_functions_lead_to_their_chapters) == []
 
 
-def test_every_term_of_the_glossary_has_its_chinese_word():
+def glossary():
+    """The terms of the glossary, as they stand in it."""
     text = (surface.ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
-    terms = re.findall(r"^([A-Z\w].*)\n  \S", text, re.M)
-    assert terms and len(terms) == len(set(terms))
+    return re.findall(r"^(\w.*)\n  \S", text, re.M)
+
+
+def words(term):
+    """The words by which a term is sorted, without accents, hyphens and Chinese."""
+    name = unicodedata.normalize("NFKD", term.partition(" (")[0].replace("–", "-"))
+    return re.findall("[a-z0-9]+", name.encode("ascii", "ignore").decode().lower())
+
+
+def test_every_term_of_the_glossary_has_its_chinese_word():
+    terms = glossary()
+    assert len(terms) > 100
     assert [t for t in terms if not re.fullmatch(rf".+ \([^()]*{house.CHINESE}\)", t)] == []
+
+
+def test_the_glossary_is_in_alphabetical_order():
+    terms = glossary()
+    assert [(a, b) for a, b in itertools.pairwise(terms) if words(a) >= words(b)] == []
+    assert words("Kullback–Leibler divergence, KL (KL 散度)")[:2] == ["kullback", "leibler"]
+    assert words("Fréchet distance (弗雷歇距离)") == ["frechet", "distance"]
+
+
+def test_no_term_of_the_glossary_has_two_entries():
+    """Neither under its name, nor under its short form, nor under a Chinese word."""
+    found = []
+    for term in glossary():
+        english, _, chinese = term.removesuffix(")").partition(" (")
+        found += [name.lower() for name in (*english.split(", "), *chinese.split("，"))]
+    assert [name for name in set(found) if found.count(name) > 1] == []
