@@ -21,7 +21,7 @@ from gantut.numerics import expect
 from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 
 CONFIG = {
-    "steps": 8000,
+    "steps": 5000,
     "batch": 8,
     "side": 128,
     "weights": [0.001, 0.016],
