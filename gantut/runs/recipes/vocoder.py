@@ -143,7 +143,7 @@ def sounds(made: Networks) -> speech.Players:
 
 
 spoken_vocoder = Recipe(
-    title="A small vocoder makes the sound of an image in one pass, nearer than a search does.",
+    title="A small vocoder makes the sound of an image in one pass, almost as near as a search comes.",
     data=spoken.DATA.replace(", as log-mel images", ", and their log-mel images"),
     parts={"vocoder": Part(CONFIG, vocoder, training_of)},
     figures=FIGURES,
@@ -152,8 +152,9 @@ spoken_vocoder = Recipe(
     sounds=sounds,
     caption=(
         "The word “seven” by a voice that the vocoder has not met. Above, 30 ms of its wave: the "
-        "image says nothing of when a pulse of the voice falls, so neither can know its place, but "
-        "the vocoder draws pulses. Below, the spectrogram."
+        "image says nothing of when a pulse of the voice falls, and both smear the sharp pulses of "
+        "the real word. Below, the spectrogram: both keep its bands, and the vocoder's are a "
+        "little rougher."
     ),
     alt=(
         "Three columns, a real word, Griffin and Lim's search and the vocoder: each a short piece "
