@@ -143,7 +143,7 @@ def sounds(made: Networks) -> speech.Players:
 
 
 spoken_vocoder = Recipe(
-    title="A small vocoder makes the sound of an image in one pass, almost as near as a search comes.",
+    title="A small vocoder makes an image's sound in one pass, almost as near as a search comes.",
     data=spoken.DATA.replace(", as log-mel images", ", and their log-mel images"),
     parts={"vocoder": Part(CONFIG, vocoder, training_of)},
     figures=FIGURES,
