@@ -227,7 +227,9 @@ def poster() -> None:
     old = path.read_text(encoding="utf-8")
     head = old[: old.index("</style>")] + "</style>\n"
     title = f"A square of {side} by {side} handwritten digits that turn into one another"
-    head = re.sub(r"(<title[^>]*>).*?(</title>)", rf"\1{title}: a 3, a 7, a 5 and a 2 at its corners\2", head)
+    head = re.sub(
+        r"(<title[^>]*>).*?(</title>)", rf"\1{title}: a 3, a 7, a 5 and a 2 at its corners\2", head
+    )
     put(path, "\n".join([head.rstrip(), *frame(paths, cell, side), "</svg>", ""]).encode())
 
 
@@ -266,7 +268,9 @@ def check() -> int:
     found = said()
     page = with_table(PAGE.read_text(encoding="utf-8"), models_table(found))
     complaint = "the cards of digits-vae and digits-gan have changed: run .ci/play.py decoders"
-    told = json.loads((PLAY / "decoders.js").read_text().split("gantut.decoders = ")[1].rstrip(";\n"))
+    told = json.loads(
+        (PLAY / "decoders.js").read_text().split("gantut.decoders = ")[1].rstrip(";\n")
+    )
     if told["said"] != found:
         print(complaint, file=sys.stderr)
         return 1

@@ -424,7 +424,9 @@ def test_the_explorer_draws_what_pytorch_draws(blank, stored, play):
     shares = torch.cat([noise, labels], 1)
     exact = {"vae": vae.decoder(z).sigmoid(), "gan": gan.head(gan.body(mixed)).sigmoid()}
 
-    modules = [m for m in vae.decoder.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))]
+    modules = [
+        m for m in vae.decoder.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))
+    ]
     for module, (weight, bias) in zip(modules, layers(stored["vae"]), strict=True):
         module.weight.copy_(weight)
         if bias is not None:
