@@ -30,9 +30,17 @@ PAGE = ROOT / "book" / "runs.md"
 PICTURES = ROOT / "book" / "_static" / "runs"
 SMALL, QUALITY = (480, 320), 82  # the pictures of the contact sheet, and how much WebP may lose
 LARGEST = 60_000  # bytes of one of them
+FLATTEST = 2.2  # a part of a picture that is flatter than this is too small to see
 SOURCE = 0x010D  # Exif's name of a document: here the weights that a small picture was drawn from
-# Which part of a picture the contact sheet shows, as shares of its sides: left, top, right, bottom.
-WINDOWS = {"faces-judge": (0, 0, 0.5, 1)}
+# Which parts of a picture the contact sheet shows, side by side, where its own rule would choose
+# badly: shares of the sides, (left, top, right, bottom).
+FIRST_AND_LAST = ((0, 0, 0.25, 0.5), (0.75, 0.5, 1, 1))
+WINDOWS = {
+    "faces-judge": ((0, 0, 0.5, 1),),
+    "faces-vae": ((0, 0, 0.5, 1),),
+    "ring": FIRST_AND_LAST,
+    "grid": FIRST_AND_LAST,
+}
 # The subjects in their order; a run belongs to the first one that its name begins with.
 SUBJECTS = {
     "Handwritten digits": ("digits-", "gan-vs-vae", "stacked"),
@@ -145,28 +153,50 @@ def is_grey(picture: Image.Image) -> bool:
     return bool(max(abs(r - g).max(), abs(g - b).max()) <= 8)
 
 
+def window(picture: Image.Image) -> tuple[float, float, float, float]:
+    """The part of a picture for the contact sheet, in pixels.
+
+    The last sheet of images that is not too flat, cut to whole rows of ten columns; without one,
+    the lower left of a picture that is too tall or too wide.
+    """
+    width, height = picture.size
+    tallest = SMALL[1] / SMALL[0]
+    opaque = np.asarray(picture.getchannel("A")) == 255
+    inner = opaque[:, width // 20 : -(width // 20)].all(1).astype(int)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], inner, [0]])))
+    for top, bottom in reversed(edges.reshape(-1, 2).tolist()):
+        if bottom - top >= width / FLATTEST:
+            columns = np.flatnonzero(opaque[(top + bottom) // 2])
+            left, right = int(columns[0]), int(columns[-1]) + 1
+            cell = (right - left) / 10
+            rows = int(min(bottom - top, (right - left) * tallest) / cell + 0.2)
+            return left, top, right, min(bottom, top + rows * cell)
+    return 0, max(0, height - width * tallest), min(width, FLATTEST * height), height
+
+
 def shrink(name: str) -> None:
-    """The run's picture for the contact sheet: its lower part where it is tall, its left where it
-    is wide, unless WINDOWS says otherwise."""
+    """Make the run's picture for the contact sheet."""
     with Image.open(PICTURES / f"{name}.png") as image:
         whole, source = image.convert("RGBA"), str(image.info.get("Source", ""))
-    width, height = whole.size
-    if name in WINDOWS:
-        shares = WINDOWS[name]
-    else:
-        kept = min(1.0, width / height * SMALL[1] / SMALL[0])
-        shares = (0, 1 - kept, min(1.0, 2.2 * height / width), 1)
-    left, top, right, bottom = (s * n for s, n in zip(shares, 2 * (width, height), strict=True))
-    part = whole.crop((round(left), round(top), round(right), round(bottom)))
-    factor = min(SMALL[0] / part.width, SMALL[1] / part.height)
-    size = (round(part.width * factor), round(part.height * factor))
-    sheet = Image.new("RGBA", SMALL)
-    place = ((SMALL[0] - size[0]) // 2, (SMALL[1] - size[1]) // 2)
-    sheet.paste(part.resize(size, Image.Resampling.LANCZOS), place)
+    sides = 2 * whole.size
+    boxes = [
+        [share * side for share, side in zip(shares, sides, strict=True)]
+        for shares in WINDOWS.get(name, ())
+    ]
+    parts = [whole.crop([round(v) for v in box]) for box in boxes or [window(whole)]]
+    wide, high = sum(part.width for part in parts), max(part.height for part in parts)
+    factor = min(SMALL[0] / wide, SMALL[1] / high)
+    sheet, x = Image.new("RGBA", SMALL), (SMALL[0] - factor * wide) / 2
+    for part in parts:
+        small = part.resize(
+            (round(part.width * factor), round(part.height * factor)), Image.Resampling.LANCZOS
+        )
+        sheet.paste(small, (round(x), (SMALL[1] - small.height) // 2))
+        x += part.width * factor
+    exif = Image.Exif()
+    exif[SOURCE] = source
     for quality in range(QUALITY, 20, -10):
         out = io.BytesIO()
-        exif = Image.Exif()
-        exif[SOURCE] = source
         sheet.save(out, "WEBP", quality=quality, method=6, exif=exif)
         if out.tell() <= LARGEST:
             break
@@ -280,7 +310,9 @@ def bars(card: dict[str, Any]) -> str:
     reached = [figure["reached"] for figure in card["figures"].values() if "bar" in figure]
     if not reached:
         return ""
-    return f"{sum(reached)} of {len(reached)} bar{'s' * (len(reached) > 1)} reached"
+    if len(reached) == 1:
+        return "bar reached" if reached[0] else "bar missed"
+    return f"{sum(reached)} of {len(reached)} bars reached"
 
 
 def told(text: str) -> str:
@@ -352,7 +384,7 @@ def card_of(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
         f":link: run-{name}",
         ":link-type: ref",
         f":img-top: _static/runs/{name}-small.webp",
-        f":img-alt: {made.alt}",
+        f":img-alt: Detail. {made.alt}",
         *ink,
         "",
         card["title"],
