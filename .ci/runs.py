@@ -8,14 +8,16 @@ A picture knows the weights that it was drawn from, so that one of older weights
 
 from __future__ import annotations
 
+import io
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 from pages import settle
 from PIL import Image
 
@@ -26,10 +28,60 @@ from gantut.runs.recipe import HOMES, Recipe, recipe
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "runs.md"
 PICTURES = ROOT / "book" / "_static" / "runs"
+SMALL, QUALITY = (480, 320), 82  # the pictures of the contact sheet, and how much WebP may lose
+LARGEST = 60_000  # bytes of one of them
+FLATTEST = 2.2  # a part of a picture that is flatter than this is too small to see
+SOURCE = 0x010D  # Exif's name of a document: here the weights that a small picture was drawn from
+# Which parts of a picture the contact sheet shows, side by side, where its own rule would choose
+# badly: shares of the sides, (left, top, right, bottom).
+FIRST_AND_LAST = ((0, 0, 0.25, 0.5), (0.75, 0.5, 1, 1))
+WINDOWS = {
+    "faces-judge": ((0, 0, 0.5, 1),),
+    "faces-vae": ((0, 0, 0.5, 1),),
+    "ring": FIRST_AND_LAST,
+    "grid": FIRST_AND_LAST,
+}
+# The subjects in their order; a run belongs to the first one that its name begins with.
+SUBJECTS = {
+    "Handwritten digits": ("digits-", "gan-vs-vae", "stacked"),
+    "Faces": ("faces-",),
+    "Spoken digits": ("spoken-",),
+    "Photographs": ("photo-",),
+    "Points in the plane": ("ring", "grid"),
+    "More": ("",),
+}
+# What figures are called on the page, where their name with spaces would be hard to read.
+LABELS = {
+    "fid": "FID",
+    "fid_floor": "FID of real data",
+    "fid_over_floor": "FID over FID of real data",
+    "fid_over_floor_worst": "FID over FID of real data, worst seed",
+    "fid_over_vae": "FID over a plain VAE's",
+    "fid_rebuilt": "FID of rebuilt digits",
+    "fid_grey": "FID, grey digits",
+    "copying_share": "copying, share",
+    "copying_z": "copying, standard errors",
+    "copying_z_worst": "copying, standard errors, worst seed",
+    "class_accuracy_worst": "class accuracy, worst seed",
+    "nats": "−log p(x), nats",
+    "negative_elbo": "−ELBO, nats",
+    "rate": "rate, nats",
+    "rate_local": "rate of the local codes, nats",
+    "rate_whole": "rate of the whole digit, nats",
+    "code_nats": "cost of the codes, nats",
+    "uniform_nats": "their cost if all were equally likely, nats",
+    "kl": "KL",
+    "kl_of_real": "KL of real data",
+}
 TITLE = """# Recorded runs
 
-A chapter trains for a minute, so that you see it happen. What the same code reaches in more time is recorded here: each run has a card that says how it was made, what was hoped
-for, and what was measured, on an ordinary processor without a GPU. Its weights come with the library.
+A chapter trains for a minute, so that you see it happen. Here is what the same code reaches in more time, on an ordinary processor without a GPU. Choose a picture to see how a run was
+made and what was measured. A *bar* is a figure that was hoped for, and the tables say which bars were missed.
+
+"""
+USE = """## Use a run, or make it again
+
+The trained networks come with the library:
 
 ```python
 import gantut
@@ -39,8 +91,8 @@ run.network  # the trained network, in evaluation mode
 run.card["figures"]["fid"]["value"]
 ```
 
-`python -m gantut record digits-gan` makes a run again, with a line a minute. Ctrl-C saves and stops, even a killed recording goes on where it was, and the run that is there stays until
-the new one is complete. The tests of this book load every run, measure its figures again, and repeat its first steps.
+`python -m gantut record digits-gan` trains it again and writes a line every minute. Ctrl-C saves and stops, and the same command goes on from there, even after the process was killed.
+The recorded run stays in place until the new one is complete. The book's tests load every run, repeat its first steps, and measure its figures again.
 
 """
 
@@ -50,7 +102,7 @@ def drawn_from(picture: Path) -> str:
     if not picture.is_file():
         return ""
     with Image.open(picture) as image:
-        return str(image.info.get("Source", ""))
+        return str(image.info.get("Source") or image.getexif().get(SOURCE, ""))
 
 
 def curve(run: runs.Run) -> plt.Figure:
@@ -87,11 +139,68 @@ def draw(name: str) -> None:
         path = PICTURES / f"{name}{suffix}.png"
         figure.savefig(path, dpi=130, metadata={"Source": source, "Software": None})
         plt.close(figure)
+    shrink(name)
     for old in sounds(name).values():
         old.unlink()
     if made.sounds:
         for k, (label, content) in enumerate(made.sounds(run.networks).files.items()):
             (PICTURES / f"{name}-{k}-{label.replace(' ', '_')}.wav").write_bytes(content)
+
+
+def is_grey(picture: Image.Image) -> bool:
+    """Whether there is no colour in it: then a dark page may turn it round."""
+    r, g, b = (np.asarray(picture.convert("RGB"))[..., k].astype(int) for k in range(3))
+    return bool(max(abs(r - g).max(), abs(g - b).max()) <= 8)
+
+
+def window(picture: Image.Image) -> tuple[float, float, float, float]:
+    """The part of a picture for the contact sheet, in pixels.
+
+    The last sheet of images that is not too flat, cut to whole rows of ten columns; without one,
+    the lower left of a picture that is too tall or too wide.
+    """
+    width, height = picture.size
+    tallest = SMALL[1] / SMALL[0]
+    opaque = np.asarray(picture.getchannel("A")) == 255
+    inner = opaque[:, width // 20 : -(width // 20)].all(1).astype(int)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], inner, [0]])))
+    for top, bottom in reversed(edges.reshape(-1, 2).tolist()):
+        if bottom - top >= width / FLATTEST:
+            columns = np.flatnonzero(opaque[(top + bottom) // 2])
+            left, right = int(columns[0]), int(columns[-1]) + 1
+            cell = (right - left) / 10
+            rows = int(min(bottom - top, (right - left) * tallest) / cell + 0.2)
+            return left, top, right, min(bottom, top + rows * cell)
+    return 0, max(0, height - width * tallest), min(width, FLATTEST * height), height
+
+
+def shrink(name: str) -> None:
+    """Make the run's picture for the contact sheet."""
+    with Image.open(PICTURES / f"{name}.png") as image:
+        whole, source = image.convert("RGBA"), str(image.info.get("Source", ""))
+    sides = 2 * whole.size
+    boxes = [
+        [share * side for share, side in zip(shares, sides, strict=True)]
+        for shares in WINDOWS.get(name, ())
+    ]
+    parts = [whole.crop([round(v) for v in box]) for box in boxes or [window(whole)]]
+    wide, high = sum(part.width for part in parts), max(part.height for part in parts)
+    factor = min(SMALL[0] / wide, SMALL[1] / high)
+    sheet, x = Image.new("RGBA", SMALL), (SMALL[0] - factor * wide) / 2
+    for part in parts:
+        small = part.resize(
+            (round(part.width * factor), round(part.height * factor)), Image.Resampling.LANCZOS
+        )
+        sheet.paste(small, (round(x), (SMALL[1] - small.height) // 2))
+        x += part.width * factor
+    exif = Image.Exif()
+    exif[SOURCE] = source
+    for quality in range(QUALITY, 20, -10):
+        out = io.BytesIO()
+        sheet.save(out, "WEBP", quality=quality, method=6, exif=exif)
+        if out.tell() <= LARGEST:
+            break
+    (PICTURES / f"{name}-small.webp").write_bytes(out.getvalue())
 
 
 def sounds(name: str) -> dict[str, Path]:
@@ -120,13 +229,29 @@ def cited(text: str) -> str:
 
 def number(value: float) -> str:
     """A figure with three digits."""
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return (f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
+
+
+def label(name: str) -> str:
+    """What a figure is called on the page."""
+    return LABELS.get(name, name.replace("_", " "))
+
+
+def beside(figure: Mapping[str, Any]) -> str:
+    """The bar of a figure, and whether it was reached; empty where there is none."""
+    if not figure.get("bar"):
+        return ""
+    return f"{figure['bar']}, {'reached' if figure['reached'] else '**missed**'}"
 
 
 def hours(seconds: float) -> str:
     """Seconds of one core in words."""
-    minutes = seconds / 60
-    return f"{minutes:.0f} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "under a minute"
+    if minutes < 100:
+        return f"{minutes} minute{'s' * (minutes > 1)}"
+    return f"{minutes / 60:.1f} hours"
 
 
 def table(found: dict[str, Any], columns: Mapping[str, str]) -> tuple[list[str], set[str]]:
@@ -143,7 +268,7 @@ def table(found: dict[str, Any], columns: Mapping[str, str]) -> tuple[list[str],
     lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     told: set[str] = set()
     for row in rows:
-        cells = [row.replace("_", " ")]
+        cells = [label(row)]
         for name in (f"{row}_{key}" for key in columns):
             ends = [f"{name}_low", f"{name}_high"]
             told |= {name, *ends} & set(found)
@@ -151,60 +276,84 @@ def table(found: dict[str, Any], columns: Mapping[str, str]) -> tuple[list[str],
             cell = number(figure["value"]) if figure else ""
             if ends[0] in found:
                 cell += f" ({' to '.join(number(found[end]['value']) for end in ends)})"
-            if "bar" in figure:
-                cell += f" (hoped for: {figure['bar']})"
+            if bar := beside(figure):
+                cell += f" (bar: {bar})"
             cells.append(cell)
         if not below:
             said = [found[f"{row}_{key}"]["protocol"] for key in columns if f"{row}_{key}" in found]
             cells.append(said[0])
         lines.append(f"| {' | '.join(cells)} |")
     if below:
-        lines += ["", *(f"- {columns[key]}: {said.pop()}" for key, said in how.items())]
+        lines += ["", *(f"- *{columns[key]}*: {said.pop()}" for key, said in how.items())]
     return [*lines, ""], told
 
 
 def figures(card: dict[str, Any], made: Recipe) -> list[str]:
-    """The table of what was measured."""
+    """The table of what was measured; what had a bar stands first."""
     first, told = table(card["figures"], made.columns) if made.columns else ([], set())
     rest = {name: figure for name, figure in card["figures"].items() if name not in told}
     if not rest:
         return first
-    lines = [*first, "| figure | value | bar | how it is measured |", "|---|---|---|---|"]
-    for name, figure in rest.items():
-        bar = figure.get("bar", "")
-        if bar:
-            bar += ", reached" if figure["reached"] else ", **not reached**"
-        lines.append(
-            f"| {name.replace('_', ' ')} | {number(figure['value'])} | {bar} "
-            f"| {figure['protocol']} |"
-        )
+    barred = any(figure.get("bar") for figure in rest.values())
+    heads = ["figure", "value", *(["bar"] if barred else []), "how it is measured"]
+    lines = [*first, f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name, figure in sorted(rest.items(), key=lambda item: not item[1].get("bar")):
+        bar = [beside(figure)] if barred else []
+        # A stroke would end the cell.
+        protocol = figure["protocol"].replace("|", "\\|")
+        lines.append(f"| {' | '.join([label(name), number(figure['value']), *bar, protocol])} |")
     return lines
 
 
-def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
-    """One run's card."""
-    parts = card["parts"]
+def bars(card: dict[str, Any]) -> str:
+    """How many bars were reached, in words; empty where there is none."""
+    reached = [figure["reached"] for figure in card["figures"].values() if "bar" in figure]
+    if not reached:
+        return ""
+    if len(reached) == 1:
+        return "bar reached" if reached[0] else "bar missed"
+    return f"{sum(reached)} of {len(reached)} bars reached"
+
+
+def told(text: str) -> str:
+    """The text with what is code in it as code."""
+    return re.sub(r"\b(data\.\w+(?:\(\))?)", r"`\1`", text)
+
+
+def settings_of(parts: Mapping[str, Any]) -> list[str]:
+    """The settings that all parts share, and a table of the parts."""
     settings = next(iter(parts.values()))["config"]
     varied = [
         key for key in settings if len({str(p["config"].get(key)) for p in parts.values()}) > 1
     ]
     same = ", ".join(f"{key} {value}" for key, value in settings.items() if key not in varied)
-    rows = [
-        f"| {part} | {facts['seconds'] / 60:.0f} min | {facts['parameters']:,} | "
-        f"{'yes' if facts['shipped'] else 'no'} | "
-        + ", ".join(f"{key} {facts['config'][key]}" for key in varied if key in facts["config"])
-        + " |"
-        for part, facts in parts.items()
-    ]
+    heads = ["part", "time", "weights", "in the package", *(["its own settings"] if varied else [])]
+    rows = []
+    for part, facts in parts.items():
+        own = ", ".join(f"{key} {facts['config'][key]}" for key in varied if key in facts["config"])
+        cells = [part.replace("_", " "), hours(facts["seconds"]), f"{facts['parameters']:,}"]
+        cells += ["yes" if facts["shipped"] else "no", *([own] if varied else [])]
+        rows.append(f"| {' | '.join(cells)} |")
+    head = "Settings of all parts" if len(parts) > 1 else "Settings"
+    table = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *rows]
+    return [f"{head}: {same}.", "", *table]
+
+
+def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
+    """One run's card."""
+    with Image.open(PICTURES / f"{name}.png") as image:
+        ink = [":class: ink"] if is_grey(image) else []
+    facts = [f"`{name}`", f"{hours(card['seconds'])} of one core", bars(card)]
     return [
         f"(run-{name})=",
         "",
-        f"## {name}",
+        f"### {card['title'].removesuffix('.')}",
         "",
-        f"{card['title']}",
+        " · ".join(filter(None, facts)),
         "",
         f"```{{figure}} _static/runs/{name}.png",
         f":alt: {made.alt}",
+        *ink,
         "",
         made.caption,
         "```",
@@ -212,40 +361,61 @@ def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
         *players(name),
         *figures(card, made),
         "",
-        f"Trained on {card['data'][0].lower()}{card['data'][1:]}. It took {hours(card['seconds'])} of one core "
-        f"({card['machine']}; torch {card['versions']['torch']}). To make it again: "
-        f"`{card['command']}`.",
+        f"Trained on {told(card['data'][0].lower() + card['data'][1:])}. Machine: {card['machine']}; "
+        f"PyTorch {card['versions']['torch']}. To make it again: `{card['command']}`.",
         "",
         "````{dropdown} Losses and settings",
         f"```{{image}} _static/runs/{name}-curve.png",
         f":alt: The logged losses of {name} over the steps of its training.",
         "```",
         "",
-        f"All parts: {same}.",
-        "",
-        "| part | time | weights | shipped | its own |",
-        "|---|---|---|---|---|",
-        *rows,
+        *settings_of(card["parts"]),
         "````",
         "",
     ]
 
 
+def card_of(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
+    """A run on the contact sheet."""
+    with Image.open(PICTURES / f"{name}-small.webp") as image:
+        ink = [":class-img-top: ink"] if is_grey(image) else []
+    return [
+        ":::{grid-item-card}",
+        f":link: run-{name}",
+        ":link-type: ref",
+        f":img-top: _static/runs/{name}-small.webp",
+        f":img-alt: Detail. {made.alt}",
+        *ink,
+        "",
+        card["title"],
+        "",
+        " · ".join(filter(None, [hours(card["seconds"]), bars(card)])),
+        ":::",
+        "",
+    ]
+
+
+def subjects(names: Iterable[str]) -> dict[str, list[str]]:
+    """The runs by subject, in the order of the subjects; none that is empty."""
+    found: dict[str, list[str]] = {subject: [] for subject in SUBJECTS}
+    for name in names:
+        found[next(s for s, starts in SUBJECTS.items() if name.startswith(starts))].append(name)
+    return {subject: some for subject, some in found.items() if some}
+
+
 def page() -> str:
     """The whole page."""
-    lines = [TITLE]
     found = {name: (cards.read_card(cards.HERE / name), recipe(name)) for name in runs.names()}
-    lines += ["| run | what it shows | time | bars reached |", "|---|---|---|---|"]
-    for name, (card, _) in found.items():
-        bars = [figure["reached"] for figure in card["figures"].values() if "bar" in figure]
-        reached = f"{sum(bars)} of {len(bars)}" if bars else "no bar"
-        lines.append(
-            f"| [{name}](#run-{name}) | {card['title']} | {hours(card['seconds'])} | {reached} |"
-        )
-    total = sum(card["seconds"] for card, _ in found.values())
-    lines += ["", f"Together they took {hours(total)} of one core.", ""]
-    for name, (card, made) in found.items():
-        lines += section(name, card, made)
+    ordered = subjects(found)
+    lines = [TITLE + "::::{grid} 2 2 3 3", ":gutter: 3", ":class-container: runs", ""]
+    for name in (name for some in ordered.values() for name in some):
+        lines += card_of(name, *found[name])
+    total = hours(sum(card["seconds"] for card, _ in found.values()))
+    lines += ["::::", "", f"Together these {len(found)} runs took {total} of one core.", "", USE]
+    for subject, some in ordered.items():
+        lines += [f"## {subject}", ""]
+        for name in some:
+            lines += section(name, *found[name])
     return cited("\n".join(lines).rstrip() + "\n")
 
 
@@ -259,10 +429,13 @@ def main() -> int:
     for name in runs.names():
         weights = cards.read_card(cards.HERE / name)["hashes"][cards.WEIGHTS]
         old = any(drawn_from(PICTURES / f"{name}{end}.png") != weights for end in ("", "-curve"))
-        if old and check:
-            stale.append(name)
+        small = drawn_from(PICTURES / f"{name}-small.webp") != weights
+        if check:
+            stale += [name] if old or small else []
         elif old or name in named:
             draw(name)
+        elif small:
+            shrink(name)
     if stale:
         print(f"the pictures of {', '.join(stale)} are of older weights", file=sys.stderr)
     complaint = "book/runs.md is not what the cards say: run .ci/runs.py"

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import base64
+import copy
+import importlib.util
 import json
 import math
+import sys
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from gantut import data, games, losses, metrics, networks, training
 
-PLAY = Path(__file__).resolve().parents[2] / "book" / "_static" / "play"
+ROOT = Path(__file__).resolve().parents[2]
+PLAY = ROOT / "book" / "_static" / "play"
 STEPS, BATCH = 20, 32
 pytestmark = pytest.mark.slow
 
@@ -55,7 +60,7 @@ def examples(seed=0):
 
 
 RUN = """([widths, start, options, real, z, noise]) => {
-    const before = tf.memory().numTensors; // the explorer's decoders stay on this page
+    const before = tf.memory().numTensors;
     const player = (k) => ({ widths: widths[k], values: start[k].map((array) => Float32Array.from(array)) });
     const trainer = new formulas.GANTrainer(player(0), player(1), options);
     const logs = real.map((rows, k) => trainer.step(rows, z[k], noise && noise[k]));
@@ -368,61 +373,118 @@ def test_eigenvalues_of_matrices_of_both_sizes(dirac):
 # -- the explorer's networks --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def play(monkeypatch_module):
+    """.ci/play.py as a module."""
+    monkeypatch_module.syspath_prepend(str(ROOT / ".ci"))
+    spec = importlib.util.spec_from_file_location("play_page", ROOT / ".ci" / "play.py")
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
 def stored():
-    """What .ci/play.py wrote, and both networks built from it in PyTorch."""
+    """What .ci/play.py wrote."""
     text = (PLAY / "decoders.js").read_text(encoding="utf-8")
-    content = json.loads(
-        text[text.index("gantut.decoders = ") + len("gantut.decoders = ") :].rstrip().rstrip(";")
-    )
-    shape, hidden = tuple(content["shape"]), content["widths"][1:-1]
-    found = {
-        "vae": networks.MLPDecoder(2, shape, hidden=hidden),
-        "gan": networks.MLPGenerator(2, shape, hidden=hidden),
-    }
-    for name, network in found.items():
-        numbers_ = torch.from_numpy(
-            np.frombuffer(base64.b64decode(content[name]), "<f2").astype(np.float32)
-        )
-        torch.nn.utils.vector_to_parameters(numbers_, network.parameters())
-    return content, found
+    return json.loads(text.split("gantut.decoders = ")[1].rstrip().rstrip(";"))
+
+
+def halves(text):
+    return torch.from_numpy(np.frombuffer(base64.b64decode(text), "<f2").astype(np.float32))
+
+
+def layers(found):
+    """Weights and biases as the file has them."""
+    for entry in found:
+        q = torch.from_numpy(np.frombuffer(base64.b64decode(entry["weight"]), np.int8).copy())
+        weight = q.float().view(entry["shape"])
+        scale = halves(entry["scale"]).view(-1, *[1] * (weight.ndim - 1))
+        yield weight * scale, halves(entry["bias"]) if "bias" in entry else None
 
 
 @torch.no_grad()
-def test_the_explorer_draws_what_pytorch_draws(blank):
+def test_the_explorer_draws_what_pytorch_draws(blank, stored, play):
+    """The page's networks are the recorded ones with the file's weights in them, and nearly the
+    recorded ones themselves."""
     for name in ("play.js", "decoders.js", "latent.js"):
         blank.add_script_tag(path=str(PLAY / name))
-    _, found = stored()
-    z = 1.5 * torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    vae, gan = (copy.deepcopy(model) for model in play.models())
+    g = torch.Generator().manual_seed(0)
+    z = torch.randn(40, vae.latent_dim, generator=g)
+    noise, labels = torch.randn(40, play.NOISES, generator=g), torch.rand(40, 10, generator=g)
+    noise, labels = noise / noise.norm(dim=1, keepdim=True), labels / labels.sum(1, keepdim=True)
+    mixed = torch.cat([noise @ play.noises(gan.latent_dim), labels], 1)
+    shares = torch.cat([noise, labels], 1)
+    exact = {"vae": vae.decoder(z).sigmoid(), "gan": gan.head(gan.body(mixed)).sigmoid()}
+
+    modules = [
+        m for m in vae.decoder.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d))
+    ]
+    for module, (weight, bias) in zip(modules, layers(stored["vae"]), strict=True):
+        module.weight.copy_(weight)
+        if bias is not None:
+            module.bias.copy_(bias)
+    (first, bias), second, head = layers(stored["gan"])
+    h = F.leaky_relu(shares @ first.T + bias, 0.2).unflatten(1, (-1, 7, 7))
+    h = F.leaky_relu(F.conv2d(F.interpolate(h, scale_factor=2), *second, padding=1), 0.2)
+    h = F.conv2d(F.interpolate(h, scale_factor=2), *head, padding=1)
+    wanted = {"vae": vae.decoder(z).sigmoid(), "gan": h.sigmoid()}
     drawn = blank.evaluate(
-        """(z) => {
-            window.drawers = window.drawers || gantut.createDrawers(tf);
-            return ["vae", "gan"].map((name) => Array.from(drawers[name](z)));
+        """([z, shares]) => {
+            const draw = gantut.createDrawers();
+            return { vae: z.map((v) => Array.from(draw.vae(v))), gan: shares.map((v) => Array.from(draw.gan(v))) };
         }""",
-        numbers(z),
+        [numbers(z), numbers(shares)],
     )
-    for name, pictures in zip(("vae", "gan"), drawn, strict=True):
-        wanted = found[name](z).double()
-        wanted = wanted.sigmoid() if name == "vae" else wanted
-        assert (torch.tensor(pictures, dtype=torch.float64) - wanted.flatten()).abs().max() < 1e-5
-        assert wanted.std() > 0.1, "pictures without ink prove nothing"
+    for name in ("vae", "gan"):
+        pictures = torch.tensor(drawn[name]).view_as(wanted[name])
+        assert (pictures - wanted[name]).abs().max() < 1e-5, name
+        # Eight bits cost less than a hundredth of a pixel's range on average; another code, far more.
+        assert (pictures - exact[name]).abs().mean() < 0.01, name
+        assert (pictures - exact[name].roll(1, 0)).abs().mean() > 0.05, name
 
 
 @torch.no_grad()
-def test_the_stored_decoder_knows_the_test_digits():
-    """At the stored codes of test digits the decoder pays fewer nats than the best constant picture would, and by far."""
-    content, found = stored()
-    codes = torch.from_numpy(
-        np.frombuffer(base64.b64decode(content["codes"]), "<f2").astype(np.float32)
-    ).view(-1, 2)
-    held_out = data.glyphs(10_000, split="test")
-    x = held_out.floats(torch.arange(len(codes)))
-    assert "".join(map(str, held_out.labels[: len(codes)].tolist())) == content["labels"]
-    logits = found["vae"](codes)
-    distortion = (losses.softplus(logits) - x * logits).flatten(1).sum(1).mean()
-    mean = x.mean(0).clamp(1e-4, 1 - 1e-4)
-    constant = -(x * mean.log() + (1 - x) * (1 - mean).log()).flatten(1).sum(1).mean()
-    assert abs(distortion.item() - content["distortion"]) < 0.5
-    assert distortion < 0.75 * constant
+def test_the_stored_codes_are_those_of_test_digits(stored, play):
+    """At the stored codes the recorded decoder pays far fewer nats than at another digit's."""
+    vae, _ = play.models()
+    codes = halves(stored["codes"]).view(-1, vae.latent_dim)
+    chosen = play.hands().flatten()
+    test = data.handwritten("test")
+    assert test.labels[chosen].tolist() == [k for k in range(10) for _ in range(play.EACH)]
+    x, logits = test.floats(chosen), vae.decoder(codes)
+
+    def distortion(logits):
+        return (losses.softplus(logits) - x * logits).flatten(1).sum(1).mean()
+
+    assert distortion(logits) < 0.5 * distortion(logits.roll(play.EACH, 0))
+
+
+def test_the_explorer_says_what_the_cards_say(play, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["play.py", "--check"])
+    assert play.check() == 0
+    # A card that says something else is found.
+    found = play.said()
+    monkeypatch.setattr(play, "said", lambda: {**found, "gan": {**found["gan"], "fid": 0.3}})
+    assert play.check() == 1
+    assert "run .ci/play.py" in capsys.readouterr().err
+
+
+def test_the_explorers_words_hold(stored):
+    """What its page says without figures."""
+    said = stored["said"]
+    assert said["gan"]["fid"] < said["vae"]["fid"]
+    grey = {name: model["grey"] / said["real"]["grey"] for name, model in said.items()}
+    assert 0.85 < grey["gan"] < 1.15, "about as many grey pixels as real digits"
+    assert 1.7 < grey["vae"] < 2, "nearly twice as many"
+    assert said["gan"]["minutes"] > 2 * said["vae"]["minutes"]
 
 
 def test_the_stored_densities_are_the_librarys():

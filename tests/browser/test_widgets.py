@@ -93,32 +93,72 @@ def test_nothing_heavy_is_loaded_before_the_start(context, site, widget):
     page.close()
 
 
+def filled(page):
+    """Wait until the explorer's square is drawn."""
+    page.wait_for_function("document.querySelector('.play-inside').dataset.filled === '81'")
+
+
 def test_the_explorers_point_follows_mouse_touch_and_keys(visit):
     page = visit("latent")
+    page.get_by_role("button", name="Stop").click()
     place = middle(page, PLANE)
-    page.mouse.move(*place(0.5, 0.5))
+
+    def at():
+        return [float(v) for v in dataset(page, "at").split()]
+
+    def surface(u, v):
+        """Where the square's place (from the left, from above) is on the surface."""
+        return place((0.5 + 8 * u) / 9, 1 - (0.5 + 8 * v) / 9)
+
+    page.mouse.move(*surface(0.5, 0.5))
     page.mouse.down()
-    page.mouse.move(*place(0.75, 0.25), steps=5)
+    page.mouse.move(*surface(0.75, 0.25), steps=5)
     page.mouse.up()
-    z = [float(v) for v in dataset(page, "z").split()]
-    assert z == pytest.approx([1.5, -1.5], abs=0.05)
-    assert value(page, "z₁") == pytest.approx(z[0], abs=0.02)
+    z = at()
+    assert z == pytest.approx([0.75, 0.25], abs=0.02)
     page.locator(PLANE).press("ArrowLeft")
     page.locator(PLANE).press("Shift+ArrowUp")
-    moved = [float(v) for v in dataset(page, "z").split()]
-    assert moved == pytest.approx([z[0] - 0.05, z[1] + 0.25], abs=0.011)
-    page.touchscreen.tap(*place(0.25, 0.5))
-    assert [float(v) for v in dataset(page, "z").split()] == pytest.approx([-1.5, 0.0], abs=0.05)
-    page.get_by_label("z₁", exact=True).press("End")
-    assert float(dataset(page, "z").split()[0]) == 3
+    assert at() == pytest.approx([z[0] - 0.025, z[1] - 0.125], abs=0.002)
+    page.touchscreen.tap(*surface(0.25, 1.0))
+    assert at() == pytest.approx([0.25, 1.0], abs=0.02)
+    page.mouse.click(*place(0.97, 0.97))
+    assert at() == [1, 0]
     page.wait_for_function(
-        "document.querySelector('.play-words').textContent.startsWith('z = (3.00')"
+        "document.querySelector('.play-words').textContent === 'The mixture here: 100\\u00a0% 7.'"
     )
-    for background in ("gan", "codes"):
-        page.get_by_label("background").select_option(background)
-    page.get_by_role("button", name="Walk in a circle").click()
-    page.wait_for_function("document.querySelector('.play-inside').dataset.z !== '3.00 0.00'")
+    page.get_by_role("button", name="Walk").click()
+    page.wait_for_function("document.querySelector('.play-inside').dataset.at !== '1.000 0.000'")
     page.get_by_role("button", name="Stop").click()
+
+
+def test_the_explorers_corners_are_what_one_chooses(visit):
+    """Each choice draws other pictures, and the right one where it is a corner."""
+    page = visit("latent")
+    page.get_by_role("button", name="Stop").click()
+    place = middle(page, PLANE)
+    seen = []
+
+    def look():
+        filled(page)
+        page.wait_for_timeout(100)
+        words = "document.querySelector('.play-words').textContent"
+        seen.append((page.evaluate(INK)[0], page.evaluate(words)))
+
+    look()
+    page.get_by_label("digit left above").select_option("8")
+    look()
+    page.get_by_role("button", name="Other hands").click()
+    look()
+    page.get_by_label("the square shows").select_option("gan")
+    look()
+    page.get_by_label("its corners are").select_option("prior")
+    page.get_by_label("the square shows").select_option("vae")
+    look()
+    assert len({str(ink) for ink, _ in seen}) == len(seen)
+    page.mouse.click(*place(0.03, 0.97))
+    page.wait_for_function(
+        "document.querySelector('.play-words').textContent.startsWith('The GAN is asked for 100\\u00a0% 8.')"
+    )
 
 
 INK = """() => [...document.querySelectorAll("canvas.play-surface")].map((surface) => {
@@ -134,14 +174,14 @@ def test_the_explorers_pictures_follow_the_theme(visit):
     surface.
     """
     page = visit("latent")
-    levels = []
-    for theme in ("light", "dark"):
+    page.get_by_role("button", name="Stop").click()
+    filled(page)
+    for theme, wanted in (("light", "level < 60"), ("dark", "level > 200")):
         page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-        page.wait_for_timeout(300)
-        levels.append(page.evaluate(INK)[1:])
-    for (count, light), (_, dark) in zip(*levels, strict=True):
-        assert count > 100
-        assert light < 60 and dark > 200
+        # They are drawn anew in the next frame, whenever that is.
+        page.wait_for_function(
+            f"({INK})().slice(1).every(([count, level]) => count > 100 && {wanted})"
+        )
 
 
 def test_the_playground_trains_pauses_steps_and_resets(visit):

@@ -122,5 +122,8 @@ def test_the_page_has_one_table_of_measures_and_models(monkeypatch):
         "else": {"value": 4.0, "protocol": "other"},
     }
     lines, told = page.table(found, {"gan": "GAN", "vae-gan": "VAE-GAN"})
-    assert lines[2:4] == ["| fid | 2 (1 to 3) | 7 | how |", "| nats |  | 90 | bound |"]
+    assert lines[2:4] == [
+        "| FID | 2 (1 to 3) | 7 | how |",
+        "| −log p(x), nats |  | 90 | bound |",
+    ]
     assert told == set(found) - {"else"}

@@ -10,7 +10,7 @@ window.gantut = window.gantut || {};
 
   // name -> { scripts, size, build }: a widget with a size waits for a press on its button, one without begins when it comes into view.
   const widgets = {
-    latent: { scripts: ["tf/tf.min.js", "gan.js", "decoders.js", "latent.js"], size: "0.8 MB" },
+    latent: { scripts: ["decoders.js", "latent.js"], size: "0.4 MB" },
     gan: { scripts: ["tf/tf.min.js", "gan.js", "densities.js", "playground.js"], size: "0.2 MB" },
     games: { scripts: ["dynamics.js", "dirac.js"] },
   };
