@@ -284,7 +284,9 @@ faces_vaegan = Recipe(
     picture=picture_vaegan,
     caption=(
         "Eight faces that none has met; rebuilt by pixels alone, with the perceptual distance, and "
-        "with the adversary: same networks, same budget, one change at a time."
+        "with the adversary: same networks, same steps, one change at a time. Each is sharper than "
+        "the one above, and all are softer than the originals. The second is nearer in pixels too: "
+        "the first had not come to its end."
     ),
     alt="Four rows of eight drawn faces, the first original, the others rebuilt ever more sharply.",
 )
