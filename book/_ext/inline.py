@@ -21,8 +21,8 @@ PLACE = re.compile(r'<div class="play" data-play="(\w+)">(.*?)</div>', re.S)
 WIDGETS = {
     "gan": "Watch a GAN learn the ring of eight clouds, or data that you draw. Change its loss,"
     " its penalty or its optimizer, and see what it does then.",
-    "latent": "Drag a point over the plane of codes. A VAE and a GAN draw the digit that belongs"
-    " to it.",
+    "latent": "Move over a square between four handwritten digits. A VAE and a GAN draw what lies"
+    " between them.",
     "games": "The smallest GAN: one number for each player. Drag the start, choose a method, and"
     " see where the game goes.",
 }
