@@ -57,7 +57,6 @@ COMING = {
     "gantut.training.VocoderTrainer": 20,
     "gantut.training.EMA": 20,
     "gantut.training.FlowTrainer": 21,
-    "gantut.training.r3gan": 20,
     "gantut.training.warmup": 20,
 }
 
