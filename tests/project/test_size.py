@@ -37,9 +37,6 @@ COMING = {
     "gantut.metrics.psnr": 20,
     "gantut.metrics.published_fid": 20,
     "gantut.metrics.ssim": 20,
-    "gantut.models.MixturePrior": 20,
-    "gantut.models.StandardNormalPrior": 20,
-    "gantut.models.VampPrior": 20,
     "gantut.models.VelocityMLP": 21,
     "gantut.networks.Conv1dDiscriminator": 20,
     "gantut.networks.Conv1dGenerator": 20,
@@ -57,7 +54,6 @@ COMING = {
     "gantut.training.VocoderTrainer": 20,
     "gantut.training.EMA": 20,
     "gantut.training.FlowTrainer": 21,
-    "gantut.training.warmup": 20,
 }
 
 
