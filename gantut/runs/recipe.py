@@ -51,7 +51,7 @@ class Part:
         training: makes its trainer and the batches from the network, the config, and the finished
             networks of the parts that it comes ``after``.
         after: the parts that have to be finished before.
-        shipped: whether the weights go into the package; else the card keeps the figures alone.
+        shipped: whether weights and log go into the package; else the card keeps the figures alone.
     """
 
     config: Mapping[str, Any]

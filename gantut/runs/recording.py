@@ -30,7 +30,7 @@ from gantut.runs.recipe import Networks, Part, Recipe, recipe
 from gantut.training import interrupts
 
 CHECKPOINT, CONFIG, DONE = "checkpoint.pt", "config.json", "done.json"
-ROWS = 200  # of each part's log, besides its first steps
+ROWS = 100  # of each part's log, besides its first steps
 FIRST = 5  # steps that are all logged: what a test repeats
 EVERY = 60.0  # seconds between two checkpoints, and between two lines
 
@@ -178,7 +178,7 @@ def _finish(name: str, made: Recipe, done: Networks, work: Path, out: Path) -> P
         shipped = {key: network for key, network in done.items() if made.parts[key].shipped}
         cards.write_weights(staged / WEIGHTS, shipped, half=made.half)
         rows = [",".join(COLUMNS) + "\n"]
-        rows += [",".join(row) + "\n" for key in made.parts for row in _rows(work / key)]
+        rows += [",".join(row) + "\n" for key in shipped for row in _rows(work / key)]
         put_file(staged / LOG, "".join(rows).encode())
         # What is measured is what lies in the file, rounded as it is there.
         rounded = cards.networks_in(made, staged)

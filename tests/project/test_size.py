@@ -31,13 +31,11 @@ COMING = {
     "gantut.losses.commitment": 21,
     "gantut.losses.dragan": 20,
     "gantut.losses.mmd_to_prior": 19,
-    "gantut.losses.r1_r2": 21,
     "gantut.losses.vector_quantisation": 21,
     "gantut.metrics.ms_ssim": 20,
     "gantut.metrics.psnr": 20,
     "gantut.metrics.published_fid": 20,
     "gantut.metrics.ssim": 20,
-    "gantut.models.VelocityMLP": 21,
     "gantut.networks.Conv1dDiscriminator": 20,
     "gantut.networks.Conv1dGenerator": 20,
     "gantut.networks.MinibatchStddev": 20,
@@ -53,7 +51,6 @@ COMING = {
     "gantut.training.ACGANTrainer": 20,
     "gantut.training.VocoderTrainer": 20,
     "gantut.training.EMA": 20,
-    "gantut.training.FlowTrainer": 21,
 }
 
 

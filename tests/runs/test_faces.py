@@ -80,13 +80,27 @@ def test_shares_are_held_against_what_the_judge_finds_in_real_faces(monkeypatch)
     assert off.tolist() == pytest.approx([2.0, -0.5, -1.0])  # 3/4 for 1/4, 1/4 for 1/2, 0 for 1/4
 
 
-def test_a_direction_is_found():
-    """Labels that depend on one number alone, which is not the one that varies most."""
-    w = noise(4000, 3) * torch.tensor([1.0, 10.0, 1.0])
-    there = w[:, 2] + 0.3 * noise(4000, seed=1) > 0.5
-    step = faces_gan.direction(w, there)
-    assert torch.cosine_similarity(step, torch.tensor([0.0, 0.0, 1.0]), 0) > 0.95
-    assert step[2].item() == pytest.approx(1.0, rel=0.1)  # one deviation
+def test_a_request_is_a_row_of_faces_or_their_factors():
+    request = faces_gan.Request()
+    request.table = faces.named(faces.real(40))
+    rows = torch.tensor([3, 17])
+    hot = request(rows)
+    assert hot.shape == (2, sum(faces.VALUES.values()))
+    torch.testing.assert_close(hot, request(request.table[rows]))
+    starts = torch.tensor([0, *faces.VALUES.values()]).cumsum(0)[:-1]
+    torch.testing.assert_close(hot.nonzero()[:, 1].view(2, -1), starts + request.table[rows])
+
+
+def test_what_is_added_changes_its_factor_alone():
+    asked = faces.named(faces.real(40))
+    added = faces_gan.with_added(asked, "glasses", "smile")
+    columns = [list(faces.VALUES).index(name) for name in ("glasses", "mouth")]
+    assert (added[:, columns] == torch.tensor([1, 0])).all()
+    others = [k for k in range(len(faces.VALUES)) if k not in columns]
+    assert torch.equal(added[:, others], asked[:, others])
+    assert not torch.equal(added, asked)
+    factors = dict(zip(faces.VALUES, added.T, strict=True))
+    assert faces_gan.has(factors, "glasses").all() and faces_gan.has(factors, "smile").all()
 
 
 def test_patches_are_punished_as_images():

@@ -32,8 +32,8 @@ CONFIG = {
     "seed": 0,
 }
 DIALS = np.linspace(0, 1, 9)  # where the codec is measured
-RATES = (0.15, 0.3, 0.5)  # bits a pixel that the card tells of
-RANGE = np.linspace(0.15, 0.5, 36)  # and where the two curves are compared
+RATES = (0.2, 0.3, 0.5)  # bits a pixel that the card tells of
+RANGE = np.linspace(0.2, 0.5, 31)  # and where the two curves are compared
 QUALITIES = (*range(2, 20), *range(20, 38, 3), *range(38, 70, 6))  # JPEG's
 FACE = (slice(20, 180), slice(145, 305))  # what is enlarged of the astronaut
 LABELS = {"psnr": "PSNR (dB)", "ms_ssim": "MS-SSIM"}
@@ -176,7 +176,7 @@ FIGURES = {
         for who, whose in WHO.items()
     },
     "psnr_gain_worst": Figure(
-        "by how many dB the codec is ahead of JPEG where it is least so: both photographs, 0.15 "
+        "by how many dB the codec is ahead of JPEG where it is least so: both photographs, 0.2 "
         "to 0.5 bits a pixel",
         least=0.0,
         tolerance=0.3,
@@ -279,6 +279,7 @@ photo_codec = Recipe(
     alt=(
         "Three portraits of an astronaut with her face enlarged under each: the original; JPEG, "
         "with blocks and false colours; the learned codec, smoother and without blocks. Two "
-        "panels of curves under them: the learned codec lies above JPEG."
+        "panels of curves under them: the learned codec lies above JPEG, but for PSNR near half "
+        "a bit."
     ),
 )
