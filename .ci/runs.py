@@ -135,16 +135,29 @@ def draw(name: str) -> None:
     mpl.rc("savefig", transparent=True)
     PICTURES.mkdir(parents=True, exist_ok=True)
     source = run.card["hashes"][cards.WEIGHTS]
-    for suffix, figure in (("", made.picture(run.networks)), ("-curve", curve(run))):
-        path = PICTURES / f"{name}{suffix}.png"
-        figure.savefig(path, dpi=130, metadata={"Source": source, "Software": None})
-        plt.close(figure)
+    sheet, losses = made.picture(run.networks), curve(run)
+    losses.savefig(
+        PICTURES / f"{name}-curve.png", dpi=130, metadata={"Source": source, "Software": None}
+    )
+    drawn = io.BytesIO()
+    sheet.savefig(drawn, dpi=130)
+    with Image.open(drawn) as image:
+        image.save(PICTURES / f"{name}.webp", "WEBP", quality=90, method=6, exif=marked(source))
+    plt.close(sheet)
+    plt.close(losses)
     shrink(name)
     for old in sounds(name).values():
         old.unlink()
     if made.sounds:
         for k, (label, content) in enumerate(made.sounds(run.networks).files.items()):
             (PICTURES / f"{name}-{k}-{label.replace(' ', '_')}.wav").write_bytes(content)
+
+
+def marked(source: str) -> Image.Exif:
+    """What says in a WebP of which weights it was drawn."""
+    exif = Image.Exif()
+    exif[SOURCE] = source
+    return exif
 
 
 def is_grey(picture: Image.Image) -> bool:
@@ -176,8 +189,9 @@ def window(picture: Image.Image) -> tuple[float, float, float, float]:
 
 def shrink(name: str) -> None:
     """Make the run's picture for the contact sheet."""
-    with Image.open(PICTURES / f"{name}.png") as image:
-        whole, source = image.convert("RGBA"), str(image.info.get("Source", ""))
+    whole_picture = PICTURES / f"{name}.webp"
+    with Image.open(whole_picture) as image:
+        whole, source = image.convert("RGBA"), drawn_from(whole_picture)
     sides = 2 * whole.size
     boxes = [
         [share * side for share, side in zip(shares, sides, strict=True)]
@@ -193,11 +207,9 @@ def shrink(name: str) -> None:
         )
         sheet.paste(small, (round(x), (SMALL[1] - small.height) // 2))
         x += part.width * factor
-    exif = Image.Exif()
-    exif[SOURCE] = source
     for quality in range(QUALITY, 20, -10):
         out = io.BytesIO()
-        sheet.save(out, "WEBP", quality=quality, method=6, exif=exif)
+        sheet.save(out, "WEBP", quality=quality, method=6, exif=marked(source))
         if out.tell() <= LARGEST:
             break
     (PICTURES / f"{name}-small.webp").write_bytes(out.getvalue())
@@ -341,7 +353,7 @@ def settings_of(parts: Mapping[str, Any]) -> list[str]:
 
 def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
     """One run's card."""
-    with Image.open(PICTURES / f"{name}.png") as image:
+    with Image.open(PICTURES / f"{name}.webp") as image:
         ink = [":class: ink"] if is_grey(image) else []
     facts = [f"`{name}`", f"{hours(card['seconds'])} of one core", bars(card)]
     return [
@@ -351,8 +363,9 @@ def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
         "",
         " · ".join(filter(None, facts)),
         "",
-        f"```{{figure}} _static/runs/{name}.png",
+        f"```{{figure}} _static/runs/{name}.webp",
         f":alt: {made.alt}",
+        ":loading: lazy",
         *ink,
         "",
         made.caption,
@@ -366,6 +379,7 @@ def section(name: str, card: dict[str, Any], made: Recipe) -> list[str]:
         "",
         "````{dropdown} Losses and settings",
         f"```{{image}} _static/runs/{name}-curve.png",
+        ":loading: lazy",
         f":alt: The logged losses of {name} over the steps of its training.",
         "```",
         "",
@@ -428,7 +442,8 @@ def main() -> int:
     stale = []
     for name in runs.names():
         weights = cards.read_card(cards.HERE / name)["hashes"][cards.WEIGHTS]
-        old = any(drawn_from(PICTURES / f"{name}{end}.png") != weights for end in ("", "-curve"))
+        drawn = (f"{name}.webp", f"{name}-curve.png")
+        old = any(drawn_from(PICTURES / file) != weights for file in drawn)
         small = drawn_from(PICTURES / f"{name}-small.webp") != weights
         if check:
             stale += [name] if old or small else []
