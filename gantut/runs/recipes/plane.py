@@ -275,8 +275,9 @@ grid = _recipe(
     0.90,
     "twenty-five clouds on a grid",
     " The four together find every cloud with every seed, and after eight times the steps one "
-    "point in five still lies between clouds. As on the ring, a falling learning rate or an average of "
-    "the weights helps most by itself, and only the penalty is missed when it is left out.",
+    "point in five still lies between clouds. As on the ring, a falling learning rate or an "
+    "average of the weights helps most by itself, and only the penalty is missed when it is left "
+    "out.",
     "Three planes with five times five circles and the points of a generator, trained plainly, "
     "with four changes, and longer.",
     steps=5000,
