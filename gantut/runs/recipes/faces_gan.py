@@ -220,7 +220,7 @@ def measure(made: Networks, quick: bool) -> dict[str, float]:
 @torch.no_grad()
 def picture(made: Networks) -> Picture:
     """Samples as they come, arithmetic, one request ten times, and a way between two faces."""
-    G = made["seed-0"].eval()
+    G: Any = made["seed-0"].eval()
     asked = requests(2000, 2000)
     plain = asked[
         (asked[:, list(faces.VALUES).index("glasses")] == 0)
