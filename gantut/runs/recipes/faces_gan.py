@@ -222,10 +222,8 @@ def picture(made: Networks) -> Picture:
     """Samples as they come, arithmetic, one request ten times, and a way between two faces."""
     G: Any = made["seed-0"].eval()
     asked = requests(2000, 2000)
-    plain = asked[
-        (asked[:, list(faces.VALUES).index("glasses")] == 0)
-        & ~has(dict(zip(faces.VALUES, asked.T, strict=True)), "smile")
-    ][:10]
+    factors = dict(zip(faces.VALUES, asked.T, strict=True))
+    plain = asked[~has(factors, "glasses") & ~has(factors, "smile")][:10]
     sums = [plain, *(with_added(plain, a) for a in ADDED), with_added(plain, *ADDED)]
     ends = G.mapping(noise(G, 4, 3), asked[60:64]).chunk(2)
     ways = [
