@@ -3,7 +3,7 @@
 python .ci/assignments.py [-o _build/assignments] [notebooks/assignments/A1-….ipynb …]
 
 otter-grader cuts the master; then the student's notebook gets its visible tests inside (one file is
-all that a student needs), and the autograder's zip gets an index for `python -m gantut.grading`.
+all that a student needs), and the autograder's zip gets an index for `notebooks/assignments/grader`.
 The zip remains a plain otter bundle: `otter run -a` takes it too.
 """
 
@@ -13,11 +13,12 @@ import argparse
 import ast
 import contextlib
 import importlib.metadata
-import importlib.util
 import io
 import json
 import re
 import shutil
+import subprocess
+import symtable
 import sys
 import tempfile
 import warnings
@@ -32,8 +33,8 @@ from gantut.grading.checker import HEADER, OTTER
 
 ROOT = Path(__file__).resolve().parent.parent
 MASTERS = ROOT / "notebooks" / "assignments"
-WRONG = ROOT / "tests" / "assignments"
-LIMITS: dict[str, Any] = {"wall": 120, "cpu": 110, "memory": 2_000_000_000, "file": 50_000_000}
+# Of each question, and of each cell: seconds of computing and on the clock, bytes of all processes.
+LIMITS: dict[str, Any] = {"cpu": 40, "wall": 200, "memory": 2_000_000_000}
 HEADING = re.compile(r"^## (Question \d+: .+?) \((\d+) points?, (\d+) minutes\)", re.M)
 RUBRIC = re.compile(r"^- (\d+) points?: (.+)$", re.M)
 DOC = re.compile(r"\{doc\}`(?:([^`<]+?) *<)?(?:\.\./)*(?:notebooks/)?((\d\d)-[\w-]+)>?`")
@@ -55,7 +56,7 @@ dependencies:
   - pip
   - pip:
       - otter-grader[grading,plugins]=={otter}
-      - gantut @ git+{address}
+      - gantut @ git+{address}@{commit}
 """
 
 
@@ -110,6 +111,7 @@ def questions(master: nbformat.NotebookNode) -> list[dict[str, Any]]:
                 "heading": title[0],
                 "minutes": int(title[3]),
                 "rubric": rubric,
+                "prompt": links(cell.source),
             }
             state = "question"
         elif state == "# BEGIN TESTS":
@@ -120,6 +122,19 @@ def questions(master: nbformat.NotebookNode) -> list[dict[str, Any]]:
     return found
 
 
+def bound(source: str) -> list[str]:
+    """The global names that a cell binds."""
+    table = symtable.symtable(source, "cell", "exec").get_symbols()
+    return sorted(s.get_name() for s in table if s.is_assigned() or s.is_imported())
+
+
+def commit() -> str:
+    """The commit that the zip pins, so that it grades next year as it does today."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or f"v{importlib.metadata.version('gantut')}"
+
+
 def comment(master: nbformat.NotebookNode, name: str) -> str:
     """What `<!-- name: … -->` in the opening says."""
     opening = next(cell.source for cell in master.cells if cell.cell_type == "markdown")
@@ -127,7 +142,9 @@ def comment(master: nbformat.NotebookNode, name: str) -> str:
     return said[1] if said else ""
 
 
-def index(master: nbformat.NotebookNode, name: str, looks: list[str]) -> dict[str, Any]:
+def index(
+    master: nbformat.NotebookNode, name: str, student: nbformat.NotebookNode
+) -> dict[str, Any]:
     """gantut.json: all that the grader needs beside the tests."""
     opening = next(cell.source for cell in master.cells if cell.cell_type == "markdown")
     given = {
@@ -135,44 +152,14 @@ def index(master: nbformat.NotebookNode, name: str, looks: list[str]) -> dict[st
         for key, value in re.findall(r"(\w+)=([\d.e]+)", comment(master, "limits"))
     }
     limits = {**LIMITS, **{key: int(value) for key, value in given.items()}}
-    asked = questions(master)
+    asked, code = questions(master), [c for c in student.cells if c.cell_type == "code"]
     return {
         "name": name, "title": opening.split("\n")[0].removeprefix("# "), "questions": asked,
-        "canaries": canaries(name, [q["name"] for q in asked]), "limits": limits, "forbidden": comment(master, "forbidden").split(),
-        "looks": looks,
+        "limits": limits, "forbidden": comment(master, "forbidden").split(),
+        # What only shows something need not run when it is graded.
+        "looks": {c.source.strip(): bound(c.source) for c in code if "look" in c.metadata.get("tags", [])},
+        "given": [cell.source.strip() for cell in code],
     }  # fmt: skip
-
-
-def wrong(name: str) -> list[Any]:
-    """The declared wrong submissions of an assignment."""
-    return getattr(declared(name), "WRONG", [])
-
-
-def declared(name: str) -> Any:
-    """The module wrong_A1 and so on; None where there is none."""
-    path = WRONG / f"wrong_{name}.py"
-    if not path.is_file():
-        return None
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(WRONG))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(WRONG))
-    return module
-
-
-def canaries(name: str, asked: list[str]) -> dict[str, str]:
-    """For each question the first wrong answer: the grader runs it among the real ones, and it has
-    to fail.
-    """
-    first: dict[str, str] = {}
-    for one in wrong(name):
-        if one.question in asked:
-            first.setdefault(one.question, one.code)
-    return first
 
 
 def links(text: str) -> str:
@@ -277,13 +264,14 @@ def build(master: Path, out: Path) -> Path:
             (new / kind / master.name).write_text(
                 nbformat.writes(notebook) + "\n", encoding="utf-8"
             )
-        # What only shows something need not run when it is graded.
-        looks = [cell.source for cell in notebook.cells if "look" in cell.metadata.get("tags", [])]
-        about = index(nbformat.read(master, as_version=4), name, looks)
+        handed_out = nbformat.read(new / "student" / master.name, as_version=4)
+        about = index(nbformat.read(master, as_version=4), name, handed_out)
         extra = {f"tests/{key}.py": text for key, text in hidden_too.items()}
         extra["gantut.json"] = json.dumps(about, ensure_ascii=False, indent=1) + "\n"
         extra["environment.yml"] = ENVIRONMENT.format(
-            otter=importlib.metadata.version("otter-grader"), address=address.address()
+            otter=importlib.metadata.version("otter-grader"),
+            address=address.address(),
+            commit=commit(),
         )
         pack(cut_folder / "autograder", new / f"{name}-autograder.zip", extra)
         out.mkdir(parents=True, exist_ok=True)

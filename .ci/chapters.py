@@ -11,7 +11,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import address
 import nbformat
@@ -33,16 +33,13 @@ COLAB = "https://colab.research.google.com/github/{slug}/blob/main/notebooks/{st
 
 
 class Chapter(NamedTuple):
-    """One chapter; ``level`` is 1 where it needs no other, and else one more than the highest of
-    those it needs.
-    """
+    """One chapter: what its notebook and its line in book/chapters.toml say."""
 
     stem: str
     title: str
     line: str
     time: str
     needs: list[int]
-    level: int
     statements: int
     exercises: int
 
@@ -94,16 +91,27 @@ def chapters() -> list[Chapter]:
         counts = len(STATEMENT.findall(prose)), len(re.findall(r"\{exercise(?:-start)?\}", prose))
         read[int(stem[:2])] = (stem, *opening(stem, cells[0].source), *counts)
 
-    def level(number: int, above: tuple[int, ...] = ()) -> int:
-        if number in above:
-            raise ValueError(f"chapters need one another in a circle: {above}")
-        needs = [n for n in read[number][3] if n in read] if number in read else []
-        return 1 + max((level(n, (*above, number)) for n in needs), default=0)
-
+    ordered(read)
     return [
-        Chapter(stem, title, lines[stem[:2]], time, needs, level(number), statements, exercises)
-        for number, (stem, title, time, needs, statements, exercises) in read.items()
+        Chapter(stem, title, lines[stem[:2]], time, needs, statements, exercises)
+        for stem, title, time, needs, statements, exercises in read.values()
     ]
+
+
+def ordered(read: dict[int, Any]) -> None:
+    """No chapter needs a later one.
+
+    Raises:
+        ValueError: one does.
+    """
+    for number, (stem, _, _, needs, *_) in read.items():
+        if any(need >= number for need in needs):
+            raise ValueError(f"{stem} needs a later chapter: {needs}")
+
+
+def colab(stem: str) -> str:
+    """Where a chapter opens in Colab."""
+    return COLAB.format(slug=address.address().removeprefix("https://github.com/"), stem=stem)
 
 
 def count(number: int, noun: str) -> str:
@@ -123,9 +131,8 @@ def listed(numbers: list[int]) -> str:
     return ", ".join(f"{p[0]}–{p[-1]}" if len(p) > 2 else ", ".join(map(str, p)) for p in parts)
 
 
-def card(chapter: Chapter, highest: int) -> str:
-    """A card of the landing page."""
-    dots = "●" * chapter.level + "○" * (highest - chapter.level)
+def card(chapter: Chapter, words: str) -> str:
+    """A card of the landing page; ``words`` say what its picture shows."""
     after = f"after {listed(chapter.needs)}" if chapter.needs else "start here"
     holds = [
         count(number, noun)
@@ -139,27 +146,27 @@ def card(chapter: Chapter, highest: int) -> str:
 :::{{grid-item-card}} {chapter.number} · {chapter.title}
 :link: ../notebooks/{chapter.stem}
 :link-type: doc
+:img-top: _static/cards/{chapter.stem[:2]}.webp
+:img-alt: {words}
 
 {chapter.line}
 
-<span class="level" aria-hidden="true">{dots}</span> {after} · runs in {chapter.time}<br>{", ".join(holds)}
+{after} · {chapter.time}<br>{", ".join(holds)}
 :::
 """
 
 
 def index_map(found: list[Chapter]) -> str:
-    highest = max(chapter.level for chapter in found)
-    cards = "\n".join(card(chapter, highest) for chapter in found)
+    words = tomllib.loads(LINES.read_text(encoding="utf-8"))["pictures"]
+    cards = "\n".join(card(chapter, words[chapter.stem[:2]]) for chapter in found)
     return f"::::{{grid}} 1 2 2 3\n:gutter: 3\n:class-container: chapters\n\n{cards}::::"
 
 
 def readme_map(found: list[Chapter]) -> str:
-    slug = address.address().removeprefix("https://github.com/")
     rows = ["| chapter | what it does | in Colab |", "|---|---|---|"]
     for chapter in found:
-        link = COLAB.format(slug=slug, stem=chapter.stem)
         rows.append(
-            f"| {chapter.number} [{chapter.title}](notebooks/{chapter.stem}.ipynb) | {chapter.line} | [open]({link}) |"
+            f"| {chapter.number} [{chapter.title}](notebooks/{chapter.stem}.ipynb) | {chapter.line} | [open]({colab(chapter.stem)}) |"
         )
     return "\n".join(rows)
 

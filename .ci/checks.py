@@ -14,8 +14,9 @@ from pages import settle
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "checks.md"
+# A fence has three colons or backticks, and more where a box stands inside.
 STATEMENT = re.compile(
-    r"^:::\{prf:(theorem|proposition|lemma|corollary)\} *(.*)\n:label: (\S+)", re.M
+    r"^(?::{3,}|`{3,})\{prf:(theorem|proposition|lemma|corollary)\} *(.*)\n:label: (\S+)", re.M
 )
 REPORTED = re.compile(
     r"^(?:✓ )?(.+): (below \S+|\S+) \(allowed (\S+)\)(?:; (.+) they would be off by (.+))?$", re.M

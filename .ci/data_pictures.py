@@ -50,7 +50,7 @@ def faces() -> Image.Image:
 
 
 def plane() -> plt.Figure:
-    figure, axes = plt.subplots(1, 5, figsize=(8.4, 1.95))
+    figure, axes = plt.subplots(1, 5, figsize=(7.8, 1.95))
     for ax, (name, make) in zip(axes, data.DENSITIES.items(), strict=True):
         x = make().sample(1500, torch.Generator().manual_seed(0))
         ax.scatter(*x.T, s=2, color=BLUE, lw=0, alpha=0.7)
@@ -67,7 +67,7 @@ def photographs() -> plt.Figure:
     """Whole photographs; those of the test say so."""
     train, test = data.photographs("train"), data.photographs("test")
     named = [*train.items(), *((f"{name} (test)", x) for name, x in test.items())]
-    figure, bottom, gap = plt.figure(figsize=(8.4, 1)), 0.0, 0.06
+    figure, bottom, gap = plt.figure(figsize=(7.8, 1)), 0.0, 0.06
     for row in (named[3:], named[:3]):
         wide = [x.shape[2] / x.shape[1] for _, x in row]
         high, left = (8.4 - gap * (len(row) - 1)) / sum(wide), 0.0
@@ -89,7 +89,7 @@ def folder() -> plt.Figure:
             shutil.copy(where(file), Path(place, f"{name}.jpg"))
         small = data.folder(place, size=64).floats()
     whole = data.photographs("train")
-    figure, axes = plt.subplots(1, 4, figsize=(8.4, 2.3), width_ratios=(1.5, 1, 0.85, 1))
+    figure, axes = plt.subplots(1, 4, figsize=(7.8, 2.3), width_ratios=(1.5, 1, 0.85, 1))
     for k, name in enumerate(("china", "hopper")):
         x = whole[name]
         side = min(x.shape[1:])
@@ -122,7 +122,7 @@ def spoken() -> plt.Figure:
     figure, axes = plt.subplots(
         2,
         10,
-        figsize=(8.4, 2.4),
+        figsize=(7.8, 2.4),
         height_ratios=(1, 2),
         gridspec_kw={"wspace": 0.05, "hspace": 0.05},
     )
@@ -132,19 +132,19 @@ def spoken() -> plt.Figure:
         above.set_ylim(-1, 1)
         above.set_title(words.class_names[c], fontsize=9)
         level = spectrogram(wave, rate)
-        below.imshow(level, origin="lower", aspect="auto", cmap="Blues", vmin=-50, vmax=0)
+        below.imshow(level, origin="lower", aspect="auto", cmap=plots.HEAT, vmin=-50, vmax=0)
         for ax in (above, below):
             ax.set_xticks([])
             ax.set_yticks([])
             ax.spines[:].set_visible(False)
-    axes[1, 0].set_ylabel("0 … 4 kHz", fontsize=8)
+    axes[1, 0].set_ylabel("0 … 4 kHz", fontsize=9)
     return figure
 
 
 def vowels() -> plt.Figure:
     """A frame of each vowel: the wave, and its spectrum with the formants that made it."""
     sounds = data.vowels(200, pitches=(110,), seed=0)
-    figure, axes = plt.subplots(2, 5, figsize=(8.4, 2.6), height_ratios=(1, 1.4))
+    figure, axes = plt.subplots(2, 5, figsize=(7.8, 2.6), height_ratios=(1, 1.4))
     for k, (above, below) in enumerate(axes.T):
         row = int((sounds.labels == k).nonzero()[0, 0])
         wave = sounds.values[row, 0].numpy()
@@ -156,8 +156,8 @@ def vowels() -> plt.Figure:
         for name in ("F1", "F2", "F3"):
             below.axvline(float(sounds.factors[name][row]) / 1000, color=plots.INK, lw=0.9, ls=":")
         below.set_yticks([])
-        below.set_xlabel("kHz", fontsize=8)
-        below.tick_params(labelsize=8)
+        below.set_xlabel("kHz", fontsize=9)
+        below.tick_params(labelsize=9)
         below.spines[["left", "top", "right"]].set_visible(False)
     return figure
 

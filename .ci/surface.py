@@ -21,7 +21,7 @@ FLOORS = (
     ("losses",),
     ("optim",),
     ("games", "metrics", "speech", "training"),
-    ("plots", "applications", "seeds", "export"),
+    ("plots", "applications", "export"),
     ("runs",),
     ("cli",),
     ("__main__",),

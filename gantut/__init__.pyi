@@ -10,9 +10,7 @@ from . import (
     networks as networks,
     optim as optim,
     plots as plots,
-    progress as progress,
     runs as runs,
-    seeds as seeds,
     speech as speech,
     training as training,
 )
@@ -25,7 +23,6 @@ from .models import (
 from .training import (
     EMA as EMA,
     AAETrainer as AAETrainer,
-    ACGANTrainer as ACGANTrainer,
     BiGANTrainer as BiGANTrainer,
     CodePriorTrainer as CodePriorTrainer,
     FlowTrainer as FlowTrainer,

@@ -34,13 +34,14 @@ def report(
         allowed: the most that it may be.
         what: what agrees, in words that a reader of the line alone understands.
         otherwise: deviations of the nearest false statements, by their change in words, such as
-            ``"with KL turned round"``. Where instances differ, the smallest of each.
+            ``"with KL turned round"``. Where instances differ, the smallest of each. They are not
+            negative: of an inequality, give by how much the false one is broken, or 0.
 
     Raises:
         AssertionError: the deviation is larger, or NaN; or a false statement would come closer
             than ten times of what is allowed.
-        ValueError: what is allowed is not a finite number > 0, or there is no false statement in
-            ``otherwise``.
+        ValueError: what is allowed is not a finite number > 0; there is no false statement in
+            ``otherwise``, or one with a negative deviation, which says that it holds with room.
 
     Example:
         >>> report(0.0123, 0.05, "the areas agree", otherwise={"without the ½": 1.27})
@@ -48,7 +49,7 @@ def report(
     """
     if not (math.isfinite(allowed) and allowed > 0):
         raise ValueError(f"allowed must be a finite number > 0, got {allowed}")
-    size = _size(deviation)
+    size = abs(_number(deviation))
     assert size <= allowed, f"{what}: {size:.3g}, allowed {allowed:g}"
     line = f"{what}: {_one_digit(size)} (allowed {allowed:g})"
     if otherwise is None:
@@ -56,8 +57,13 @@ def report(
         return
     if not otherwise:
         raise ValueError("otherwise names no false statement; expected one or more")
-    sizes = {change: _size(value) for change, value in otherwise.items()}
+    sizes = {change: _number(value) for change, value in otherwise.items()}
     for change, value in sizes.items():
+        if value < 0:
+            raise ValueError(
+                f"{what}: {change} the deviation is {value:.3g}; expected a number ≥ 0, the size of"
+                " a difference or by how much a false inequality is broken"
+            )
         assert value >= TEETH * allowed, (
             f"{what}: {change} it would be off by {value:.3g}, within {TEETH} times of the allowed "
             f"{allowed:g}, so that this check could not tell"
@@ -68,8 +74,8 @@ def report(
     print(f"✓ {line}; {nearest} they would be off by {shown}")
 
 
-def _size(deviation: float | Tensor) -> float:
-    return abs(deviation.detach().item() if isinstance(deviation, Tensor) else deviation)
+def _number(deviation: float | Tensor) -> float:
+    return deviation.detach().item() if isinstance(deviation, Tensor) else deviation
 
 
 def _one_digit(size: float, rounding: Callable[[float], int] = math.ceil) -> str:

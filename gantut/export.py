@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gantut.files import put
 from gantut.models import VAE, VQVAE
+from gantut.networks.ladder import RepeatConv2d
 from gantut.numerics import chosen
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -137,8 +138,9 @@ def write_onnx(
         model: the network; it is left as it is.
         inputs: examples, one tensor (N, …) for each argument.
         path: the file.
-        weights: how they are kept. ``"float16"`` and ``"int8"`` make the file two and four times
-            smaller and the outputs a little different; it always computes in float32.
+        weights: how those of linear layers and convolutions are kept. ``"float16"`` and ``"int8"``
+            make the file nearly two and four times smaller and the outputs a little different;
+            biases and norms stay as they are, and it always computes in float32.
 
     Returns:
         The largest deviation of the file's outputs (by onnxruntime) from the network's, on N − 1
@@ -163,7 +165,8 @@ def write_onnx(
     proto = made.model_proto
     _clean(proto)
     if weights != "float32":
-        _shrink(proto, weights)
+        repeats = (n for n, part in model.named_modules() if isinstance(part, RepeatConv2d))
+        _shrink(proto, weights, [f"{name}.weight" for name in repeats])
     content = proto.SerializeToString()
     deviation = _deviation(lambda *some: run_onnx(content, *some), model, inputs)
     put(path, content)
@@ -202,28 +205,33 @@ def _clean(proto: Any) -> None:
                 size.dim_param = "rows"
 
 
-def _shrink(proto: Any, weights: str) -> None:
-    """Keep the weights of the heavy operations as float16 or int8; the file makes them float32."""
+def _shrink(proto: Any, weights: str, made: Sequence[str]) -> None:
+    """Keep the weights of the heavy operations as float16 or int8; the file makes them float32.
+
+    Args:
+        made: weights (outputs, …) from which the graph makes the kernel of an operation.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     kept = {tensor.name: tensor for tensor in proto.graph.initializer}
-    for node in list(proto.graph.node):
-        name = node.input[1] if len(node.input) > 1 else ""
-        if node.op_type not in OUTPUTS or name not in kept:
-            continue
+    heavy = {name: 0 for name in made if name in kept}  # which dimension counts the outputs
+    for node in proto.graph.node:
+        if node.op_type in OUTPUTS and node.input[1] in kept:
+            transposed = any(a.name == "transB" and a.i for a in node.attribute)
+            heavy[node.input[1]] = 0 if transposed else OUTPUTS[node.op_type]
+    for name, axis in heavy.items():
         w = torch.from_numpy(numpy_helper.to_array(kept[name]).copy())
         small, full = f"{name}.{weights}", f"{name}.float32"
         if weights == "float16":
             parts = {small: w.half()}
             back = helper.make_node("Cast", [small], [full], to=TensorProto.FLOAT)
         else:
-            transposed = any(a.name == "transB" and a.i for a in node.attribute)
-            axis = 0 if transposed else OUTPUTS[node.op_type]
             parts = dict(zip((small, f"{name}.scale"), quantise(w, axis), strict=True))
             back = helper.make_node("DequantizeLinear", list(parts), [full], axis=axis)
-        proto.graph.initializer.remove(kept.pop(name))
+        proto.graph.initializer.remove(kept[name])
         proto.graph.initializer.extend(
             numpy_helper.from_array(values.numpy(), key) for key, values in parts.items()
         )
-        node.input[1] = full
+        for node in proto.graph.node:
+            node.input[:] = [full if slot == name else slot for slot in node.input]
         proto.graph.node.insert(0, back)

@@ -201,3 +201,16 @@ def test_the_script_measures_and_writes(tmp_path):
         assert set(speed) == {"plain", "peer", "ours", "lean"} and min(speed.values()) > 0
         assert result["over_peer"]["median"] == pytest.approx(speed["ours"] / speed["peer"])
         assert result["share"] == pytest.approx(speed["ours"] / result["ceiling"])
+
+
+def test_no_module_of_the_benchmarks_hides_another():
+    # Tests import by bare names from several folders; of two modules with one name, one is lost.
+    ours = {path.stem for path in FOLDER.glob("*.py")}
+    root = FOLDER.parent.parent
+    elsewhere = [
+        root / ".ci",
+        root / "notebooks" / "assignments" / "grader",
+        root / "book" / "_ext",
+    ]
+    others = {path.stem for folder in elsewhere for path in folder.glob("*.py")}
+    assert not ours & others

@@ -37,7 +37,7 @@ def test_it_asserts():
 
 def test_the_nearest_false_statement_is_named_and_rounded_down(capsys):
     report(
-        1e-12, 1e-9, "values", otherwise={"with a minus": 3.0, "with p for q": torch.tensor(-0.29)}
+        1e-12, 1e-9, "values", otherwise={"with a minus": 3.0, "with p for q": torch.tensor(0.29)}
     )
     report(0.0, 1e-9, "values", otherwise={"unclamped": math.inf})
     report(0.0, 1e-12, "values", otherwise={"in single precision": 2.99e-10})
@@ -57,6 +57,14 @@ def test_a_check_that_a_false_statement_would_pass_fails():
     report(0.0, 0.1, "gap", otherwise={"with a minus": 1.0})
     with pytest.raises(ValueError, match="no false statement"):
         report(0.0, 0.1, otherwise={})
+
+
+@pytest.mark.parametrize("off", [-5.0, torch.tensor(-1e-12), -math.inf])
+def test_a_false_inequality_that_holds_with_room_has_no_teeth(off, capsys):
+    """It is below its bound; its absolute value would count as a deviation."""
+    with pytest.raises(ValueError, match="gap: with 9 for 1 the deviation is -.* expected a numb"):
+        report(0.0, 0.1, "gap", otherwise={"with a plus": 5.0, "with 9 for 1": off})
+    assert capsys.readouterr().out == ""
 
 
 def test_minimise_finds_the_bottom_of_a_valley():

@@ -1,6 +1,9 @@
 """Pictures: the pixels they place, the colours they use, what they refuse."""
 
+import ast
 import io
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +16,9 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from gantut import plots
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +37,61 @@ def contrast(a, b):
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("ground", ["#ffffff", "#121212"])
-@pytest.mark.parametrize("color", [*plots.COLORS.values(), *plots.CLASS_COLORS, plots.INK])
-def test_colours_stand_out_on_light_and_dark_pages(color, ground):
-    assert contrast(color, ground) >= 3
+CSS = (ROOT / "book" / "_static" / "gantut.css").read_text(encoding="utf-8")
+PAGES = {"light": "#ffffff", "dark": "#14181e"}  # the grounds of the theme
+
+
+def of_page(theme):
+    """The colours that the book's pages give to figures and drawings, by name."""
+    light, dark = (
+        dict(
+            re.findall(r"--([\w-]+): (#\w+);", "".join(re.findall(head + r" \{(.*?)\}", CSS, re.S)))
+        )
+        for head in (r"\nhtml", r'\nhtml\[data-theme="dark"\]')
+    )
+    return light | dark if theme == "dark" else light
+
+
+@pytest.mark.parametrize("theme", PAGES)
+def test_letters_in_all_colours_can_be_read_on_both_pages(theme):
+    """Figures have one set of colours and the ground of gantut.css; drawings have a set a page."""
+    plots.use_style()
+    found = of_page(theme)
+    letters = [plt.rcParams[f"{kind}.color"] for kind in ("text", "xtick", "ytick")]
+    letters += [plt.rcParams[f"axes.{kind}color"] for kind in ("label", "title", "edge")]
+    for color in (*letters, *plots.TERMS.values(), *plots.CLASS_COLORS):
+        assert contrast(color, found["figure-ground"]) >= 4.5, color
+    roles = [name for name in found if name.startswith("gantut-")]
+    assert len(roles) >= 8
+    for name in roles:
+        assert contrast(found[name], PAGES[theme]) >= 4.5, name
+
+
+def test_colours_are_told_apart_by_who_sees_no_green_or_no_red():
+    """Roles stay apart when one kind of cone is missing [Machado et al., 2009: severity 1]."""
+    # Linear light as it is seen without the middle and without the long cones.
+    blind = np.array(
+        [
+            [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+            [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+        ]
+    )
+    rgb = np.array([to_rgb(plots.COLORS[k]) for k in ("data", "generator", "discriminator")])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    for matrix in blind:
+        seen = (linear @ matrix.T).clip(0) ** (1 / 2.4)
+        apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)[np.triu_indices(3, 1)]
+        assert apart.min() > 0.25
+
+
+def test_a_heat_map_grows_lighter_and_a_signed_one_fades_to_none():
+    levels = [luminance(plots.HEAT(v)) ** (1 / 3) for v in np.linspace(0, 1, 65)]
+    steps = np.diff(levels)
+    assert steps.min() > 0 and steps.max() < 4 * np.median(steps)
+    below, none, above = (plots.SIGNED(v) for v in (0.0, 0.5, 1.0))
+    assert none[3] < 0.01 and below[3] == above[3] == 1
+    assert np.allclose(below[:3], to_rgb(plots.COLORS["generator"]), atol=0.01)
+    assert np.allclose(above[:3], to_rgb(plots.COLORS["data"]), atol=0.01)
 
 
 def test_one_thing_one_colour():
@@ -62,10 +119,86 @@ def test_importing_changes_nothing():
 
 
 def test_every_notebook_begins_with_the_style():
-    notebooks = sorted((Path(__file__).parents[1] / "notebooks").rglob("*.ipynb"))
-    assert len(notebooks) > 15
-    for notebook in notebooks:
+    assert len(NOTEBOOKS) > 15
+    for notebook in NOTEBOOKS:
         assert "plots.use_style()" in notebook.read_text(encoding="utf-8"), notebook.name
+
+
+def codes(notebook):
+    """The code of each of a notebook's cells, read."""
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and not re.search(r"^\s*[%!]", source, re.M):
+            yield ast.parse(source)
+
+
+def settings(tree):
+    """What is set by name: in calls, and in dictionaries that are handed on."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg:
+            yield node.arg, node.value
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    yield key.value, value
+
+
+def number(node):
+    return node.value if isinstance(node, ast.Constant) else float("nan")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_letters_are_large_and_figures_narrow_enough_for_a_page(notebook):
+    """Nine points in 7.8 inches are 11 pixels of a page of 1280; a phone shows figures larger."""
+    faults = []
+    for name, value in (found for tree in codes(notebook) for found in settings(tree)):
+        if name in ("fontsize", "labelsize", "titlesize") and number(value) < plots.SMALLEST:
+            faults.append(f"{name} {number(value)}")
+        if name == "figsize" and isinstance(value, ast.Tuple):
+            wide = number(value.elts[0])
+            faults += [f"{wide} inches wide"] if wide > plots.WIDEST else []
+    assert faults == []
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_heat_maps_have_the_books_colours(notebook):
+    """Photographs and sounds without colour may be grey."""
+    found = {
+        ast.unparse(value) for tree in codes(notebook) for _, value in settings(tree) if _ == "cmap"
+    }
+    allowed = {"plots.HEAT", "plots.SIGNED", "HEAT", "SIGNED", "'gray'"}
+    assert found <= allowed
+
+
+SHOW = {"image_grid", "comparison", "picture", "animate"}
+
+
+def is_inverted(node):
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Sub)
+        and isinstance(node.left, ast.Constant)
+        and node.left.value == 1
+    )
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_pictures_are_shown_on_the_ground_that_they_have(notebook):
+    """White on black as the data is, nowhere turned round for show."""
+    faults = []
+    for tree in codes(notebook):
+        names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        if not names & SHOW:
+            continue
+        for node in ast.walk(tree):
+            whole = [
+                *([node.value] if isinstance(node, ast.Assign | ast.DictComp) else []),
+                *(node.values if isinstance(node, ast.Dict) else []),
+                *([node.elt] if isinstance(node, ast.ListComp | ast.GeneratorExp) else []),
+                *(node.args if isinstance(node, ast.Call) else []),
+            ]
+            faults += [ast.unparse(value) for value in whole if is_inverted(value)]
+    assert faults == []
 
 
 def test_tiles_lie_where_they_should():
@@ -168,7 +301,7 @@ def test_an_animation_has_its_frames_and_its_words():
     picture = Image.open(io.BytesIO(animation.data))
     assert picture.n_frames == 3 and picture.size == (14, 14) and picture.info["loop"] == 0
     picture.seek(2)
-    assert np.asarray(picture.convert("L"))[0, 0] == 255
+    assert np.asarray(picture.convert("L"))[0, 0] > 250
     assert 'alt="a &quot;grid&quot; &lt;turns&gt; white"' in animation._repr_html_()
     figure, ax = plt.subplots()
     ax.plot([0, 1])

@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import inline
-import nbformat
 import ship
 from docutils import nodes
 from formulas import typeset
@@ -23,6 +21,10 @@ from sphinx.transforms import SphinxTransform
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".ci"))
 
+import course  # noqa: E402
+import gallery  # noqa: E402
+import inline  # noqa: E402
+import lean  # noqa: E402
 import surface  # noqa: E402
 import tables  # noqa: E402
 
@@ -49,8 +51,11 @@ def mend_page(app: Any, page: str, template: str, context: dict[str, Any], doctr
     context["script_files"] = kept
     # docutils calls the references a list whose children are no items, which misleads a screen
     # reader.
-    context["body"] = context.get("body", "").replace(
-        '<div role="list" class="citation-list">', '<div class="citation-list">'
+    context["body"] = (
+        context.get("body", "")
+        .replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        # What opens says by its own words what it opens.
+        .replace('<summary aria-label="Toggle hidden content">', "<summary>")
     )
 
 
@@ -126,11 +131,11 @@ def tabulated() -> frozenset[str]:
 def with_the_chapters(
     app: Any, env: Any, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """The reference and the contents are read anew when a chapter changed: they say which chapters
-    use what, and their titles.
+    """The reference, the gallery and the contents are read anew when a chapter changed: they say
+    which chapters use what, show their figures, and say their titles.
     """
     return (
-        ["book/api", app.config.root_doc]
+        ["book/api", gallery.PAGE, app.config.root_doc]
         if any(name.startswith("notebooks/") for name in added | changed | removed)
         else []
     )
@@ -171,26 +176,12 @@ class IndexEntries(SphinxTransform):
 
 
 def contents(app: Any, doctree: nodes.document) -> None:
-    """In the contents at the left a chapter has the number of its file, 4 · GAN losses, and the
-    index is the last line.
-    """
+    """The index is the last line of the contents at the left."""
     if app.env.docname != app.config.root_doc:
         return
     trees = list(doctree.findall(addnodes.toctree))
-    for tree in trees:
-        tree["entries"] = [(numbered(name) or title, name) for title, name in tree["entries"]]
     if trees:
         trees[-1]["entries"].append(("Index", "genindex"))
-
-
-def numbered(name: str) -> str | None:
-    """A chapter's number and title, from its notebook; nothing for another page."""
-    number = re.match(r"notebooks/(\d\d)-", name)
-    if number is None:
-        return None
-    first = nbformat.read(ROOT / f"{name}.ipynb", as_version=4).cells[0].source
-    title = re.match(r"# (.+)", first)
-    return f"{int(number[1])} · {title[1].strip()}" if title else None
 
 
 class Search(search.SearchEnglish):
@@ -202,7 +193,13 @@ class Search(search.SearchEnglish):
         return words + [run[i : i + 2] for run in runs for i in range(len(run) - 1)] + runs
 
 
+def with_our_search(app: Any, config: Any) -> None:
+    """What is found first is said in search.js."""
+    config.html_search_scorer = str(Path(__file__).with_name("search.js"))
+
+
 def setup(app: Any) -> dict[str, Any]:
+    app.connect("config-inited", with_our_search)
     search.languages["en"] = Search
     app.add_transform(IndexEntries)
     app.connect("html-page-context", mend_page, priority=900)
@@ -211,4 +208,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("doctree-read", contents, priority=900)
     app.connect("build-finished", ship.finish)
     inline.setup(app)
+    course.setup(app)
+    gallery.setup(app)
+    lean.setup(app)
     return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

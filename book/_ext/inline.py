@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 STATIC = Path(__file__).resolve().parents[1] / "_static"
 HEAD = re.compile(r'<svg\b[^>]*?viewBox="([^"]*)"[^>]*>\s*<title[^>]*>(.*?)</title>', re.S)
-PLACE = re.compile(r'<div class="play" data-play="(\w+)">(.*?)</div>', re.S)
+# A line of a printed table: words or figures set apart by more than one blank.
+COLUMNS = re.compile(r"^.*\S {2,}\S.*$", re.M)
+PLACE = re.compile(r'<div class="play" data-play="(\w+)"( data-alive)?>(.*?)</div>', re.S)
 # What stands where a widget will be, until it runs: a sentence, and a drawing of play/NAME.svg.
 WIDGETS = {
     "gan": "Watch a GAN learn the ring of eight clouds, or data that you draw. Change its loss,"
@@ -43,18 +46,18 @@ def inlined(path: Path, words: str = "") -> str:
 
 def widget(match: re.Match[str]) -> str:
     """The place of a widget with its sentence and its drawing; what the author wrote stays."""
-    name, inside = match[1], match[2].strip()
+    name, alive, inside = match[1], match[2] or "", match[3].strip()
     if name not in WIDGETS:
         raise ValueError(f"there is no widget {name!r}; there are {', '.join(WIDGETS)}")
     drawing = STATIC / "play" / f"{name}.svg"
     return (
-        f'<div class="play" data-play="{name}"><div class="play-poster">{inlined(drawing)}'
+        f'<div class="play" data-play="{name}"{alive}><div class="play-poster">{inlined(drawing)}'
         f'<p class="play-about">{WIDGETS[name]}</p></div>{inside or SCRIPTLESS}</div>'
     )
 
 
 class Inline(SphinxPostTransform):
-    """Put schematics and widgets into the HTML pages, and mark what checks print."""
+    """Put schematics and widgets into the HTML pages, and mark what checks and tables print."""
 
     default_priority = 5  # before images are collected for copying
     formats = ("html",)
@@ -66,11 +69,37 @@ class Inline(SphinxPostTransform):
                 markup = inlined(path, image.get("alt", ""))
                 image.parent.replace(image, nodes.raw("", markup, format="html"))
         for printed in self.document.findall(nodes.literal_block):
-            if "output" in printed["classes"] and printed.astext().startswith("✓"):
-                printed["classes"].append("checked")
+            if "output" in printed["classes"]:
+                said = printed.astext()
+                if said.startswith("✓"):
+                    printed["classes"].append("checked")
+                elif len(COLUMNS.findall(said)) > 1:
+                    printed["classes"].append("columns")
         for raw in list(self.document.findall(nodes.raw)):
             if PLACE.search(raw.astext()):
                 raw.replace_self(nodes.raw("", PLACE.sub(widget, raw.astext()), format="html"))
+
+
+class Folds(SphinxPostTransform):
+    """What folds a cell says what is in it: the set-up, a check, the code of a figure, a result."""
+
+    default_priority = 210  # after cells are folded
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        first = self.env.docname.startswith("notebooks/")
+        for cell in self.document.findall(nodes.container):
+            for fold in cell.children if cell.get("nb_element") == "cell_code" else ():
+                if not isinstance(fold, HideCodeCellNode):
+                    continue
+                name = "what comes out"
+                if "above-input" in fold["classes"]:
+                    drawn = any(True for _ in cell.findall(nodes.image))
+                    checks = any("tag_check-" in name for name in cell["classes"])
+                    code = "the code of the figure" if drawn else "the code"
+                    name = "the set-up" if first else "the check" if checks else code
+                    first = False
+                fold["prompt_show"], fold["prompt_hide"] = f"Show {name}", f"Hide {name}"
 
 
 def with_script(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -81,4 +110,5 @@ def with_script(app: Any, page: str, template: str, context: dict[str, Any], doc
 
 def setup(app: Any) -> None:
     app.add_post_transform(Inline)
+    app.add_post_transform(Folds)
     app.connect("html-page-context", with_script)

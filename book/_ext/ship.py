@@ -4,10 +4,13 @@ whole book as one file to download.
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from pathlib import Path
 from typing import Any
+
+import lean
 
 ARCHIVE, PDF = "gantut-book.zip", "gantut-book.pdf"
 # An icon in the theme's script: name:[width,height,[other names],"code point","path" or
@@ -87,8 +90,20 @@ def pack(folder: Path, target: Path) -> int:
     return target.stat().st_size
 
 
+def add_terms(app: Any, path: Path) -> None:
+    """Tell the search the terms of the glossary: their names, and where they stand."""
+    terms = [
+        (name, anchor)
+        for (kind, name), (_, anchor) in sorted(app.env.domains["std"].objects.items())
+        if kind == "term"
+    ]
+    mark = "\nvar TERMS = "
+    text = path.read_text(encoding="utf-8").split(mark)[0]
+    path.write_text(f"{text}{mark}{json.dumps(terms, ensure_ascii=False)};\n", encoding="utf-8")
+
+
 def finish(app: Any, exception: Exception | None) -> None:
-    """Trim the icons, pack the archive, and write its size into the landing page."""
+    """Trim icons and scripts, pack the archive, and write its size into the landing page."""
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
@@ -99,6 +114,8 @@ def finish(app: Any, exception: Exception | None) -> None:
         path = out / "_static" / name
         if path.is_file():
             path.write_text(only(path.read_text(encoding="utf-8"), icons_of(out)), encoding="utf-8")
+    lean.without_search(out)
+    add_terms(app, out / "_static" / "language_data.js")
     landing = out / "book" / "index.html"
     if landing.is_file():
         size = pack(out, out / ARCHIVE)

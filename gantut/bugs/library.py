@@ -13,7 +13,6 @@ from gantut.losses import (
     LOSSES,
     distortion,
     gradient_penalty,
-    log_mean_exp,
     mmd,
     negative_elbo,
     r1,
@@ -29,6 +28,7 @@ from gantut.models.likelihoods import (
 )
 from gantut.models.vae import VAE, VAEOutput, diagonal_normal
 from gantut.networks import MLPGenerator
+from gantut.numerics import log_mean_exp
 from gantut.optim import ConjugateGradient
 from gantut.training import EMA, GANTrainer
 

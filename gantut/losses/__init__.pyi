@@ -28,7 +28,6 @@ from .gan import (
 )
 from .importance import (
     iwae as iwae,
-    log_mean_exp as log_mean_exp,
     log_weights as log_weights,
     negative_iwae as negative_iwae,
     negative_iwae_dreg as negative_iwae_dreg,

@@ -1,5 +1,4 @@
 from .conditioning import (
-    AuxiliaryHead as AuxiliaryHead,
     MinibatchStddev as MinibatchStddev,
     ProjectionHead as ProjectionHead,
 )

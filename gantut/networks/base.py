@@ -10,7 +10,7 @@ from typing import ClassVar, TypedDict
 import torch
 from torch import Tensor, nn
 
-from gantut.networks.conditioning import HEADS, MinibatchStddev
+from gantut.networks.conditioning import MinibatchStddev, ProjectionHead
 from gantut.networks.initialisation import (
     initialise,
     normalise_spectrally,
@@ -19,7 +19,7 @@ from gantut.networks.initialisation import (
     start_near_zero,
 )
 from gantut.networks.shapes import Shape, append_label, check_sides
-from gantut.numerics import at_least, check_shape, chosen
+from gantut.numerics import at_least, check_shape
 
 Body = Callable[[int], nn.Module]  # makes a body of so many channels
 Layers = Callable[[int], list[nn.Module]]  # makes layers of so many channels
@@ -40,7 +40,6 @@ class Options(TypedDict, total=False):
 class Judging(Options, total=False):
     """What every discriminator takes."""
 
-    conditioning: str
     spectral_norm: bool
     minibatch_stddev: bool
 
@@ -114,7 +113,6 @@ class Discriminator(Reader):
         body: Body,
         *,
         classes: int = 0,
-        conditioning: str = "projection",
         spectral_norm: bool = False,
         minibatch_stddev: bool = False,
         seed: int = 0,
@@ -124,8 +122,7 @@ class Discriminator(Reader):
             self.body = body(self.channels)
             features = self.features_of(self.body, self.channels)
             self.spread = MinibatchStddev() if minibatch_stddev else nn.Identity()
-            head = chosen("conditioning", conditioning, HEADS)
-            self.head = head(features + minibatch_stddev, classes)
+            self.head = ProjectionHead(features + minibatch_stddev, classes)
             initialise(self)
             if spectral_norm:
                 normalise_spectrally(self)

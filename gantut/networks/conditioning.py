@@ -44,44 +44,6 @@ class ProjectionHead(nn.Module):
         return logits if checked is None else logits + (self.embedding(checked) * h).sum(1)
 
 
-class AuxiliaryHead(nn.Module):
-    """One logit from features, without the label, and beside it a classifier. [odena2017]
-
-    ``classify(h)`` gives class logits (N, classes); AC-GAN trains both players with them.
-
-    Args:
-        features: the length d of h.
-        classes: the number of classes, at least two.
-
-    Raises:
-        ValueError: fewer than two classes; in a pass, labels that do not fit.
-
-    Example:
-        >>> import torch
-        >>> from gantut.networks import AuxiliaryHead
-        >>> head, h = AuxiliaryHead(4, classes=3), torch.ones(2, 4)
-        >>> head(h, torch.tensor([0, 2])).shape, head.classify(h).shape
-        (torch.Size([2]), torch.Size([2, 3]))
-    """
-
-    def __init__(self, features: int, classes: int) -> None:
-        super().__init__()
-        at_least(2, classes=classes)
-        self.classes = classes
-        self.linear = output(nn.Linear(features, 1))
-        self.classify = output(nn.Linear(features, classes))
-
-    def forward(self, h: Tensor, labels: Tensor | None = None) -> Tensor:
-        check_labels(labels, self.classes, len(h))
-        return self.linear(h).squeeze(1)
-
-
-HEADS: dict[str, type[ProjectionHead] | type[AuxiliaryHead]] = {
-    "projection": ProjectionHead,
-    "auxiliary": AuxiliaryHead,
-}
-
-
 class MinibatchStddev(nn.Module):
     """Appends to each example how much the examples of its group differ. [karras2018]
 

@@ -108,19 +108,17 @@ class ConvDiscriminator(base.Discriminator):
     Args:
         shape: (C, H, W) of the images, with sides that can be halved down to 7 or less.
         width: the number of planes at half size; twice as many below.
-        classes: with classes, D judges an image together with its label (N,); 0 takes no labels.
-        conditioning: how labels enter. ``"projection"``: the logit gains the inner product of the
-            last hidden layer with a learned vector of the class [miyato2018projection].
-            ``"auxiliary"``: the logit does not know the label, and a second head,
-            ``head.classify``, tells classes apart [odena2017].
+        classes: with classes, D judges an image together with its label (N,): the logit gains the
+            inner product of the last hidden layer with a learned vector of the class
+            [miyato2018projection]; 0 takes no labels.
         spectral_norm: divide each weight by its largest singular value, so that no layer stretches
             by more than 1 [miyato2018].
         minibatch_stddev: show D how much the images of a group of four differ [karras2018].
         seed: decides the first weights.
 
     Raises:
-        ValueError: a width below 1, sides that cannot be halved, or an unknown conditioning; in a
-            pass, images of another shape, or labels that do not fit.
+        ValueError: a width below 1, or sides that cannot be halved; in a pass, images of another
+            shape, or labels that do not fit.
 
     Example:
         >>> import torch

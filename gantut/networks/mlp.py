@@ -132,11 +132,9 @@ class MLPDiscriminator(base.Discriminator):
     Args:
         shape: the shape of one example, like (2,) or (1, 28, 28).
         hidden: the widths of the hidden layers.
-        classes: with classes, D judges an example together with its label (N,); 0 takes no labels.
-        conditioning: how labels enter. ``"projection"``: the logit gains the inner product of the
-            last hidden layer with a learned vector of the class [miyato2018projection].
-            ``"auxiliary"``: the logit does not know the label, and a second head,
-            ``head.classify``, tells classes apart [odena2017].
+        classes: with classes, D judges an example together with its label (N,): the logit gains the
+            inner product of the last hidden layer with a learned vector of the class
+            [miyato2018projection]; 0 takes no labels.
         spectral_norm: divide each weight by its largest singular value, so that no layer stretches
             by more than 1 [miyato2018].
         minibatch_stddev: show D how much the examples of a group of four differ [karras2018].
@@ -144,8 +142,8 @@ class MLPDiscriminator(base.Discriminator):
         seed: decides the first weights.
 
     Raises:
-        ValueError: a side below 1, or an unknown conditioning or activation; in a pass, examples of
-            another shape, or labels that do not fit.
+        ValueError: a side below 1, or an unknown activation; in a pass, examples of another
+            shape, or labels that do not fit.
 
     Example:
         >>> import torch

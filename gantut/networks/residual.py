@@ -153,16 +153,15 @@ class ResidualDiscriminator(base.Discriminator):
             times as many.
         fold: D reads squares of so many pixels as one place with more channels, which costs less
             and loses nothing; ``width`` then belongs to the folded size.
-        classes: with classes, D judges an image together with its label (N,); 0 takes no labels.
-        conditioning: how labels enter: ``"projection"``, an inner product with a vector of the
-            class [miyato2018projection], or an ``"auxiliary"`` classifier [odena2017].
+        classes: with classes, D judges an image together with its label (N,), through an inner
+            product with a vector of the class [miyato2018projection]; 0 takes no labels.
         spectral_norm: divide each weight by its largest singular value [miyato2018]. A weight that
             is normalised cannot be zero, so the branches then begin at random.
         seed: decides the first weights.
 
     Raises:
-        ValueError: width below 1, sides that cannot be halved, or an unknown
-            conditioning; in a pass, images of another shape, or labels that do not fit.
+        ValueError: a width below 1, or sides that cannot be halved; in a pass, images of another
+            shape, or labels that do not fit.
 
     Example:
         >>> import torch

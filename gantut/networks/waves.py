@@ -66,16 +66,15 @@ class Conv1dDiscriminator(ConvDiscriminator):
     Args:
         shape: (C, T) of the waves, with T divisible by 4 until 16 or fewer places are left.
         width: the number of planes at a quarter of the length; twice and four times as many below.
-        classes: with classes, D judges a wave together with its label (N,); 0 takes no labels.
-        conditioning: how labels enter: ``"projection"``, an inner product with a vector of the
-            class [miyato2018projection], or an ``"auxiliary"`` classifier [odena2017].
+        classes: with classes, D judges a wave together with its label (N,), through an inner
+            product with a vector of the class [miyato2018projection]; 0 takes no labels.
         spectral_norm: divide each weight by its largest singular value [miyato2018].
         minibatch_stddev: show D how much the waves of a group of four differ [karras2018].
         seed: decides the first weights.
 
     Raises:
-        ValueError: a width below 1, a length that cannot be divided, or an unknown conditioning; in
-            a pass, waves of another shape, or labels that do not fit.
+        ValueError: a width below 1, or a length that cannot be divided; in a pass, waves of another
+            shape, or labels that do not fit.
 
     Example:
         >>> import torch

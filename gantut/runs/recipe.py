@@ -36,6 +36,8 @@ HOMES = {
     "faces-judge": "faces_judge",
     "faces-vae": "faces_vae",
     "faces-vaegan": "faces_vae",
+    "faces-flow": "faces_flow",
+    "latent-flow": "latent_flow",
 }
 
 
@@ -158,7 +160,7 @@ def recipe(name: str) -> Recipe:
 
     Example:
         >>> sorted(recipe("digits-gan").parts)
-        ['seed-0', 'seed-1']
+        ['seed-0', 'seed-1', 'seed-2']
     """
     home = chosen("run", name, HOMES)
     module = importlib.import_module(f"gantut.runs.recipes.{home}")

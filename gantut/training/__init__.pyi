@@ -8,7 +8,7 @@ from .bigan import BiGANTrainer as BiGANTrainer
 from .checkpoint import CheckpointError as CheckpointError, weights as weights
 from .ema import EMA as EMA
 from .flow import FlowTrainer as FlowTrainer
-from .gan import ACGANTrainer as ACGANTrainer, GANTrainer as GANTrainer, generate as generate
+from .gan import GANTrainer as GANTrainer, generate as generate
 from .loop import NonFiniteError as NonFiniteError, Trainer as Trainer
 from .players import Options as Options
 from .recipes import r3gan as r3gan

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gantut.losses.augmentation import Augment
-from gantut.losses.conditional import auxiliary
 from gantut.networks import Packed
-from gantut.numerics import at_least, check_weight
+from gantut.numerics import at_least
 from gantut.protocols import Discriminator, Generator, agreed, call, evaluating
 from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.batches import check_made
@@ -145,67 +144,6 @@ class GANTrainer(AdversarialTrainer):
         size = (n, self.latent_dim)
         z = torch.randn(size, generator=generator, device=self.device, dtype=self.dtype)
         return generate(model, z, labels)
-
-
-class ACGANTrainer(GANTrainer):
-    """A GAN whose discriminator also names the class, which both players want. [odena2017]
-
-    Both add λ · −log C(y|x) to their loss: D for real and fake, G for fake. The reward is more
-    than for looking like the class: it favours samples far from the border between classes, and so
-    a narrower distribution than the data's [gong2019].
-
-    Logs those of ``GANTrainer``, and ``classification``, the cross-entropy in nats.
-
-    Args:
-        generator, discriminator, options: as in ``GANTrainer``; D has ``features(x)`` and a
-            ``head`` with ``classify(features)``, as with ``conditioning="auxiliary"``.
-        weight: λ.
-
-    Raises:
-        ValueError: λ is negative or not finite; D has no classifier.
-    """
-
-    def __init__(
-        self,
-        generator: Generator,
-        discriminator: Any,
-        *,
-        weight: float = 1.0,
-        **options: Any,
-    ) -> None:
-        if not hasattr(getattr(discriminator, "head", None), "classify"):
-            raise ValueError('AC-GAN needs a discriminator with conditioning="auxiliary"')
-        super().__init__(generator, discriminator, **options)
-        self.weight = check_weight("weight", weight)
-
-    def discriminator_step(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        real, fake = self.shown(real), self.shown(fake)
-        real_logits = self.judge(real, labels)
-        loss = self.loss.discriminator(real_logits, self.judge(fake, labels))
-        named = self.classification(real, labels) + self.classification(fake, labels)
-        logs = {"discriminator": loss.detach().mean(), "classification": named.detach().mean()}
-        loss, penalty = self.punished(loss, real, fake, labels)
-        self.descend("discriminator", loss + self.weight * named)
-        if self.observe is not None:
-            self.observe(real_logits.detach())
-        return logs | penalty
-
-    def generator_step(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        real, fake = self.shown(real), self.shown(fake)
-        loss = self.loss.generator(self.real_logits(real, labels), self.judge(fake, labels))
-        self.descend("generator", loss + self.weight * self.classification(fake, labels))
-        self.average()
-        return {"generator": loss.detach().mean()}
-
-    def classification(self, x: Tensor, labels: Any) -> Tensor:
-        """−log C(y|x), (N,), in nats."""
-        with self.autocast():
-            classes = self.D.head.classify(self.D.features(x)).to(self.dtype)
-        return auxiliary(classes, labels)
 
 
 def needed_latent_dim(given: int | None, **network: Any) -> int:

@@ -1,18 +1,16 @@
-"""How a wrong submission is declared: a mistake in one question, and what the grader must say about
-it.
+"""How answers to an assignment are declared: wrong ones, with what the tests must say, and unusual
+right ones.
+
+``code`` runs after the whole solution, in its globals.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from gantut.bugs import BUGS
-
 
 class Wrong(NamedTuple):
-    """``code`` is appended to the solution of ``question``; the question loses points, and a
-    message matches ``says``.
-    """
+    """The question loses points, no other does, and a message matches ``says``."""
 
     name: str
     question: str
@@ -20,12 +18,9 @@ class Wrong(NamedTuple):
     says: str
 
 
-def zoo(bug: str, as_: str) -> str:
-    """The code of an answer that is a bug of the zoo.
+class Right(NamedTuple):
+    """The question has all its points, and every other as well."""
 
-    Raises:
-        ValueError: the zoo has no such bug.
-    """
-    if bug not in BUGS:
-        raise ValueError(f"no bug {bug!r} in the zoo")
-    return f'from gantut.bugs import BUGS\n\n{as_} = BUGS["{bug}"].faulty\n'
+    name: str
+    question: str
+    code: str

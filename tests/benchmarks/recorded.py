@@ -1,8 +1,9 @@
-"""What takes too long for a chapter: when compiling pays, and what threads cost that fight for
-cores. Chapter 12 quotes its tables.
+"""What takes too long for a chapter: when compiling pays, what threads cost that fight for cores,
+and how long a GAN of larger images takes. Chapter 12 quotes the first table, chapter 13 the last.
 
 python tests/benchmarks/recorded.py compile [--only gan vae torchgan]
 python tests/benchmarks/recorded.py threads
+python tests/benchmarks/recorded.py images
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import run
 import torch
 from peers import PEERS, as_ours
 
-from gantut import data
+from gantut import data, losses, networks, training
 
 
 def spent() -> float:
@@ -116,11 +117,45 @@ def threads(seconds: float, companions: int, rounds: int = 2) -> None:
         print(f"| {count} | {'sleep' if wait else 'spin'} | {rate:,.0f} | {own:.0f} |", flush=True)
 
 
+def large(side: int, batch: int, periods: int = 1) -> str:
+    """Milliseconds of one thread for an image that is shown once to a GAN of that side: whole steps
+    with R1 in every 16th and ADA. Both networks get one level more for twice the side.
+    """
+    levels = side.bit_length() - 7  # 0 at 64 px
+    planes = (128, 128, 80, 48, 16, 12, 8)[: 5 + levels]
+    shape = (3, side, side)
+    G = networks.StyleGenerator(64, shape, planes=planes, seed=0)
+    D = networks.ConvDiscriminator(shape, width=32 >> levels, seed=0)
+    faces = data.faces(2 * batch, size=side, cache=False)
+    trainer = training.GANTrainer(
+        G,
+        D,
+        penalty=losses.r1(0.0002 * side**2 / batch / 4),
+        penalty_every=16,
+        augment=losses.AdaptiveAugment("translate", "brightness"),
+        device="cpu",
+    )
+    steps = trainer.run(faces.batches(batch), 1 + 16 * periods)
+    next(steps)
+    found = []
+    for _ in range(periods):
+        start = time.process_time()
+        for _ in range(16):
+            next(steps)
+        found.append((time.process_time() - start) / 16 / batch)
+    weights = sum(p.numel() for p in G.parameters()), sum(p.numel() for p in D.parameters())
+    image = statistics.median(found)
+    return (
+        f"| {side} | {batch} | {weights[0]:,} | {weights[1]:,} | {1e3 * image:.1f} | "
+        f"{1e6 * image / 3600:.1f} |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("compile", "threads"))
+    parser.add_argument("what", choices=("compile", "threads", "images"))
     parser.add_argument("--only", nargs="+", choices=PEERS, default=["gan", "vae", "torchgan"])
     parser.add_argument(
         "--seconds", type=float, default=4.0, help="length of a measurement of threads"
@@ -141,6 +176,13 @@ def main() -> None:
         )
         for name in options.only:
             print(compiled(name), flush=True)
+        return
+    if options.what == "images":
+        torch.set_num_threads(1)
+        print("| side | batch | weights of G | of D | CPU ms an image | CPU h a million |")
+        print("|" + "---|" * 6)
+        for side, batch in ((64, 64), (128, 32), (256, 16)):
+            print(large(side, batch), flush=True)
         return
     threads(options.seconds, options.companions)
 

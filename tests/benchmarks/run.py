@@ -38,7 +38,7 @@ CHOSEN = argparse.Namespace(precision="float32", device="cpu", cpu_time=False)
 PLAIN = {"vae": plain.vae, "wgan_gp": plain.wgan_gp}
 WASSERSTEIN = {"loss": "wasserstein", "penalty": gradient_penalty(10), "n_critic": 5}
 SIDES = ("plain", "peer", "ours", "lean")
-# What the formulas show, and what a step consists of besides, as chapter 12 sorts operations.
+# What the formulas show, and what a step consists of besides.
 # "mm" and "conv" name products of matrices and convolutions, transposed ones too.
 FAMILIES = {
     "products": ("mm", "conv"),

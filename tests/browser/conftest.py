@@ -49,7 +49,9 @@ def browser():
         else __import__("playwright.sync_api").sync_api
     )
     with api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=FLAGS, chromium_sandbox=False)
+        found = playwright.chromium.launch(
+            executable_path=path, args=FLAGS, chromium_sandbox=False, timeout=120_000
+        )
         yield found
         found.close()
 

@@ -17,10 +17,13 @@ def main() -> int:
         print(f"nothing in {REPORT.name}: run pytest tests/browser after make book")
         return 1
     print(
-        f"{'page':44s}{'kB':>7s}{'sent':>7s}{'loaded':>8s}{'ready':>7s}{'formulas':>10s}{'images':>8s}{'faults':>8s}"
+        f"{'page':44s}{'kB':>7s}{'first':>7s}{'sent':>7s}{'jumps':>7s}{'loaded':>8s}{'ready':>7s}{'formulas':>10s}{'images':>8s}{'faults':>8s}"
     )
     for record in records:
-        sizes = f"{record['bytes'] / 1000:7.0f}{record['sent'] / 1000:7.0f}"
+        sizes = (
+            f"{record['bytes'] / 1000:7.0f}{record['first'] / 1000:7.0f}"
+            f"{record['sent'] / 1000:7.0f}{record['jumps']:7.2f}"
+        )
         times = f"{record['loaded']:7.1f}s{record['ready']:6.1f}s"
         counts = f"{record['formulas']:10d}{record['images']:8d}{len(record['faults']):8d}"
         print(f"{record['page'][:43]:44s}{sizes}{times}{counts}")

@@ -53,10 +53,7 @@ def visit(context, site):
 
 
 def start(page):
-    button = page.get_by_role("button", name=re.compile("^Start \\(loads"))
-    if page.locator(".play").get_attribute("data-play") != "games":
-        button.focus()
-        page.keyboard.press("Enter")
+    """Wait until the figure runs, which it does by itself on its own page."""
     page.wait_for_selector(".play[data-state=ready]")
     if page.locator(".play").get_attribute("data-play") == "gan":
         # It trains at once; the tests begin from rest, with all settings in sight.
@@ -83,14 +80,64 @@ PLANE = ".play-surface[tabindex]"
 
 
 @pytest.mark.parametrize("widget", ["latent", "gan"])
-def test_nothing_heavy_is_loaded_before_the_start(context, site, widget):
+def test_who_wants_rest_starts_a_figure_by_hand(browser, site, widget):
+    """Nothing heavy is loaded before."""
+    context = browser.new_context(reduced_motion="reduce")
     page, asked = context.new_page(), []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{site}/book/{PAGES[widget]}.html", wait_until="networkidle")
     assert [url for url in asked if HEAVY.search(url)] == []
-    start(page)
+    page.get_by_role("button", name=re.compile("^Start \\(loads")).press("Enter")
+    page.wait_for_selector(".play[data-state=ready]")
     assert [url for url in asked if HEAVY.search(url)] != []
+    context.close()
+
+
+def test_on_its_own_page_the_playground_is_alive_at_first_sight(context, site):
+    page = context.new_page()
+    page.goto(f"{site}/book/{PAGES['gan']}.html", wait_until="load")
+    page.wait_for_function("+document.querySelector('.play-inside')?.dataset.steps >= 5")
     page.close()
+
+
+def test_one_player_moves_alone(visit):
+    page = visit("gan")
+    page.get_by_role("button", name="Only D").click()
+    said = page.locator(".play-words").inner_text()
+    assert dataset(page, "steps") == "1" and " D " in said and " G " not in said
+    page.get_by_role("button", name="Only G").click()
+    assert dataset(page, "steps") == "2" and " G " in page.locator(".play-words").inner_text()
+    # Players that move at once have no turns.
+    page.get_by_label("optimizer", exact=True).select_option("extragradient")
+    assert page.get_by_role("button", name="Only D").is_hidden()
+
+
+def test_an_experiment_and_its_settings_have_an_address(visit, context, site):
+    page = visit("gan")
+    page.get_by_role("button", name="The leash").click()
+    page.wait_for_function("+document.querySelector('.play-inside').dataset.steps >= 1")
+    assert page.get_by_label("penalty", exact=True).input_value() == "gradient_penalty"
+    assert page.get_by_label("steps of D for one of G", exact=True).input_value() == "5"
+    address = page.url
+    assert "loss=wasserstein" in address and "weight=10" in address
+    other = context.new_page()
+    other.goto(address, wait_until="load")
+    other.wait_for_selector(".play[data-state=ready]")
+    assert other.get_by_label("loss", exact=True).input_value() == "wasserstein"
+    other.close()
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="It learns the ring").click()
+    page.get_by_role("button", name="Pause").click()
+    assert "#" not in page.url
+
+
+def test_the_inside_of_the_discriminator_is_shown(visit):
+    page = visit("gan")
+    page.get_by_text("Inside the discriminator").click()
+    page.get_by_role("button", name="One step").click()
+    page.wait_for_timeout(300)
+    inks = page.evaluate(INK)
+    assert len(inks) == 4 and inks[-1][0] > 1000
 
 
 def filled(page):
@@ -301,7 +348,7 @@ def test_a_file_that_is_missing_is_named(context, site):
     page = context.new_page()
     page.route(re.compile(r"decoders\.js"), lambda route: route.abort())
     page.goto(f"{site}/book/{PAGES['latent']}.html", wait_until="load")
-    page.get_by_role("button", name=re.compile("^Start")).click()
+    page.locator(".play").scroll_into_view_if_needed()
     page.wait_for_selector(".play[data-state=failed]")
     assert "decoders.js could not be loaded" in page.get_by_role("alert").inner_text()
     page.close()
@@ -366,7 +413,8 @@ def test_a_chapters_widgets_show_a_drawing_and_start_when_asked(context, chapter
             place.scroll_into_view_if_needed()
         page.wait_for_selector(f".play[data-play={name}][data-state=ready]")
         assert place.locator(".play-poster").is_hidden()
-        assert place.locator(".play-surface").count() == 3
+        # The plane has a fourth: inside the discriminator.
+        assert place.locator(".play-surface").count() == (4 if name == "gan" else 3)
     page.wait_for_function("+document.querySelector('.play-inside').dataset.steps >= 2")
     page.emulate_media(media="print")
     for place in places.values():
@@ -385,3 +433,25 @@ def test_a_swipe_over_the_plane_changes_nothing(visit):
     assert page.get_by_label("data", exact=True).input_value() == "ring"
     page.locator(PLANE).evaluate("(plane) => plane.blur()")
     assert page.locator(PLANE).evaluate("(plane) => plane.style.touchAction") == "pan-y"
+
+
+@pytest.mark.parametrize("widget", list(PAGES))
+def test_a_widget_fills_a_projectors_picture_and_leads_back(visit, site, widget):
+    page = visit(widget, address=f"{site}/book/{PAGES[widget]}.html?projector", begin=False)
+    page.wait_for_selector(".play[data-state=ready].play-large")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    place = page.locator(".play")
+    box = place.bounding_box()
+    assert box == {"x": 0, "y": 0, "width": 1280, "height": 720}
+    sizes = """() => [...document.querySelectorAll(".play-inside :is(label, button, p, output)")]
+        .filter((node) => node.checkVisibility() && node.textContent.trim())
+        .map((node) => parseFloat(getComputedStyle(node).fontSize))"""
+    large = page.evaluate(sizes)
+    assert min(large) >= 17 and place.evaluate("(node) => node.scrollWidth <= node.clientWidth")
+    page.keyboard.press("Escape")
+    assert min(page.evaluate(sizes)) < min(large)
+    assert page.locator(".play-large").count() == 0
+    page.get_by_role("button", name="Large, for a projector").click()
+    page.get_by_role("button", name="Back to the page").click()
+    assert page.locator(".play-large").count() == 0
+    page.set_viewport_size({"width": 1000, "height": 900})

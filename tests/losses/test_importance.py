@@ -13,7 +13,6 @@ from pyro.infer import RenyiELBO, Trace_ELBO
 from gantut.losses import (
     distortion,
     iwae,
-    log_mean_exp,
     log_weights,
     negative_elbo,
     negative_iwae,
@@ -21,6 +20,7 @@ from gantut.losses import (
 )
 from gantut.models.likelihoods import GaussianLikelihood
 from gantut.models.vae import VAEOutput, diagonal_normal
+from gantut.numerics import log_mean_exp
 
 TRUTH = -0.5 * math.log(4 * math.pi) - 0.25  # log N(1; 0, 2)
 

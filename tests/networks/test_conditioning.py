@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gantut import networks
-from gantut.networks import AuxiliaryHead, ConvDiscriminator, MinibatchStddev, MLPDiscriminator
+from gantut.networks import ConvDiscriminator, MinibatchStddev, MLPDiscriminator, ProjectionHead
 
 
 def test_minibatch_stddev_by_hand():
@@ -35,9 +35,7 @@ def test_groups_do_not_see_one_another():
     [lambda **o: MLPDiscriminator((1, 8, 8), **o), lambda **o: ConvDiscriminator((1, 8, 8), **o)],
 )
 @pytest.mark.parametrize("options", [{}, {"spectral_norm": True}, {"minibatch_stddev": True}])
-@pytest.mark.parametrize(
-    "classes", [{}, {"classes": 3}, {"classes": 3, "conditioning": "auxiliary"}]
-)
+@pytest.mark.parametrize("classes", [{}, {"classes": 3}])
 def test_all_options_together(make, options, classes):
     D = make(
         **options, **classes
@@ -46,10 +44,7 @@ def test_all_options_together(make, options, classes):
     labels = torch.arange(8) % 3 if classes else None
     logits = D(x, labels)
     assert logits.shape == (8,) and torch.isfinite(logits).all()
-    if "conditioning" in classes:
-        assert D.head.classify(D.features(x)).shape == (8, 3)
-        assert torch.equal(logits, D(x, (labels + 1) % 3))  # the logit does not know the label
-    elif classes:
+    if classes:
         assert not torch.equal(logits, D(x, (labels + 1) % 3))
 
 
@@ -78,11 +73,5 @@ def test_bad_input():
         MinibatchStddev()(torch.zeros(6, 2))
     with pytest.raises(ValueError, match="group must be at least 2, got 1"):
         MinibatchStddev(1)
-    with pytest.raises(ValueError, match="classes must be at least 2, got 1"):
-        AuxiliaryHead(4, 1)
-    with pytest.raises(
-        ValueError, match="unknown conditioning 'concat'; known: projection, auxiliary"
-    ):
-        MLPDiscriminator((2,), classes=3, conditioning="concat")
     with pytest.raises(ValueError, match="labels must lie in 0 … 2, got 0 … 3"):
-        AuxiliaryHead(4, 3)(torch.zeros(2, 4), torch.tensor([0, 3]))
+        ProjectionHead(4, 3)(torch.zeros(2, 4), torch.tensor([0, 3]))

@@ -178,5 +178,3 @@ def test_bad_input():
         D(noise(2, 3, 8, 8))
     with pytest.raises(ValueError, match="unconditional"):
         D(noise(2, 1, 8, 8), torch.tensor([0, 1]))
-    with pytest.raises(ValueError, match="unknown conditioning 'concat'"):
-        ResidualDiscriminator((1, 8, 8), classes=3, conditioning="concat")

@@ -28,10 +28,6 @@ FENCE = r"^[ ]*(?:`{3,}|:{3,})\{%s\}[ ]*(.*)\n((?:[ ]*:[\w-]+:.*\n)*)"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SKIPPING = {"nbval-skip", "skip-execution", "raises-exception"}
 SETUP = address.SETUP.format(address=address.address())
-# Chapters of the first edition, whose cells are wider and longer than a page of today shows, and
-# whose checks do not show yet what a false statement would have given. The issue that rewrites a
-# chapter takes its number off.
-WIDE = {f"{number:02d}" for number in range(10, 16)}
 COLUMNS, LINES = 80, 40
 # How a duration is called in the chapters. Ratios of durations have no name in common.
 CLOCK = re.compile(r"(?i)seconds|elapsed|took|\w*_ms|.*, ms|perf_counter|process_time|monotonic")
@@ -137,7 +133,7 @@ def statements(notebook, name):
         printed = "".join(o.text for o in cell.outputs if o.get("name") == "stdout")
         if not printed.strip():
             yield f"the cell tagged {tag} prints nothing"
-        elif name[:2] not in WIDE and not re.search("^✓ .* they would be off by", printed, re.M):
+        elif not re.search("^✓ .* they would be off by", printed, re.M):
             yield f"the cell tagged {tag} does not show what a false statement would have given"
 
 
@@ -311,7 +307,7 @@ def pages(notebook, name):
             text = re.sub(r"`[^`]*`|\$[^$]*\$", "", cell.source)
             for left in PLACEHOLDER.findall(text):
                 yield f"cell {cell.id} still holds {left}"
-        elif name[:2] not in WIDE:
+        else:
             lines = cell.source.split("\n")
             if max(map(len, lines)) > COLUMNS:
                 yield f"cell {cell.id} has lines of more than {COLUMNS} columns"

@@ -101,8 +101,3 @@ def test_words_of_time(page):
     assert [page.hours(s) for s in (10, 60, 3000, 9000)] == [
         *("under a minute", "1 minute", "50 minutes", "2.5 hours")
     ]
-
-
-def test_what_is_grey_is_told_from_what_is_not(page):
-    grey, orange = (Image.new("RGB", (4, 4), color) for color in ("#777", "#d9641a"))
-    assert page.is_grey(grey) and not page.is_grey(orange)

@@ -24,9 +24,10 @@ DRAWINGS = SCHEMATICS + POSTERS
 # The names that chapters ask for.
 AGREED = {
     *("two-ways", "gan", "gan-loop", "vae", "reparameterise", "elbo-bars", "divergences"),
-    *("hierarchy", "conjugate", "game-field", "connections"),
+    *("hierarchy", "conjugate", "game-field", "connections", "where-bugs"),
 }
-PALETTE = {f"--gantut-{role}": color for role, color in plots.COLORS.items()}
+ROLES = ("data", "generator", "discriminator", "encoder", "decoder", "theory")
+PALETTE = {f"--gantut-{role}": plots.COLORS[role] for role in ROLES}
 INKS = {"--gantut-ink": "#222", "--gantut-quiet": "#5b6470", "--gantut-ground": "#fff"}
 MENTION = re.compile(r"!\[([^\]]*)\]\(\.\./book/_static/schematics/([\w.-]+)\)")
 SVG = "{http://www.w3.org/2000/svg}"

@@ -118,7 +118,7 @@ def test_patches_are_punished_as_images():
 @pytest.mark.parametrize(("perceptual", "adversary"), [(0.0, 0.0), (10.0, 0.0), (10.0, 5.0)])
 def test_one_change_at_a_time(judge, perceptual, adversary):
     config = {**faces_vae.CONFIG, "perceptual": perceptual, "adversary": adversary, "begin": 1}
-    c = SimpleNamespace(**{**config, "batch": 4, "planes": [4, 4, 4], "dimension": 2})
+    c = SimpleNamespace(**{**config, "batch": 4, "planes": 4, "dimension": 2})
     trainer, batches = faces_vae.training_of(faces_vae.codec(c), c, {})
     before = [p.clone() for p in trainer.D.parameters()]
     logs = list(trainer.run(batches, 2))

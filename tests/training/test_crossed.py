@@ -33,7 +33,6 @@ from gantut.networks import (
 )
 from gantut.training import (
     AAETrainer,
-    ACGANTrainer,
     BiGANTrainer,
     CodePriorTrainer,
     FlowTrainer,
@@ -81,11 +80,6 @@ def gan(classes=0, **options):
 
 MAKE = {
     "gan": gan,
-    "acgan": lambda classes=0, **o: ACGANTrainer(
-        MLPGenerator(2, SHAPE, hidden=(8,), classes=classes),
-        judge(classes=classes, conditioning="auxiliary"),
-        **o,
-    ),
     "vae": lambda classes=0, **o: VAETrainer(vae(classes=classes), **o),
     "vaegan": lambda classes=0, **o: VAEGANTrainer(
         vae(classes=classes), judge(classes=classes), **o
@@ -106,7 +100,6 @@ MAKE = {
         **o,
     ),
 }
-UNCONDITIONAL = [name for name in MAKE if name != "acgan"]
 
 
 def values(trainer):
@@ -193,8 +186,6 @@ def test_what_is_frozen_stays_and_the_rest_moves(kind, monkeypatch):
 @pytest.mark.parametrize("kind", MAKE)
 @pytest.mark.parametrize("classes", [0, CLASSES])
 def test_everything_goes_on_from_a_checkpoint_to_the_last_bit(kind, classes, tmp_path):
-    if kind == "acgan" and not classes:
-        pytest.skip("AC-GAN has classes")
     make = MAKE[kind]
     options = {
         "device": "cpu",
@@ -312,9 +303,9 @@ def test_the_average_follows_the_step_and_is_what_is_sampled(kind):
 def test_all_chance_is_the_trainer_s_own(kind):
     """The global random state is neither read nor moved; another seed is another run."""
     options = {"vqvae": {"restart_every": 1}}.get(kind, {})
-    if kind in ("gan", "acgan", "vaegan", "aae"):
+    if kind in ("gan", "vaegan", "aae"):
         options["penalty"] = gradient_penalty(1.0)
-    if kind in ("gan", "acgan"):
+    if kind == "gan":
         options["augment"] = augmentation("brightness", "translate", "cutout", probability=0.8)
 
     def after(seed, world):
@@ -333,9 +324,8 @@ def test_all_chance_is_the_trainer_s_own(kind):
     assert torch.equal(usual[0], another[0]) == (kind == "codes")
 
 
-@pytest.mark.parametrize("kind", ["gan", "acgan"])
 @pytest.mark.parametrize("loss", ["non_saturating", "relativistic"])
-def test_all_that_a_discriminator_sees_is_augmented_and_its_real_logits_are_told(kind, loss):
+def test_all_that_a_discriminator_sees_is_augmented_and_its_real_logits_are_told(loss):
     """In both players' steps, real and fake; what adapts itself hears of real examples only."""
 
     class Moved:
@@ -347,7 +337,7 @@ def test_all_that_a_discriminator_sees_is_augmented_and_its_real_logits_are_told
         def observe(self, logits):
             self.heard.append(logits)
 
-    trainer, augment = MAKE[kind](CLASSES, augment=Moved(), loss=loss, device="cpu"), Moved()
+    trainer, augment = gan(CLASSES, augment=Moved(), loss=loss, device="cpu"), Moved()
     D, seen = copy.deepcopy(trainer.D), []
     trainer.D.body.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     x, labels = batch(classes=CLASSES)
@@ -358,7 +348,7 @@ def test_all_that_a_discriminator_sees_is_augmented_and_its_real_logits_are_told
     assert torch.allclose(heard, D(x + 100, labels), rtol=1e-4) and not heard.requires_grad
 
 
-@pytest.mark.parametrize("kind", ["gan", "acgan", "vaegan", "aae"])
+@pytest.mark.parametrize("kind", ["gan", "vaegan", "aae"])
 def test_a_penalty_gets_the_players_examples_and_their_labels(kind):
     """Real, fake and D as they are in the step; D's labels also fit several examples stacked."""
     seen = {}
@@ -372,7 +362,7 @@ def test_a_penalty_gets_the_players_examples_and_their_labels(kind):
     x, labels = batch(classes=CLASSES)
     trainer.step((x, labels))
     z = torch.randn(12, 2, generator=source)
-    if kind in ("gan", "acgan"):
+    if kind == "gan":
         real, fake = x, nets["generator"](z, labels)
     else:
         prior, model = torch.randn(12, 2, generator=source), nets["vae"]

@@ -28,7 +28,6 @@ from gantut.models.vae import VAE
 from gantut.networks import MLPDecoder, MLPDiscriminator, MLPEncoder, MLPGenerator, Packed
 from gantut.training import (
     EMA,
-    ACGANTrainer,
     CheckpointError,
     GANTrainer,
     NonFiniteError,
@@ -148,36 +147,6 @@ def same_weights(trainer, G, D):
     for ours, reference in ((trainer.G, G), (trainer.D, D)):
         for a, b in zip(ours.parameters(), reference.parameters(), strict=True):
             assert torch.allclose(a, b, atol=1e-6)
-
-
-def test_one_acgan_step_by_hand():
-    """Both players also minimise the classifier's cross-entropy: D on real and fake, G on fake."""
-    entropy = torch.nn.functional.cross_entropy
-    sp = torch.nn.functional.softplus
-
-    def pair():
-        return (
-            MLPGenerator(3, (2,), hidden=(16,), classes=3),
-            MLPDiscriminator((2,), hidden=(16,), classes=3, conditioning="auxiliary", seed=1),
-        )
-
-    trainer = ACGANTrainer(*pair(), weight=0.5, lr=0.01, ema=None, seed=5, device="cpu")
-    G, D = pair()
-    real, labels = Points(labels=3).batch(0)
-    z = torch.randn(16, 3, generator=torch.Generator().manual_seed(5))
-    fake = G(z, labels)
-
-    def classification(x):
-        return entropy(D.head.classify(D.features(x)), labels, reduction="none")
-
-    def for_d():
-        adversarial = sp(-D(real, labels)) + sp(D(fake.detach(), labels))
-        return adversarial + 0.5 * (classification(real) + classification(fake.detach()))
-
-    logs = next(trainer.run([(real, labels)], 1))
-    by_hand((D, G), (for_d, lambda: sp(-D(fake, labels)) + 0.5 * classification(fake)))
-    same_weights(trainer, G, D)
-    assert set(logs) == {"discriminator", "classification", "generator"}
 
 
 def test_augmented_and_packed_steps_by_hand():
@@ -647,8 +616,6 @@ def test_bad_input():
         gan(penalty_every=0)
     with pytest.raises(ValueError, match=r"disagree on shape: \(2,\) and \(3,\)"):
         GANTrainer(MLPGenerator(3, (2,)), MLPDiscriminator((3,)))
-    with pytest.raises(ValueError, match='needs a discriminator with conditioning="auxiliary"'):
-        ACGANTrainer(MLPGenerator(3, (2,), classes=3), MLPDiscriminator((2,), classes=3))
     with pytest.raises(ValueError, match="give beta or an objective, not both"):
         vae(beta=2.0, objective=free_bits)
     with pytest.raises(ValueError, match="samples=3 needs an objective"):

@@ -36,7 +36,6 @@ from gantut.networks import (
 )
 from gantut.training import (
     AAETrainer,
-    ACGANTrainer,
     BiGANTrainer,
     CheckpointError,
     CodePriorTrainer,
@@ -75,11 +74,6 @@ def packed_gan():
     D = MLPDiscriminator((2, 8, 8), hidden=(12,), minibatch_stddev=True, seed=1)
     G, options = MLPGenerator(5, SHAPE, hidden=(12,)), {"loss": "relativistic", **EXACT}
     return GANTrainer(G, Packed(D, 2), penalty=gradient_penalty(), **options)
-
-
-def acgan():
-    D = MLPDiscriminator(SHAPE, hidden=(12,), classes=CLASSES, conditioning="auxiliary", seed=1)
-    return ACGANTrainer(MLPGenerator(5, SHAPE, hidden=(12,), classes=CLASSES), D, **EXACT)
 
 
 def small_vae(classes=0, prior=None):
@@ -130,7 +124,6 @@ TRAINERS = {
     "GAN, conditional, spectral norm": lambda: gan(
         classes=CLASSES, judge={"spectral_norm": True}, loss="hinge"
     ),
-    "AC-GAN": acgan,
     "GAN, packs of 2, minibatch stddev": packed_gan,
     "GAN, relativistic average": lambda: gan(loss="relativistic_average", penalty=r1(1.0)),
     "VAE": lambda: vae(ema=0.9),

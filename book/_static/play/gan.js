@@ -241,7 +241,7 @@ window.gantut.createGAN = function (tf) {
       const settings = betas ? { betas } : {};
       if (optimizer in GAME_OPTIMIZERS) this.together = GAME_OPTIMIZERS[optimizer](lr, settings);
       else this.optimizers = { G: PLAYER_OPTIMIZERS[optimizer](lr, settings), D: PLAYER_OPTIMIZERS[optimizer](lr, settings) };
-      Object.assign(this, { n_critic, ema, steps: 0, updates: 0 });
+      Object.assign(this, { n_critic, ema, steps: 0, updates: 0, pulls: { D: [], G: [] } });
     }
 
     tensors(player) {
@@ -277,11 +277,12 @@ window.gantut.createGAN = function (tf) {
     }
 
     // One step on real examples (N, 2), noise z (N, latent_dim) and, where the penalty asks for it, uniform numbers; arrays of arrays.
-    step(realRows, zRows, noiseRows) {
+    // `only` is "D" or "G" where one player alone shall move, which the library's trainer never does.
+    step(realRows, zRows, noiseRows, only = "") {
       const [real, z] = [tf.tensor2d(realRows), tf.tensor2d(zRows)];
       const noise = noiseRows && this.noisePerExample ? tf.tensor2d(noiseRows) : null;
       try {
-        const logs = this.together ? this.moveTogether(real, z, noise) : this.moveInTurn(real, z, noise);
+        const logs = this.together ? this.moveTogether(real, z, noise) : this.moveInTurn(real, z, noise, only);
         if (!Object.values(logs).every(Number.isFinite)) throw new RangeError(`step ${this.steps}: a loss became ${Object.values(logs).find((v) => !Number.isFinite(v))}`);
         this.steps += 1;
         return logs;
@@ -291,18 +292,23 @@ window.gantut.createGAN = function (tf) {
     }
 
     // The discriminator moves, and the generator answers to where it now stands.
-    moveInTurn(real, z, noise) {
-      const fake = tf.tidy(() => this.generate(this.tensors(this.G), z));
-      const [discriminator, slopesOfD] = this.slopes(this.D, (weights) => this.lossOfD(weights, real, fake, noise));
-      tf.dispose(fake);
-      this.optimizers.D(this.D.values, slopesOfD);
-      const logs = { discriminator };
-      if ((this.steps + 1) % this.n_critic === 0) {
+    moveInTurn(real, z, noise, only) {
+      const logs = {};
+      if (only !== "G") {
+        const fake = tf.tidy(() => this.generate(this.tensors(this.G), z));
+        const [discriminator, slopesOfD] = this.slopes(this.D, (weights) => this.lossOfD(weights, real, fake, noise));
+        tf.dispose(fake);
+        this.optimizers.D(this.D.values, slopesOfD);
+        this.pulls.D = slopesOfD;
+        logs.discriminator = discriminator;
+      }
+      if (only === "G" || (!only && (this.steps + 1) % this.n_critic === 0)) {
         const [generator, slopesOfG] = tidy(() => {
           const judges = this.tensors(this.D);
           return this.slopes(this.G, (weights) => this.lossOfG(weights, judges, real, z));
         });
         this.optimizers.G(this.G.values, slopesOfG);
+        this.pulls.G = slopesOfG;
         logs.generator = generator;
         this.updateAverage();
       }
@@ -318,6 +324,7 @@ window.gantut.createGAN = function (tf) {
         const [generator, slopesOfG] = this.slopes(this.G, (weights) => this.lossOfG(weights, judges, real, z));
         const [discriminator, slopesOfD] = this.slopes(this.D, (weights) => this.lossOfD(weights, real, fake, noise));
         logs = logs || { discriminator, generator };
+        this.pulls = { D: slopesOfD, G: slopesOfG };
         return [...slopesOfG, ...slopesOfD];
       });
       this.together([...this.G.values, ...this.D.values], field);
@@ -343,6 +350,27 @@ window.gantut.createGAN = function (tf) {
     // D's logits at the places (N, 2), a flat array.
     logits(places) {
       return tidy(() => this.judge(this.tensors(this.D), tf.tensor2d(places)).dataSync());
+    }
+
+    // What D's hidden units say at the places (N, 2): for each layer a flat array (N, units).
+    units(places) {
+      return tidy(() => {
+        const weights = this.tensors(this.D);
+        const layers = [];
+        let h = tf.tensor2d(places);
+        for (let k = 0; k + 2 < weights.length; k += 2) {
+          h = this.activation(tf.add(tf.matMul(h, weights[k], false, true), weights[k + 1]));
+          layers.push(h.dataSync());
+        }
+        return layers;
+      });
+    }
+
+    // How long each layer's gradient was in the last step: the length over its matrix and its vector.
+    lengths(player) {
+      const pulls = this.pulls[player];
+      const square = (array) => array.reduce((sum, value) => sum + value * value, 0);
+      return Array.from({ length: pulls.length / 2 }, (_, k) => Math.sqrt(square(pulls[2 * k]) + square(pulls[2 * k + 1])));
     }
 
     // Where a sample at each place would be pushed: minus the slope of the generator's loss there, (N, 2) flat.

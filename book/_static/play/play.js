@@ -117,9 +117,11 @@ window.gantut = window.gantut || {};
       asked = true;
       requestAnimationFrame(() => {
         asked = false;
-        const side = surface.clientWidth;
+        // For a projector letters, lines and dots are larger, as if the surface were smaller and enlarged.
+        const zoom = surface.closest(".play-large") ? 1.5 : 1;
+        const side = surface.clientWidth / zoom;
         if (!side) return;
-        const ratio = window.devicePixelRatio || 1;
+        const ratio = zoom * (window.devicePixelRatio || 1);
         if (surface.width !== Math.round(side * ratio)) surface.width = surface.height = Math.round(side * ratio);
         const context = surface.getContext("2d");
         context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -170,7 +172,7 @@ window.gantut = window.gantut || {};
     .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
 
   // The colours of play.css as they are now: color("data") is --play-data.
-  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--play-${name}`).trim() || "#808080";
+  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--play-${name}`).trim() || "#757575";
   const isDark = () => document.documentElement.dataset.theme === "dark";
   const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -225,12 +227,32 @@ window.gantut = window.gantut || {};
       const inside = element("div", { class: "play-inside" });
       put(place, inside);
       const run = builders[name](inside);
+      inside.append(projector(place));
       place.dataset.state = "ready";
       return run;
     } catch (error) {
       fail(place, error);
     }
     return undefined;
+  }
+
+  // A button that shows the figure alone, over the whole window and with larger letters and lines; Escape leads back. With `?projector` in its
+  // address a page begins so.
+  function projector(place) {
+    const large = () => place.classList.contains("play-large");
+    function turn() {
+      place.classList.toggle("play-large");
+      document.documentElement.classList.toggle("play-alone", large());
+      toggle.textContent = large() ? "✕" : "Large, for a projector";
+      set(toggle, { "aria-label": large() && "Back to the page" });
+      listeners.forEach((changed) => changed());
+      if (!large()) place.scrollIntoView({ block: "nearest" });
+    }
+    const toggle = button("Large, for a projector", turn, { class: "play-button play-projector" });
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape" && large()) turn(); });
+    const first = !document.querySelector(".play-large");
+    if (first && new URLSearchParams(location.search).has("projector")) setTimeout(turn);
+    return toggle;
   }
 
   // Run `then` once, when the place is about to be seen.
@@ -250,11 +272,16 @@ window.gantut = window.gantut || {};
     const { size } = widgets[name];
     place.querySelectorAll(".play-message").forEach((message) => message.remove());
     if (!size) { whenSeen(place, () => start(place, name)); return; }
-    const begin = button(`Start (loads ${size})`, async () => {
+    const begun = async () => {
       const run = await start(place, name);
+      if (run && !calm()) run();
+    };
+    // On its own page a figure runs as soon as it is seen, unless the reader wants rest or to load little.
+    if (place.hasAttribute("data-alive") && !calm() && !navigator.connection?.saveData) { whenSeen(place, begun); return; }
+    const begin = button(`Start (loads ${size})`, async () => {
+      await begun();
       const first = place.querySelector(".play-inside :is(.play-first, canvas[tabindex])");
       if (first) first.focus({ preventScroll: true });
-      if (run && !calm()) run();
     }, { class: "play-button play-first" });
     const poster = place.querySelector(".play-poster");
     (poster ? poster.lastElementChild : place).append(element("span", { class: "play-begin" }, begin));

@@ -10,6 +10,19 @@
   const SHOWN = 400; // points of each kind that are drawn
   const PEN = 0.08; // the deviation of a drawn point
   const BATCHES = [64, 128, 256];
+  const TILES = 16; // hidden units of a layer that are shown
+  const GRAIN = 18; // places on a side of such a tile
+  const SLOW = 350; // milliseconds of a step in slow motion
+  // What one can see happen with one press: settings that differ from those at the start.
+  const EXPERIMENTS = {
+    "It learns the ring": {},
+    "Take the penalty away": { penalty: "none" },
+    "Let the loss saturate": { loss: "minimax", penalty: "none" },
+    "A critic without a leash": { loss: "wasserstein", penalty: "none" },
+    "The leash": { loss: "wasserstein", penalty: "gradient_penalty", weight: 10, critic: "5" },
+    "Plain gradient steps": { optimizer: "sgd", lr: 0.1 },
+    "Too small to cover all": { width: "16", data: "grid", penalty: "none" },
+  };
 
   // A draw from equal round Gaussians, as in gantut.data.densities.
   function sample({ centres, std }, n, source) {
@@ -62,6 +75,9 @@
 
     const start = button("Start", () => (running ? pause() : go()), { class: "play-button play-first" });
     const one = button("One step", () => { if (ready()) { step(); look(); tell(true); } });
+    const alone = ["D", "G"].map((player) =>
+      button(`Only ${player}`, () => { if (running) pause(); if (ready()) { step(player); look(); tell(true); } }, { title: player === "D" ? "One step of the discriminator; the generator stands still" : "One step of the generator; the discriminator stands still" }));
+    const slow = tick("slow motion", false, () => {});
     const anew = button("Reset", reset);
     const clear = button("Clear the drawing", () => { drawn.centres = []; reset(); });
     const words = element("p", { class: "play-words" });
@@ -216,6 +232,43 @@
       context.stroke();
     });
 
+    // Inside D: the first units of each hidden layer as maps of the plane, and how long each layer's gradient was.
+    const within = canvas("What the first units of both hidden layers of the discriminator say of each place, and the lengths of the gradients of all layers", (context, side) => {
+      if (!trainer) return;
+      const places = grid(GRAIN);
+      const cell = side / 8;
+      const tile = document.createElement("canvas");
+      tile.width = tile.height = GRAIN;
+      const ink = tile.getContext("2d");
+      const [forReal, forFake] = [rgb("data"), rgb("generator")];
+      context.font = `${Math.round(side / 30)}px sans-serif`;
+      trainer.units(places).forEach((values, layer) => {
+        const units = values.length / places.length;
+        const top = layer * (side * 0.36);
+        context.fillStyle = color("ink");
+        context.fillText(`layer ${layer + 1}, ${Math.min(units, TILES)} of ${units} units`, 2, top + side / 24);
+        for (let unit = 0; unit < Math.min(units, TILES); unit += 1) {
+          const own = places.map((_, k) => values[k * units + unit]);
+          const most = Math.max(...own.map(Math.abs), 1e-6);
+          const image = ink.createImageData(GRAIN, GRAIN);
+          own.forEach((value, k) => image.data.set([...(value > 0 ? forReal : forFake), 235 * Math.sqrt(Math.abs(value) / most)], 4 * k));
+          ink.putImageData(image, 0, 0);
+          context.drawImage(tile, (unit % 8) * cell + 1, top + side / 18 + Math.floor(unit / 8) * cell, cell - 2, cell - 2);
+        }
+      });
+      const bars = [["D", "discriminator"], ["G", "generator"]].flatMap(([player, name]) => trainer.lengths(player).map((length, k) => [`${player}${k + 1}`, length, name]));
+      const longest = Math.max(...bars.map(([, length]) => length), 1e-9);
+      const [base, wide] = [side * 0.97, side / Math.max(bars.length, 1)];
+      context.fillStyle = color("ink");
+      if (bars.length) context.fillText("length of the gradient, layer by layer", 2, side * 0.765);
+      bars.forEach(([label, length, name], k) => {
+        const high = (length / longest) * side * 0.14;
+        context.fillStyle = color(name);
+        context.fillRect(k * wide + 4, base - side / 26 - high, wide - 8, high);
+        context.fillText(`${label}  ${length.toPrecision(2)}`, k * wide + 4, base);
+      });
+    });
+
     // -- drawing a distribution ----------------------------------------------------------------------------------------------------------
 
     function dab(place) {
@@ -255,6 +308,8 @@
       const together = optimizer.value in gan.GAME_OPTIMIZERS;
       weight.element.hidden = penalty.value === "none";
       critic.element.hidden = together;
+      alone.forEach((step) => { step.hidden = together; });
+      remember();
       clear.hidden = data.value !== "drawn";
       source = random(2000 + seed.value);
       z = noise(SHOWN, random(3000 + seed.value));
@@ -272,12 +327,12 @@
       return false;
     }
 
-    function step() {
+    function step(only = "") {
       const n = +batch.value;
       const uniform = trainer.noisePerExample;
       const extra = uniform ? Array.from({ length: n }, () => Array.from({ length: uniform }, source.uniform)) : null;
       try {
-        const logs = trainer.step(sample(byData(), n, source), noise(n, source), extra);
+        const logs = trainer.step(sample(byData(), n, source), noise(n, source), extra, only);
         for (const [name, value] of Object.entries(logs)) history[name].push(value);
       } catch (error) {
         problem = `Training stopped. ${error.message}. Lower the learning rate, or add a penalty, and reset.`;
@@ -290,13 +345,17 @@
       plane.redraw();
       curves.redraw();
       portrait.redraw();
+      if (layers.open) within.redraw();
     }
 
     let drawnAt = 0;
+    let steppedAt = 0;
     function turn() {
       if (!running) return;
       const begin = performance.now();
-      do step(); while (running && performance.now() - begin < 14);
+      if (slow.value) {
+        if (begin - steppedAt > SLOW) { steppedAt = begin; step(); }
+      } else do step(); while (running && performance.now() - begin < 14);
       if (performance.now() - drawnAt > 120) {
         drawnAt = performance.now();
         look();
@@ -325,7 +384,8 @@
     function tell(aloud) {
       const parts = [`Step ${trainer.steps}.`];
       const last = (name) => history[name][history[name].length - 1];
-      if (trainer.steps) parts.push(`Losses: D ${last("discriminator").toFixed(3)}${history.generator.length ? `, G ${last("generator").toFixed(3)}` : ""}.`);
+      const losses = [["D", "discriminator"], ["G", "generator"]].filter(([, name]) => history[name].length).map(([player, name]) => `${player} ${last(name).toFixed(3)}`);
+      if (losses.length) parts.push(`Losses: ${losses.join(", ")}.`);
       const { modes } = byData();
       if (trainer.steps && modes.length) {
         const { covered, share } = coverage(trainer.sample(z, average.value), byData());
@@ -337,11 +397,37 @@
       if (aloud) spoken.textContent = words.textContent;
     }
 
+    // The settings stand in the page's address, so that a link leads to them.
+    const settings = { data, loss, penalty, weight, optimizer, lr, critic, width, batch, seed };
+    const own = inside.closest("[data-alive]");
+    let start0 = {};
+    function remember() {
+      if (!own) return;
+      const told = (value) => (typeof value === "number" ? String(+value.toPrecision(3)) : value);
+      const changed = Object.entries(settings).filter(([name, { value }]) => told(value) !== told(start0[name]) && value !== "drawn");
+      const said = new URLSearchParams(changed.map(([name, { value }]) => [name, told(value)]));
+      window.history.replaceState(null, "", changed.length ? `#${said}` : location.pathname + location.search);
+    }
+    function choose(values) {
+      for (const [name, value] of Object.entries(values)) {
+        const control = settings[name];
+        if (!control) continue;
+        if (typeof control.value === "number") { if (Number.isFinite(+value)) control.value = +value; }
+        else if ([...control.input.options].some((option) => option.value === String(value))) control.value = String(value);
+      }
+    }
+    const experiments = element("div", { class: "play-experiments", role: "group", "aria-label": "Experiments" }, ...Object.entries(EXPERIMENTS).map(([name, values]) =>
+      button(name, () => { if (running) pause(); choose({ ...start0, ...values }); reset(); go(); })));
+    const layers = element("details", { class: "play-more", ontoggle: () => { if (layers.open) within.redraw(); } },
+      element("summary", {}, "Inside the discriminator"),
+      element("figure", { class: "play-within" }, within.element, element("figcaption", {}, "Each tile is the plane as one hidden unit sees it, blue where it is positive, orange where it is negative. Below, how long each layer's gradient was in the last step.")));
+
     const figure = (surface, caption) => element("figure", {}, surface.element, element("figcaption", {}, caption));
     const colored = (name, text) => element("span", { style: `color: var(--play-${name})` }, text);
     inside.append(
+      experiments,
       element("div", { class: "play-controls play-main" }, ...[data, loss, penalty, weight].map((c) => c.element)),
-      element("div", { class: "play-controls" }, start, one, anew, clear, average.element, arrows.element),
+      element("div", { class: "play-controls" }, start, one, ...alone, anew, clear, slow.element, average.element, arrows.element),
       words,
       spoken,
       element("div", { class: "play-row play-led" },
@@ -350,8 +436,11 @@
         figure(curves, element("span", {}, "The losses of ", colored("discriminator", "the discriminator"), " and ", colored("generator", "the generator"), " over the steps.")),
         figure(portrait, "The phase portrait: D's loss across, G's upwards, old steps faint. The cross is where both would rest."),
       ),
+      layers,
       more(...[optimizer, lr, critic, width, batch, seed].map((c) => c.element)),
     );
+    start0 = Object.fromEntries(Object.entries(settings).map(([name, { value }]) => [name, value]));
+    if (own) choose(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
     reset();
     return () => { if (!running) go(); };
   });

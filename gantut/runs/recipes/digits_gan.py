@@ -53,7 +53,7 @@ def training_of(G: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
     return trainer, batches
 
 
-def _parts(classes: int, seeds: int, **changed: Any) -> dict[str, Part]:
+def _parts(classes: int, seeds: int, first: int = 0, **changed: Any) -> dict[str, Part]:
     return {
         f"seed-{seed}": Part(
             {**CONFIG, **changed, "classes": classes, "seed": seed},
@@ -61,7 +61,7 @@ def _parts(classes: int, seeds: int, **changed: Any) -> dict[str, Part]:
             training_of,
             shipped=seed == 0,
         )
-        for seed in range(seeds)
+        for seed in range(first, seeds)
     }
 
 
@@ -97,7 +97,7 @@ ACCURACY = {
         least=0.98,
         tolerance=0.02,
     ),
-    "class_accuracy_worst": Figure("the same, the worse of two seeds", least=0.98),
+    "class_accuracy_worst": Figure("the same, the worst of three seeds", least=0.98),
     "class_accuracy_of_test": Figure(
         "what the same classifier gets right of the 500 test digits", tolerance=0.02
     ),
@@ -137,7 +137,7 @@ def measure_unlabelled(made: Networks, quick: bool) -> dict[str, float]:
 
 
 def _sheet(images: Tensor, columns: int) -> Picture:
-    ax = plots.image_grid(1 - images, columns=columns)
+    ax = plots.image_grid(images, columns=columns)
     return ax.figure  # type: ignore[return-value]
 
 
@@ -154,20 +154,24 @@ def picture_unlabelled(made: Networks) -> Picture:
 digits_gan = Recipe(
     title="A conditional GAN writes the digit that it is asked for.",
     data=DATA,
-    parts=_parts(10, 2),
-    figures={**_figures("the worse of two"), **ACCURACY},
+    # The third seed was trained later, on a machine whose bfloat16 is slow.
+    parts={**_parts(10, 2), **_parts(10, 3, precision="float32", first=2)},
+    figures={**_figures("the worst of three"), **ACCURACY},
     measure=measure,
     picture=picture,
     caption="Eight samples of each digit, as they come: none was chosen.",
-    alt="Ten columns of handwritten digits from 0 to 9, eight of each, black on white.",
+    alt="Ten columns of handwritten digits from 0 to 9, eight of each, white on black.",
 )
 digits_gan_unlabelled = Recipe(
     title="A GAN that was never told what a digit is writes digits.",
     data=DATA,
-    parts=_parts(0, 3, width=40),
+    parts=_parts(0, 3, width=40, precision="float32"),
     figures=_figures("the worst of three"),
     measure=measure_unlabelled,
     picture=picture_unlabelled,
-    caption="Eighty samples of a GAN without labels, as they come.",
-    alt="Eighty handwritten digits in no order, black on white.",
+    caption=(
+        "Eighty samples of a GAN without labels, as they come. Most are digits, some are none. "
+        "Its networks are narrower than those of the run with labels (40 planes, not 64)."
+    ),
+    alt="Eighty handwritten digits in no order, white on black.",
 )

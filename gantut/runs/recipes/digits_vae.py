@@ -395,12 +395,12 @@ def measure_vqvae(made: Networks, quick: bool) -> dict[str, float]:
 
 
 def _pictured(sheets: dict[str, Tensor]) -> Picture:
-    """Sheets of digits under one another, ten in a row, black on white."""
+    """Sheets of digits under one another, ten in a row, white on black."""
     rows = [len(images) // 10 for images in sheets.values()]
     figure = plt.figure(figsize=(6, 0.6 * sum(rows) + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), 1, squeeze=False, height_ratios=rows)[:, 0]
     for ax, (name, images) in zip(axes, sheets.items(), strict=True):
-        plots.image_grid(1 - images.clamp(0, 1), columns=10, ax=ax)
+        plots.image_grid(images.clamp(0, 1), columns=10, ax=ax)
         ax.set_title(name, loc="left", pad=3)
     return figure
 

@@ -4,11 +4,13 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, Unpack
 
+import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
 
-from gantut import data, networks, training
+from gantut import data, networks, plots, training
 from gantut.networks.initialisation import LEAK, initialise, output, seeded
 from gantut.runs.cards import load
 from gantut.runs.recipe import Networks, usual
@@ -128,3 +130,14 @@ def likeness(x: Tensor, other: Tensor) -> Tensor:
     made = [F.normalize(seen.float(), dim=1) for seen in judge().maps(other)]
     each = [(a - b).square().sum(1).mean((1, 2)) for a, b in zip(real, made, strict=True)]
     return torch.stack(each).mean(0)
+
+
+def sheets(blocks: dict[str, Tensor]) -> Picture:
+    """Faces in rows of ten, each block under its title."""
+    rows = [len(images) // 10 for images in blocks.values()]
+    size = (7, 0.7 * sum(rows) + 0.3 * len(rows))
+    sheet, axes = plt.subplots(len(rows), 1, figsize=size, height_ratios=rows, layout="constrained")
+    for ax, (title, images) in zip(axes, blocks.items(), strict=True):
+        plots.image_grid(images, columns=10, ax=ax)
+        ax.set_title(title, loc="left", pad=3)
+    return sheet

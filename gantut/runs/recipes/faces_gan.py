@@ -8,14 +8,13 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gantut import data, networks, plots, training
+from gantut import data, networks, training
 from gantut.data.batches import generator as generator_of
 from gantut.networks.initialisation import LEAK, initialise, output, seeded
 from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
@@ -237,12 +236,7 @@ def picture(made: Networks) -> Picture:
         "one request, other noise": drawn(G, noise(G, 10, 4), plain[3:4].expand(10, -1)),
         "from one face to another": G.body.draw(torch.stack(ways)),
     }
-    rows = [len(images) // 10 for images in blocks.values()]
-    figure, axes = plt.subplots(4, 1, figsize=(7, 10.2), height_ratios=rows, layout="constrained")
-    for ax, (title, images) in zip(axes, blocks.items(), strict=True):
-        plots.image_grid(images, columns=10, ax=ax)
-        ax.set_title(title, loc="left", pad=3)
-    return figure
+    return faces.sheets(blocks)
 
 
 faces_gan = Recipe(

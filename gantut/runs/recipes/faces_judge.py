@@ -34,13 +34,13 @@ def picture(made: Networks) -> Picture:
     """Faces it has not met, with what it says of each."""
     x = faces.real(TEST, "test").subset(slice(0, 8)).floats()
     seen = made["judge"].found(x)  # type: ignore[operator]
-    figure, axes = plots.plt.subplots(1, 8, figsize=(9, 2.1))
+    figure, axes = plots.plt.subplots(1, 8, figsize=(7.8, 2.1))
     for k, ax in enumerate(axes):
         plots.image_grid(x[k : k + 1], ax=ax)
         said = {n: faces.NAMES[n][int(seen[n][k])] for n in SAID}
         words = [f"{said['hair_colour']} hair,", f"{said['hair']},"]
         words += [f"{said['glasses']} glasses,".replace("none", "no"), said["mouth"]]
-        ax.set_xlabel("\n".join(words), fontsize=8.5)
+        ax.set_xlabel("\n".join(words), fontsize=9)
     return figure
 
 

@@ -1,15 +1,15 @@
-"""Autoencoders of faces, 64×64 in 8×8×8 numbers: pixels alone, then a likeness that a network
+"""Autoencoders of faces, 64×64 in 16×16×8 numbers: pixels alone, then a likeness that a network
 sees, then a judge of patches. One change at a time [esser2021]."""
 
 from types import SimpleNamespace
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import torch
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
 
 from gantut import losses, metrics, models, networks, plots
-from gantut.networks.initialisation import LEAK, initialise, output, seeded, start_near_zero
+from gantut.networks.initialisation import LEAK, initialise, output, seeded
 from gantut.runs.cards import load
 from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 from gantut.runs.recipes import faces
@@ -17,41 +17,45 @@ from gantut.training.adversarial import AdversarialOptions, AdversarialTrainer
 from gantut.training.batches import MEANS, check_made
 
 CONFIG = {
-    "steps": 3000,
-    "batch": 32,
+    "steps": 6000,
+    "batch": 16,
     "images": 40_000,
-    "planes": [32, 64, 64],
+    "planes": 48,
     "dimension": 8,
-    "sigma": 0.05,
+    "sigma": 0.02,
     "perceptual": 0.0,
     "adversary": 0.0,
-    "begin": 500,
+    "begin": 800,
     "gamma": 1.0,
     "lr": 1e-3,
     "ema": 0.995,
-    "precision": "bfloat16",
+    "precision": "float32",
     "seed": 0,
 }
 
 
 class FaceEncoder(nn.Module):
-    """Faces to the mean and the log-variance of 8×8 codes, flat: (N, 64 · dimension) each."""
+    """Faces to the mean and the log-variance of 16×16 codes, flat: (N, 256 · dimension) each."""
 
-    def __init__(self, planes: list[int], dimension: int, seed: int) -> None:
+    def __init__(self, planes: int, dimension: int, seed: int) -> None:
         super().__init__()
-        self.shape, self.latent_dim = faces.SHAPE, 64 * dimension
-        a, b, c = planes
+        self.shape, self.latent_dim = faces.SHAPE, 256 * dimension
         with seeded(seed):
             self.body = nn.Sequential(
-                nn.PixelUnshuffle(2),
-                output(nn.Conv2d(12, a, 3, padding=1)),
-                networks.ResidualBlock(a, b, resize="down"),
-                networks.ResidualBlock(b, c, resize="down"),
+                nn.PixelUnshuffle(4),
+                output(nn.Conv2d(48, planes, 3, padding=1)),
+                networks.ResidualBlock(planes, planes),
+                networks.ResidualBlock(planes, planes),
                 nn.LeakyReLU(LEAK),
             )
-            self.head = output(nn.Conv2d(c, 2 * dimension, 1))
+            self.head = output(nn.Conv2d(planes, 2 * dimension, 1))
             initialise(self)
-            start_near_zero(self.head)
+        for block in self.body[2:4]:
+            block.start_at_skip()  # type: ignore[operator]
+        with torch.no_grad():  # codes begin almost without noise, or the noise drowns them for long
+            bias = cast(Tensor, self.head.bias)
+            cast(Tensor, self.head.weight)[dimension:] = 0.0
+            bias[dimension:] = -6.0
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.head(self.body(2 * x - 1)).chunk(2, dim=1)
@@ -59,21 +63,20 @@ class FaceEncoder(nn.Module):
 
 
 class FaceDecoder(nn.Module):
-    """Codes (N, 64 · dimension) to the means of the pixels."""
+    """Codes (N, 256 · dimension) to the means of the pixels."""
 
-    def __init__(self, planes: list[int], dimension: int, seed: int) -> None:
+    def __init__(self, planes: int, dimension: int, seed: int) -> None:
         super().__init__()
-        self.shape, self.latent_dim = faces.SHAPE, 64 * dimension
-        a, b, c = planes
+        self.shape, self.latent_dim = faces.SHAPE, 256 * dimension
         with seeded(seed):
             self.body = nn.Sequential(
-                nn.Unflatten(1, (dimension, 8, 8)),
-                output(nn.Conv2d(dimension, c, 3, padding=1)),
-                networks.ResidualBlock(c, c),
-                networks.ResidualBlock(c, b, resize="up"),
-                networks.ResidualBlock(b, a, resize="up"),
+                nn.Unflatten(1, (dimension, 16, 16)),
+                output(nn.Conv2d(dimension, planes, 3, padding=1)),
+                networks.ResidualBlock(planes, planes),
+                networks.ResidualBlock(planes, planes),
+                networks.ResidualBlock(planes, planes // 2, resize="up"),
                 nn.LeakyReLU(LEAK),
-                output(nn.Conv2d(a, 12, 3, padding=1)),
+                output(nn.Conv2d(planes // 2, 12, 3, padding=1)),
                 nn.PixelShuffle(2),
             )
             initialise(self)
@@ -187,7 +190,7 @@ def training_of(vae: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]
     """Its trainer and its batches."""
     trainer = CodecTrainer(
         vae,
-        PatchDiscriminator(32, 100 + c.seed),
+        PatchDiscriminator(24, 100 + c.seed),
         perceptual=c.perceptual,
         adversary=c.adversary,
         begin=c.begin,
@@ -200,11 +203,22 @@ def training_of(vae: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]
     return trainer, faces.real(c.images).batches(c.batch, seed=c.seed, labels=False)
 
 
+def continued(vae: Any, c: SimpleNamespace, done: Networks) -> tuple[Any, Any]:
+    """The same from where the training with the perceptual distance ended."""
+    vae.load_state_dict(done["perceptual"].state_dict())
+    return training_of(vae, c, done)
+
+
 TEST = 500
-STEPS = {"pixels": "pixels alone", "perceptual": "and perceptual", "adversary": "and adversary"}
+STEPS = {
+    "pixels": "pixels alone",
+    "perceptual": "and perceptual",
+    "longer": "and perceptual, 2,000 steps more",
+    "adversary": "and adversary, for these 2,000",
+}
 PROTOCOLS = {
     "psnr": ("PSNR of {n} test faces, rebuilt from the codes' means, in dB", 0.02),
-    "ssim": ("their SSIM", 0.02),
+    "ssim": ("the SSIM of the same faces", 0.02),
     "perceptual": ("their distance for the judge, which the second and third training lower", 0.1),
     "sharpness": ("the energy of their Laplacian over that of the originals", 0.05),
     "factors": ("the share of factors that the judge names alike in original and rebuilt", 0.03),
@@ -215,7 +229,7 @@ PROTOCOLS = {
 def figures_of(*parts: str) -> dict[str, Figure]:
     """What is measured of these parts."""
     return {
-        f"{name}_{part}": Figure(words.format(n=TEST) + f" ({STEPS[part]})", tolerance=tolerance)
+        f"{name}_{part}": Figure(words.format(n=TEST), tolerance=tolerance)
         for part in parts
         for name, (words, tolerance) in PROTOCOLS.items()
     }
@@ -262,31 +276,36 @@ def picture_vaegan(made: Networks) -> Picture:
 
 DATA = faces.DATA.format(n=CONFIG["images"])
 faces_vae = Recipe(
-    title="A VAE rebuilds faces from 8×8×8 numbers, by pixels alone.",
+    title="A VAE rebuilds faces from 16×16×8 numbers, by pixels alone.",
     data=DATA,
     parts={"pixels": Part(CONFIG, codec, training_of)},
     figures=figures_of("pixels"),
     measure=measure,
     picture=_rows,
-    caption="Above: eight faces it has not met. Below: rebuilt, and a little blurred.",
+    caption="Above: eight faces it has not met. Below: rebuilt, with softer outlines.",
     alt="Two rows of eight drawn faces; those below look like those above, only softer.",
 )
-_SEEN = {**CONFIG, "perceptual": 10_000.0}
+_SEEN = {**CONFIG, "perceptual": 60_000.0}
+_MORE = {**_SEEN, "steps": 2000, "begin": 0, "lr": 5e-4}
 faces_vaegan = Recipe(
     title="The same autoencoder with a likeness that a network sees, and with a judge of patches.",
     data=DATA,
     parts={
         "perceptual": Part(_SEEN, codec, training_of),
-        "adversary": Part({**_SEEN, "adversary": 4000.0}, codec, training_of),
+        "adversary": Part(
+            {**_MORE, "adversary": 10_000.0}, codec, continued, after=("perceptual",)
+        ),
+        "longer": Part(_MORE, codec, continued, after=("perceptual",), shipped=False),
     },
-    figures=figures_of("perceptual", "adversary"),
+    figures=figures_of("perceptual", "adversary", "longer"),
+    columns={part: STEPS[part] for part in ("perceptual", "longer", "adversary")},
     measure=measure,
     picture=picture_vaegan,
     caption=(
         "Eight faces that none has met; rebuilt by pixels alone, with the perceptual distance, and "
-        "with the adversary: same networks, same steps, one change at a time. Each is sharper than "
-        "the one above, and all are softer than the originals. The second is nearer in pixels too: "
-        "the first had not come to its end."
+        "with the adversary, which joins for 2,000 steps at the end. At a glance they are the "
+        "originals, from a sixth as many numbers; their outlines are softer. The same 2,000 steps "
+        "without the adversary give the same PSNR, and a sharpness of 0.43 in place of 0.48."
     ),
-    alt="Four rows of eight drawn faces, the first original, the others rebuilt ever more sharply.",
+    alt="Four rows of eight drawn faces, the first original, the others rebuilt and nearly alike.",
 )

@@ -330,11 +330,11 @@ def picture(made: Networks) -> Picture:
     """A row of real digits, and one of each model."""
     real = judging.digits("test").floats()[:14]
     first, second, *_ = _real()
-    rows = {f"test digits (FID of two real halves {metrics.fid(first, second):.2f})": 1 - real}
+    rows = {f"test digits (FID of two real halves {metrics.fid(first, second):.2f})": real}
     for model, title in list(MODELS.items())[:5]:
         images = drawn(made, model, 0)
         distance = metrics.fid(first, judging.eye().extract(images).features)
-        rows[f"{title} (FID {distance:.2f})"] = 1 - images[:14]
+        rows[f"{title} (FID {distance:.2f})"] = images[:14]
     return plots.comparison(rows)
 
 
@@ -347,7 +347,7 @@ gan_vs_vae = Recipe(
     picture=picture,
     caption="The same decoder, trained in five ways for the same seconds. Each row is as it came, "
     "with the FID of this seed: the smaller, the nearer to real digits.",
-    alt="Six rows of handwritten digits, black on white: real ones, then samples of a GAN, a VAE, "
+    alt="Six rows of handwritten digits, white on black: real ones, then samples of a GAN, a VAE, "
     "a VAE-GAN, an adversarial autoencoder, and a flow on a VAE's codes.",
     columns={REAL: "real digits", **MODELS},
 )

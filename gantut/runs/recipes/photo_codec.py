@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure as Picture
 from torch import Tensor, nn
 
-from gantut import data, metrics
+from gantut import data, metrics, plots
 from gantut.applications.hyperprior import HyperpriorCodec, HyperpriorTrainer
 from gantut.data.batches import generator
 from gantut.numerics import expect
@@ -231,7 +231,7 @@ def picture(made: Networks) -> Picture:
     least = min(len(code) for code, _ in enough)
     near = [pair for pair in enough if len(pair[0]) <= 1.03 * least]
     code, blocks = max(near, key=lambda pair: metrics.psnr(pair[1][None], x[None]).item())
-    figure = plt.figure(figsize=(9, 9.6), layout="constrained")
+    figure = plt.figure(figsize=(7.8, 8.4), layout="constrained")
     halves: Any = figure.subfigures(2, 1, height_ratios=[2.15, 1])
     above, below = halves
     axes = above.subplots(2, 3)
@@ -244,19 +244,23 @@ def picture(made: Networks) -> Picture:
         said = f"{name}: {bits:.3g} bits a pixel"
         if file is not None:
             said += f", {metrics.psnr(image[None], x[None]).item():.1f} dB"
-        column[0].set_title(said, fontsize=10)
+        column[0].set_title(said, fontsize=9)
     for ax, (what, label) in zip(below.subplots(1, 2), LABELS.items(), strict=True):
         for name, style in (("astronaut", "-"), ("cat", "--")):
             for who, colour, points in (
-                ("JPEG", "C1", rivals()[name]),
-                ("learned", "C0", learned(made["codec"], photographs()[name], DIALS)),
+                ("JPEG", plots.INK, rivals()[name]),
+                (
+                    "learned",
+                    plots.COLORS["decoder"],
+                    learned(made["codec"], photographs()[name], DIALS),
+                ),
             ):
                 rates = np.linspace(points["bits"].min(), 0.6, 60)
                 ax.plot(rates, best(points, what, rates), style, color=colour,
                         label=f"{who}, {name}")  # fmt: skip
         ax.set(xlabel="bits a pixel", ylabel=label, xlim=(0.05, 0.6))
-        ax.axvline(0.3, color="grey", linewidth=0.8, linestyle=":")
-    ax.legend(fontsize=8)
+        ax.axvline(0.3, color=plots.INK, linewidth=0.8, linestyle=":")
+    ax.legend(fontsize=9)
     return figure
 
 

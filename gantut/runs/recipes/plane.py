@@ -195,9 +195,9 @@ def figures(density: str, good: float) -> dict[str, Figure]:
 
 COLUMNS = {
     "modes": "modes",
-    "modes_least": "worst seed",
+    "modes_least": "modes, worst seed",
     "good": "good share",
-    "good_least": "worst seed",
+    "good_least": "good share, worst seed",
     "good_spread": "spread",
     "kl": "KL",
 }

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor, nn
 
-from gantut import data, metrics, models, networks, speech, training
+from gantut import data, metrics, models, networks, plots, speech, training
 from gantut.runs.cards import load
 from gantut.runs.recipe import Figure, Networks, Part, Recipe, usual
 
@@ -19,7 +19,7 @@ SHAPE = (1, 64, 64)
 WORDS = {"train": 4000, "test": 500}
 SAMPLES = 1000
 DATA = (
-    "4,000 words of data.spoken(), the English digits as espeak-ng says them in 224 voices and "
+    "4,000 words of data.spoken(), the English digits as espeak-ng says them in 264 voices and "
     "accents, as log-mel images of 64 bands and 64 moments; another 8 voices, in 8 accents each, "
     "speak the test words"
 )
@@ -219,11 +219,11 @@ def one_of_each() -> Tensor:
 def spectrograms(rows: dict[str, Tensor]) -> Picture:
     """Rows of ten images each (10, 1, bands, moments), a digit a column, low bands below."""
     close = ConstrainedLayoutEngine(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
-    size = (9, 0.9 * len(rows) + 0.25)
+    size = (7.8, 0.8 * len(rows) + 0.25)
     figure, axes = plt.subplots(len(rows), 10, figsize=size, squeeze=False, layout=close)
     for axs, (name, ten) in zip(axes, rows.items(), strict=True):
         for ax, image in zip(axs, ten, strict=True):
-            ax.imshow(image[0], origin="lower", cmap="magma", vmin=0, vmax=1, aspect="auto")
+            ax.imshow(image[0], origin="lower", cmap=plots.HEAT, vmin=0, vmax=1, aspect="auto")
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
         axs[0].set_ylabel(name, fontsize=10)

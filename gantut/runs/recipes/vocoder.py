@@ -113,7 +113,7 @@ def picture(made: Networks) -> Picture:
     """One word three times: 30 ms of its wave, and its spectrogram."""
     names = ("test word", "Griffin–Lim", "vocoder")
     figure, axes = plt.subplots(
-        2, 3, figsize=(9, 4.2), height_ratios=(1, 1.6), sharey="row", layout="constrained"
+        2, 3, figsize=(7.8, 3.8), height_ratios=(1, 1.6), sharey="row", layout="constrained"
     )
     start, rate = 1200, FRONT.rate
     time = 1000 * torch.arange(240) / rate
@@ -124,7 +124,7 @@ def picture(made: Networks) -> Picture:
         level = 20 * speech.stft(wave[None], 256, 32).abs().clamp(min=1e-6).log10()[0]
         reach = (0, 1000 * len(wave) / rate, 0, rate / 2000)
         column[1].imshow(
-            level, origin="lower", cmap="magma", aspect="auto", extent=reach,
+            level, origin="lower", cmap=plots.HEAT, aspect="auto", extent=reach,
             vmin=level.max() - 60, vmax=level.max(),
         )  # fmt: skip
         column[1].set(xlabel="ms")
