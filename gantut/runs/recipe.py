@@ -21,6 +21,7 @@ Networks = Mapping[str, nn.Module]
 HOMES = {
     "digits-gan": "digits_gan",
     "digits-gan-unlabelled": "digits_gan",
+    "digits-r3gan": "digits_r3gan",
     "grid": "plane",
     "ring": "plane",
     "stacked": "stacked",
