@@ -35,14 +35,13 @@ FLATTEST = 2.2  # a part of a picture that is flatter than this is too small to 
 SOURCE = 0x010D  # Exif's name of a document: here the weights that a small picture was drawn from
 # Which parts of a picture the contact sheet shows, side by side, where its own rule would choose
 # badly: shares of the sides, (left, top, right, bottom).
-FIRST_AND_LAST = ((0, 0, 0.25, 0.5), (0.75, 0.5, 1, 1))
 WINDOWS = {
     "faces-judge": ((0, 0, 0.5, 1),),
     "faces-vae": ((0, 0, 0.5, 1),),
     "latent-flow": ((0, 0.665, 0.57, 1),),
     "faces-flow": ((0.005, 0.0216, 0.598, 0.2735),),
-    "ring": FIRST_AND_LAST,
-    "grid": FIRST_AND_LAST,
+    "ring": ((0, 0, 0.25, 1), (0.75, 0, 1, 1)),
+    "grid": ((0, 0, 1 / 3, 1), (2 / 3, 0, 1, 1)),
 }
 # The subjects in their order; a run belongs to the first one that its name begins with.
 SUBJECTS = {

@@ -12,9 +12,9 @@ import surface
 # Without real data and recorded runs the library had 6,641, where the aim is 5,500. Drawn faces,
 # photographs, spoken digits, log-mel images, a vocoder, a codec for photographs and the keeping of
 # runs came since. They go down from here. Recipes of runs are settings more than code; those of
-# chapter 17 (flows on codes, students of one step) came last.
+# chapter 17 (flows on codes, students of one step, R3GAN's recipe) came last.
 MOST_LINES = 8_500
-MOST_RECIPES = 3_100
+MOST_RECIPES = 3_170
 MOST_NAMES = 260
 # Public names that no chapter uses yet, and the issue that will teach each. Only new things stand
 # here, and the issue takes its names off the list. Names are as in "gantut.models.VampPrior".

@@ -65,7 +65,8 @@ def _parts(classes: int, seeds: int, first: int = 0, **changed: Any) -> dict[str
     }
 
 
-def _figures(worst: str) -> dict[str, Figure]:
+def figures_of(worst: str) -> dict[str, Figure]:
+    """What is measured with labels and without."""
     return {
         "fid": Figure(
             "the distance of 2,000 samples to 2,000 training digits, in the book's features "
@@ -156,7 +157,7 @@ digits_gan = Recipe(
     data=DATA,
     # The third seed was trained later, on a machine whose bfloat16 is slow.
     parts={**_parts(10, 2), **_parts(10, 3, precision="float32", first=2)},
-    figures={**_figures("the worst of three"), **ACCURACY},
+    figures={**figures_of("the worst of three"), **ACCURACY},
     measure=measure,
     picture=picture,
     caption="Eight samples of each digit, as they come: none was chosen.",
@@ -166,7 +167,7 @@ digits_gan_unlabelled = Recipe(
     title="A GAN that was never told what a digit is writes digits.",
     data=DATA,
     parts=_parts(0, 3, width=40, precision="float32"),
-    figures=_figures("the worst of three"),
+    figures=figures_of("the worst of three"),
     measure=measure_unlabelled,
     picture=picture_unlabelled,
     caption=(

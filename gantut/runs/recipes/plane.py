@@ -213,7 +213,7 @@ def picture(made: Networks, *, density: str) -> Picture:
     """A panel for each shipped case: its median seed, and what all seeds reach."""
     clouds = DENSITIES[density]()
     count, reach = len(clouds.modes), 1.2 * float(clouds.modes.abs().max())
-    figure, axes = plots.plt.subplots(1, len(made), figsize=(7.0, 0.6 + 7 / len(made)))
+    figure, axes = plots.plt.subplots(1, len(made), figsize=(7.0, 1 + 7 / len(made)))
     for ax, (case, G) in zip(axes.flat, made.items(), strict=True):
         points = drawn(G)
         modes, good, _ = zip(*(coverage(one, clouds) for one in points), strict=True)
