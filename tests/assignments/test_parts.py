@@ -281,6 +281,7 @@ def test_a_limit_counts_what_a_submission_takes(monkeypatch, state, step, ends, 
     one._used = lambda: (step * clock[0], 1, {state, "sleeping"})
     one.limits = {"cpu": 6, "wall": 150, "memory": 1e9}
     one.last_cpu = one.last_time = math.inf
+    one.looked = one.ran = 0.0
     one.again()
     one.moved, one.waits = 0.0, True
     while not (found := one._over()) and clock[0] < 10_000:
@@ -304,7 +305,7 @@ def test_a_request_runs_where_the_students_objects_are():
     )
 
     def there(f, x):
-        return [f(x), math.pi]  # noqa: F821 - every test has it
+        return [f(x), math.pi]
 
     assert run_inside(there, f, 4) == [8, pytest.approx(3.14159)]
     with pytest.raises(checking.Raised, match="ZeroDivisionError: division by zero"):
@@ -616,7 +617,7 @@ def test_what_the_clock_ended_is_tried_once_more(graded, monkeypatch, part):
     assert run_main(graded, monkeypatch, "-j", "1", "--regrade", *part) == 0
     first = part or None
     assert calls.read_text() == f"ada {first}\nbob {first}\nbob ['q1']\n"
-    assert scores(graded)["bob"]["score"] == "4"
+    assert scores(graded)["bob"]["score"] == ("3" if part else "4")
 
 
 EXPORTS = {

@@ -281,6 +281,7 @@ class Room:
         )  # fmt: skip
         theirs.close()
         self.last_cpu = self.last_time = math.inf
+        self.looked, self.ran = time.monotonic(), 0.0
         self.closed, self.waits = threading.Event(), False
         self.again(START, START)
         threading.Thread(target=self._watch, daemon=True).start()
@@ -298,7 +299,7 @@ class Room:
             raise
         self.again()
         # All cells together: five times what one of them may use.
-        self.last_cpu, self.last_time = self.base + CELLS * self.cpu, time.monotonic() + START
+        self.last_cpu, self.last_time = self.base + CELLS * self.cpu, self.clock() + START
 
     def close(self) -> None:
         """End all of it. With bubblewrap everything that it started ends with it."""
@@ -308,11 +309,14 @@ class Room:
         self.pipe.close()
         self.group.close()
 
+    def clock(self) -> float:
+        """The time, which stands still while it computes or would compute if it had its turn."""
+        return time.monotonic() - self.ran
+
     def again(self, cpu: float = 0, wall: float = 0) -> None:
         """The next cell or question may use as much as the one before."""
         self.cpu = cpu or self.limits["cpu"]
-        self.looked = time.monotonic()
-        self.until = self.looked + (wall or self.limits["wall"])
+        self.until = self.clock() + (wall or self.limits["wall"])
         self.peak = 0.0
         self.base = self.last = self._used()[0]
 
@@ -360,15 +364,13 @@ class Room:
 
     def _over(self) -> str:
         """The limit that it is over."""
-        before, self.looked = self.looked, time.monotonic()
-        now = self.looked
+        now = time.monotonic()
         used, processes, states = self._used()
         if used > self.last or states & {"running", "disk-sleep"}:
             self.last, self.moved = used, now
-        if (
-            "running" in states
-        ):  # on a busy machine it waits for its turn, and that is not its fault
-            self.until, self.last_time = (t + now - before for t in (self.until, self.last_time))
+        if "running" in states:  # it works, or a busy machine lets it wait for its turn
+            self.ran += now - self.looked
+        self.looked = now
         if self.peak > self.limits["memory"]:
             return "memory"
         if processes > CROWD:
@@ -377,7 +379,7 @@ class Room:
         if used - self.base > 1.2 * self.cpu + 3 or used > self.last_cpu:
             return "cpu"
         idle = self.waits and processes and now - self.moved > IDLE
-        return "wall" if idle or now > min(self.until, self.last_time) else ""
+        return "wall" if idle or self.clock() > min(self.until, self.last_time) else ""
 
     def _kill(self) -> None:
         if self.kind == "container":  # it outlives its client
