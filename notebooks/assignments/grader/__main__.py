@@ -34,6 +34,7 @@ from judge import Record
 from submissions import Bundle, Submission
 
 Job = tuple[Submission, list[str] | None]
+ENDS = {signal.SIGINT, signal.SIGTERM}
 STAYS = {"due": "", "late": 10.0, "hide_hidden": False}
 
 
@@ -41,6 +42,7 @@ def work(pipe: Connection, grade: Callable[..., Record], job: Job) -> None:
     """A trusted process grades one submission."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exit closes the room
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
     begin, (submission, only) = time.monotonic(), job
     try:
         record = grade(submission, only=only)
@@ -62,9 +64,12 @@ def run(jobs: list[Job], most: int, grade: Any, finish: Callable[[Job, Record], 
             while jobs and len(busy) < most:
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=work, args=(theirs, grade, jobs[0]))
+                # An interruption in between would leave a process that nobody knows.
+                signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
                 process.start()
-                theirs.close()
                 busy[ours] = process, jobs.pop(0)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+                theirs.close()
             for pipe in list[Any](wait(list(busy))):
                 process, job = busy.pop(pipe)
                 try:
@@ -95,11 +100,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--override", **more, metavar=("NAME", "Q=POINTS"), help="give points, as in hand.csv")
     add("--due", type=day, help="2026-12-01T23:59, by the files' times, or: none")
     add("--late", type=float, help="percent that a day late costs (default: 10)")
-    add(
-        "--hide-hidden",
-        action=argparse.BooleanOptionalAction,
-        help="pages do not tell what a hidden test found",
-    )
+    both = argparse.BooleanOptionalAction
+    add("--hide-hidden", action=both, help="pages do not tell what a hidden test found")
     kinds = "|".join(sheets.PLATFORMS)
     add("--export", **more, metavar=(kinds, "FILE"), help="fill a platform's own table")
     add("--unsafe", action="store_true", help="grade without isolation: only code that you trust")
@@ -160,12 +162,7 @@ def by_hand(said: argparse.Namespace, bundle: Bundle, names: list[str]) -> dict[
     if new or said.override:
         if there:
             put(path.with_suffix(".csv.bak"), path.read_bytes())
-        columns = [
-            "student",
-            *asked,
-            sheets.LATE,
-            sheets.COMMENT,
-        ]
+        columns = ["student", *asked, sheets.LATE, sheets.COMMENT]
         columns += [f"{name} {sheets.COMMENT}" for name in asked]
         columns = list(dict.fromkeys([*columns, *(c for row in there for c in row)]))
         body = [[row.get(c, "") for c in columns] for row in [*there, *new.values()]]
@@ -269,7 +266,7 @@ class Class:
 
 def main(argv: list[str] | None = None) -> int:
     said = arguments(argv)
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell starts it in the background
+    for number in ENDS:  # also where a shell starts it in the background
         signal.signal(number, signal.default_int_handler)
     try:
         whole = Class(said)

@@ -177,9 +177,8 @@ def read(student: str, path: Path, fault: str, bundle: Bundle) -> Submission:
     try:
         raw = b"" if fault else content(path)
         mark, when = digest(raw), path.lstat().st_mtime
-        cells = (
-            [] if fault else [(str(c["cell_type"]), source(c)) for c in json.loads(raw)["cells"]]
-        )
+        read = [] if fault else json.loads(raw)["cells"]
+        cells = [(str(cell["cell_type"]), source(cell)) for cell in read]
     except OSError as error:
         fault = f"the file cannot be read: {error.strerror or error}"
     except (ValueError, KeyError, TypeError, RecursionError) as error:
