@@ -71,9 +71,10 @@ notebooks: $(STAMP) ## execute the chapters anew and store their outputs (NB=not
 assignments: $(STAMP) ## build what students and graders get into _build/assignments
 	$(CACHE) $(BIN)/python .ci/assignments.py
 
-grade: assignments ## grade a class: ASSIGNMENT=A1 SUBMISSIONS=folder (OUT=grades ARGS="--only ada")
+grade: $(STAMP) ## grade a class: ASSIGNMENT=A1 SUBMISSIONS=folder (OUT=grades ARGS="--only ada")
 	@test -n "$(ASSIGNMENT)" -a -n "$(SUBMISSIONS)" || { echo "say make grade ASSIGNMENT=A1 SUBMISSIONS=folder"; exit 1; }
-	$(CACHE) $(BIN)/python notebooks/assignments/grader _build/assignments/$(ASSIGNMENT)/$(ASSIGNMENT)-autograder.zip "$(SUBMISSIONS)" -o "$(OUT)" $(ARGS)
+	@$(CACHE) $(BIN)/python .ci/assignments.py notebooks/assignments/$(ASSIGNMENT)-*.ipynb
+	@$(CACHE) $(BIN)/python notebooks/assignments/grader _build/assignments/$(ASSIGNMENT)/$(ASSIGNMENT)-autograder.zip "$(SUBMISSIONS)" -o "$(OUT)" $(ARGS)
 
 figures: $(STAMP) ## take the chapters' figures for slides into _build/figures
 	$(BIN)/python .ci/figures.py

@@ -355,6 +355,7 @@ INNOCENT = [
     "assert z == 3",
     "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int = 1\nimport inspect\ndef shown():\n    return 5\nassert 'return 5' in inspect.getsource(shown)",
     "def scripted(x):\n    return 2 * x\nimport warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n    scripted = torch.jit.script(scripted)",
+    "def compiled(x):\n    breakpoint()\n    return 2 * x\ncompiled = torch.compile(compiled)\nassert compiled(torch.tensor(3)) == 6",
     "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()",
     "print('x' * 1_000_000)",
 ]

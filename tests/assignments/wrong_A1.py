@@ -114,6 +114,8 @@ WRONG = [
     Wrong("not squared", "q5", penalty(SLOPE + "        return weight * (norm - 1).abs()"), "not squared"),
     Wrong("one-sided", "q5", penalty(SLOPE + "        return weight * F.relu(norm - 1) ** 2"), "points that your critic saw"),
     Wrong("λ missing", "q5", penalty(SLOPE + "        return (norm - 1) ** 2"), "λ is missing"),
+    Wrong("one ε for all, under vmap", "q5", penalty("        x = (epsilon[:1] * real + (1 - epsilon[:1]) * fake).detach()\n        slope = torch.func.vmap(torch.func.grad(lambda t: D(t[None]).squeeze()))(x)\n        return weight * (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1) ** 2"), "all pairs share one ε"),
+    Wrong("flat images", "q5", penalty(SLOPE.replace("D(x)", "D(x.flatten(1))") + "        return weight * (norm - 1) ** 2"), "the shape of the examples"),
     # -- q6
     Wrong("no ½", "q6", r1("        return gamma * square"), "the ½ is missing"),
     Wrong("at the fakes", "q6", r1("        x = fake.detach().requires_grad_()\n        (slope,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)\n        return gamma / 2 * slope.flatten(1).square().sum(1)"), "taken at the real ones"),
@@ -167,6 +169,9 @@ RIGHT = [
     Right("ε for the fake", "q5", penalty(SLOPE.replace("epsilon * real + (1 - epsilon) * fake", "torch.lerp(real, fake, epsilon)") + "        return (norm - 1).pow(2).mul(weight)")),
     Right("a safe root", "q5", penalty(SLOPE + "        square = slope.flatten(1).square().sum(1)\n        norm = torch.where(square > 0, torch.where(square > 0, square, 1.0).sqrt(), 0.0)\n        return weight * (norm - 1) ** 2")),
     Right("example by example", "q5", "def gradient_penalty(weight):\n    def penalty(D, real, fake, generator=None):\n        rows = []\n        for a, b in zip(real, fake):\n            e = torch.rand((), generator=generator)\n            x = (e * a + (1 - e) * b)[None].detach().requires_grad_()\n            (s,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)\n            rows.append(weight * (torch.linalg.vector_norm(s) - 1) ** 2)\n        return torch.stack(rows)\n    return penalty"),
+    Right("vmap of grad", "q5", penalty("        x = (epsilon * real + (1 - epsilon) * fake).detach()\n        slope = torch.func.vmap(torch.func.grad(lambda t: D(t[None]).squeeze()))(x)\n        return weight * (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1) ** 2")),
+    Right("vmap of jacfwd", "q5", penalty("        def slope(a, b, e):\n            return torch.func.jacfwd(lambda t: D(t.unsqueeze(0))[0])(e * a + (1 - e) * b)\n        slope = torch.func.vmap(slope)(real.detach(), fake.detach(), epsilon.flatten())\n        return weight * (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1) ** 2")),
+    Right("vmap of grad", "q6", "def r1(gamma):\n    def penalty(D, real, fake, *, generator=None):\n        slope = torch.func.vmap(torch.func.grad(lambda t: D(t[None]).squeeze()))(real)\n        return gamma / 2 * slope.flatten(1).square().sum(1)\n    return penalty"),
     Right("einsum", "q6", r1("        s = slope.flatten(1)\n        return gamma * torch.einsum('nd,nd->n', s, s) / 2")),
     Right("norm squared", "q6", r1("        return torch.linalg.vector_norm(slope.flatten(1), dim=1) ** 2 * (gamma * 0.5)")),
     Right("a partial", "q6", "import functools\ndef _r1(D, real, fake, generator=None, gamma=1.0):\n    x = real.clone().detach().requires_grad_(True)\n    s = torch.autograd.grad(D(x), x, torch.ones(len(x), dtype=x.dtype), create_graph=True)[0]\n    return gamma / 2 * s.reshape(len(x), -1).pow(2).sum(-1)\nr1 = lambda gamma: functools.partial(_r1, gamma=gamma)"),

@@ -29,17 +29,20 @@ import judge
 import room
 import sheets
 import submissions
-from gantut.files import put
+from gantut.files import locked, put
 from judge import Record
 from submissions import Bundle, Submission
 
 Job = tuple[Submission, list[str] | None]
+ENDS = {signal.SIGINT, signal.SIGTERM}
+STAYS = {"due": "", "late": 10.0, "hide_hidden": False}
 
 
 def work(pipe: Connection, grade: Callable[..., Record], job: Job) -> None:
     """A trusted process grades one submission."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exit closes the room
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
     begin, (submission, only) = time.monotonic(), job
     try:
         record = grade(submission, only=only)
@@ -61,9 +64,12 @@ def run(jobs: list[Job], most: int, grade: Any, finish: Callable[[Job, Record], 
             while jobs and len(busy) < most:
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=work, args=(theirs, grade, jobs[0]))
+                # An interruption in between would leave a process that nobody knows.
+                signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
                 process.start()
-                theirs.close()
                 busy[ours] = process, jobs.pop(0)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+                theirs.close()
             for pipe in list[Any](wait(list(busy))):
                 process, job = busy.pop(pipe)
                 try:
@@ -92,9 +98,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--regrade", nargs="*", metavar="QUESTION", help="grade anew, all questions or these")
     more: dict[str, Any] = {"nargs": 2, "action": "append", "default": []}
     add("--override", **more, metavar=("NAME", "Q=POINTS"), help="give points, as in hand.csv")
-    add("--due", type=datetime.datetime.fromisoformat, help="2026-12-01T23:59, by the files' times")
-    add("--late", type=float, default=10, help="percent that a day late costs (default: 10)")
-    add("--hide-hidden", action="store_true", help="pages do not tell what a hidden test found")
+    add("--due", type=day, help="2026-12-01T23:59, by the files' times, or: none")
+    add("--late", type=float, help="percent that a day late costs (default: 10)")
+    both = argparse.BooleanOptionalAction
+    add("--hide-hidden", action=both, help="pages do not tell what a hidden test found")
     kinds = "|".join(sheets.PLATFORMS)
     add("--export", **more, metavar=(kinds, "FILE"), help="fill a platform's own table")
     add("--unsafe", action="store_true", help="grade without isolation: only code that you trust")
@@ -102,6 +109,26 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     if wrong := [kind for kind, _ in said.export if kind not in sheets.PLATFORMS]:
         parser.error(f"there is no export for {wrong[0]}; there are {kinds}")
     return said
+
+
+def day(text: str) -> str:
+    return "" if text == "none" else datetime.datetime.fromisoformat(text).isoformat()
+
+
+def settle(said: argparse.Namespace) -> None:
+    """What stays as it was said: a call without --due must not change the points of the one before.
+
+    Raises:
+        ValueError: the file of settings was changed, and cannot be read any more.
+    """
+    path = said.out / "settings.json"
+    try:
+        before = STAYS | (json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+    except (ValueError, TypeError):
+        raise ValueError(f"{path} cannot be read: delete it, and say --due again") from None
+    now = {k: v if getattr(said, k) is None else getattr(said, k) for k, v in before.items()}
+    vars(said).update(now)
+    store(path, json.dumps(now, indent=1) + "\n")
 
 
 def stored(path: Path) -> Record:
@@ -135,12 +162,7 @@ def by_hand(said: argparse.Namespace, bundle: Bundle, names: list[str]) -> dict[
     if new or said.override:
         if there:
             put(path.with_suffix(".csv.bak"), path.read_bytes())
-        columns = [
-            "student",
-            *asked,
-            sheets.LATE,
-            sheets.COMMENT,
-        ]
+        columns = ["student", *asked, sheets.LATE, sheets.COMMENT]
         columns += [f"{name} {sheets.COMMENT}" for name in asked]
         columns = list(dict.fromkeys([*columns, *(c for row in there for c in row)]))
         body = [[row.get(c, "") for c in columns] for row in [*there, *new.values()]]
@@ -183,6 +205,7 @@ class Class:
 
     def grade(self, kind: str) -> None:
         """Grade what is open; what was slow runs once more, alone."""
+        self.kind = kind
         granted = {} if kind == "container" else room.groups()
         print(room.KINDS[kind].said, *[room.LIMITED[bool(granted)]] * (kind != "container"))
         bundle = self.bundle
@@ -191,34 +214,39 @@ class Class:
         done = len(self.read) - len(self.open)
         with tqdm(total=len(self.read), initial=done, desc=bundle.name, unit="student") as bar:
 
-            def finish(job: Job, record: Record) -> None:
-                self.finish(job, {**record, "isolation": kind})
+            def first(job: Job, record: Record) -> None:
+                self.finish(job, record)
                 bar.update()
 
-            run(self.open, max(1, self.said.jobs), grade, finish)
-            run(self.again, 1, grade, finish)
+            room.sweep(granted)
+            run(self.open, max(1, self.said.jobs), grade, first)
+            again, self.again = self.again, []
+            run(again, 1, grade, self.finish)
+            room.sweep(granted)
 
     def finish(self, job: Job, record: Record) -> None:
         (submission, only), name = job, job[0].student
         if only is not None and record["status"] == "graded":
             record["results"] = {**self.records[name]["results"], **record["results"]}
         record |= {"student": name, "submission": submission.digest, "bundle": self.bundle.digest}
+        record["isolation"] = self.kind
         record |= {"answers": submission.answers, "handed_in": submission.handed_in}
         self.records[name] = record
         text = json.dumps(record, ensure_ascii=False, indent=1) + "\n"
         store(self.said.out / "records" / f"{name}.json", text)
-        if record["late"] and only != record["late"]:
+        if record["late"]:
             self.again.append((submission, record["late"]))
 
     def write(self) -> None:
         """All tables and pages, from records and hand."""
         said, bundle, results = self.said, self.bundle, []
         hand = by_hand(said, bundle, list(self.read))
+        due = datetime.datetime.fromisoformat(said.due or "1970-01-02")
         graded = [name for name in self.read if name in self.records]
         for name in graded:
             record = self.records[name]
-            late = max(0.0, record["handed_in"] - said.due.timestamp()) if said.due else 0.0
-            days = math.ceil(late / 86400)
+            late = record["handed_in"] - due.timestamp() if said.due else 0.0
+            days = max(0, math.ceil(late / 86400))
             results.append(sheets.Result(record, bundle, hand.get(name, {}), said.late, days))
             page = sheets.page(results[-1], bundle, not said.hide_hidden)
             store(said.out / "feedback" / f"{name}.html", page)
@@ -231,13 +259,14 @@ class Class:
             print(f"{said.out / kind}.csv; not in {template}: {', '.join(unknown) or 'nobody'}")
         states = Counter(self.records[name]["status"] for name in graded)
         each = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        print(f"{len(graded)} of {len(self.read)}: {each}\n{path}, {said.out / 'feedback'}; ")
-        print(f"points and comments by hand: {said.out / 'hand.csv'}")
+        print(f"{len(graded)} of {len(self.read)} students: {each}")
+        print(f"Due {said.due}, {said.late:g} % a day" if said.due else "No date due.")
+        print(f"{path}\n{said.out / 'feedback'}\nPoints by hand: {said.out / 'hand.csv'}")
 
 
 def main(argv: list[str] | None = None) -> int:
     said = arguments(argv)
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell starts it in the background
+    for number in ENDS:  # also where a shell starts it in the background
         signal.signal(number, signal.default_int_handler)
     try:
         whole = Class(said)
@@ -245,8 +274,10 @@ def main(argv: list[str] | None = None) -> int:
         if kind is None:
             print(f"Not graded: no isolation works here. {room.INSTALL}", file=sys.stderr)
             return 3
-        whole.grade(kind)
-        whole.write()
+        with locked(said.out, ValueError, "grades into"):
+            settle(said)
+            whole.grade(kind)
+            whole.write()
         return 0 if said.only or len(whole.records) == len(whole.read) else 1
     except KeyboardInterrupt:
         print("\nInterrupted: what is done is kept.", file=sys.stderr, flush=True)

@@ -50,7 +50,7 @@ WHY = {
 ENVIRONMENT = """
 HOME=/tmp USER=student LOGNAME=student LANG=C.UTF-8 MPLBACKEND=agg MPLCONFIGDIR=/tmp/mpl
 PYTHONDONTWRITEBYTECODE=1 TQDM_DISABLE=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-CUDA_VISIBLE_DEVICES= GANTUT_CACHE=/tmp/gantut
+CUDA_VISIBLE_DEVICES= GANTUT_CACHE=/tmp/gantut PYTHONBREAKPOINT=0 TORCH_COMPILE_DISABLE=1
 """
 
 
@@ -209,6 +209,21 @@ def groups() -> dict[str, str]:
     return {k: str(v) for k, v in found.items() if os.access(v / "cgroup.procs", os.W_OK)}
 
 
+def removed(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+    return not folder.exists()
+
+
+def sweep(granted: dict[str, str]) -> None:
+    """Remove the groups of processes that are gone: killed, or on a machine that was too busy."""
+    for parent in granted.values():
+        for folder in Path(parent).glob("gantut-*-*"):
+            maker = folder.name.split("-")[1]
+            if maker.isdigit() and not psutil.pid_exists(int(maker)):
+                removed(folder)
+
+
 class Group:
     """A limit on all processes of a room together, by the kernel where it grants one."""
 
@@ -224,7 +239,7 @@ class Group:
         most = {"pids.max": PROCESSES, "memory.max": int(memory), "memory.swap.max": 0}
         most["memory.limit_in_bytes"] = int(memory)
         for parent in set(granted.values()):
-            self.made.append(Path(tempfile.mkdtemp(prefix="gantut-", dir=parent)))
+            self.made.append(Path(tempfile.mkdtemp(prefix=f"gantut-{os.getpid()}-", dir=parent)))
             for file in most:
                 if (self.made[-1] / file).exists():
                     (self.made[-1] / file).write_text(str(most[file]))
@@ -241,9 +256,8 @@ class Group:
     def close(self) -> None:
         until = time.monotonic() + 5  # on a busy machine it takes a while
         for folder in self.made:
-            while folder.exists() and time.monotonic() < until:
-                with contextlib.suppress(OSError):  # it is busy until its last process is gone
-                    folder.rmdir()
+            while not removed(folder) and time.monotonic() < until:
+                time.sleep(0.02)  # it is busy until its last process is gone
 
 
 class Room:
@@ -267,6 +281,7 @@ class Room:
         )  # fmt: skip
         theirs.close()
         self.last_cpu = self.last_time = math.inf
+        self.looked, self.ran = time.monotonic(), 0.0
         self.closed, self.waits = threading.Event(), False
         self.again(START, START)
         threading.Thread(target=self._watch, daemon=True).start()
@@ -284,7 +299,7 @@ class Room:
             raise
         self.again()
         # All cells together: five times what one of them may use.
-        self.last_cpu, self.last_time = self.base + CELLS * self.cpu, time.monotonic() + START
+        self.last_cpu, self.last_time = self.base + CELLS * self.cpu, self.clock() + START
 
     def close(self) -> None:
         """End all of it. With bubblewrap everything that it started ends with it."""
@@ -294,10 +309,14 @@ class Room:
         self.pipe.close()
         self.group.close()
 
+    def clock(self) -> float:
+        """The time, which stands still while it computes or would compute if it had its turn."""
+        return time.monotonic() - self.ran
+
     def again(self, cpu: float = 0, wall: float = 0) -> None:
         """The next cell or question may use as much as the one before."""
         self.cpu = cpu or self.limits["cpu"]
-        self.until = time.monotonic() + (wall or self.limits["wall"])
+        self.until = self.clock() + (wall or self.limits["wall"])
         self.peak = 0.0
         self.base = self.last = self._used()[0]
 
@@ -346,9 +365,12 @@ class Room:
     def _over(self) -> str:
         """The limit that it is over."""
         now = time.monotonic()
-        used, processes, awake = self._used()
-        if used > self.last or awake:
+        used, processes, states = self._used()
+        if used > self.last or states & {"running", "disk-sleep"}:
             self.last, self.moved = used, now
+        if "running" in states:  # it works, or a busy machine lets it wait for its turn
+            self.ran += now - self.looked
+        self.looked = now
         if self.peak > self.limits["memory"]:
             return "memory"
         if processes > CROWD:
@@ -357,7 +379,7 @@ class Room:
         if used - self.base > 1.2 * self.cpu + 3 or used > self.last_cpu:
             return "cpu"
         idle = self.waits and processes and now - self.moved > IDLE
-        return "wall" if idle or now > min(self.until, self.last_time) else ""
+        return "wall" if idle or self.clock() > min(self.until, self.last_time) else ""
 
     def _kill(self) -> None:
         if self.kind == "container":  # it outlives its client
@@ -375,20 +397,20 @@ class Room:
         except psutil.Error:
             return []
 
-    def _used(self) -> tuple[float, int, bool]:
-        """Seconds of computing, processes, and whether one of them wants to go on."""
+    def _used(self) -> tuple[float, int, set[str]]:
+        """Seconds of computing, processes, and what they do."""
         if self.kind == "container":  # its processes are no children of ours; it has own limits
-            return 0.0, 0, True
-        seconds, memory, awake, tree = 0.0, 0.0, False, self._tree()
+            return 0.0, 0, {"disk-sleep"}
+        seconds, memory, states, tree = 0.0, 0.0, set[str](), self._tree()
         for one in tree:
             with contextlib.suppress(psutil.Error), one.oneshot():
                 seconds += sum(one.cpu_times()[:4])
                 memory += one.memory_info().rss
-                awake |= one.status() in ("running", "disk-sleep")
+                states.add(one.status())
         if memory > self.limits["memory"] and sys.platform == "linux":
             memory = 0.0  # what forks share counts once
             for one in tree:
                 with contextlib.suppress(psutil.Error):
                     memory += one.memory_full_info().pss
         self.peak = max(self.peak, memory)
-        return seconds, len(tree), awake
+        return seconds, len(tree), states

@@ -173,12 +173,8 @@ def export(
     unknown = [one.student for one in results if sum(one in claim for claim in claims) != 1]
     for row, claim in zip(people, claims, strict=True):
         if len(claim) == 1 and claim[0].student not in unknown:
-            words_there = claim[0].hand.get(COMMENT) or row.get(words, "")
-            row |= {
-                grade: number(claim[0].score),
-                most: number(claim[0].out_of),
-                words: words_there,
-            }
+            one, said = claim[0], claim[0].hand.get(COMMENT) or row.get(words, "")
+            row |= {grade: number(one.score), most: number(one.out_of), words: said}
         else:
             unknown += [one.student for one in claim if one.student not in unknown]
     columns += [c for c in (grade, most, words) if c not in ["", *columns]]

@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-LARGEST, CELLS, TEXT, NAME = 20_000_000, 2_000, 200_000, 40
+LARGEST, CELLS, TEXT, NAME = 20_000_000, 2_000, 200_000, 100
 HINT = "_Type your answer here, replacing this text._"
 
 
@@ -61,12 +61,15 @@ def load(path: str | Path) -> Bundle:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            index = json.loads(archive.read("gantut.json"))
+            about = archive.read("gantut.json")
+            index = json.loads(about)
             asked = [q["name"] for q in index["questions"] if not q["manual"]]
             tests = {name: archive.read(f"tests/{name}.py").decode() for name in asked}
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no bundle of `make assignments`: {error}") from None
-    return Bundle(tests=tests, digest=digest(Path(path).read_bytes()), **index)
+    # Without what only names the commit, or each commit of yours would grade the class anew.
+    mark = digest(about + "".join(tests.values()).encode())
+    return Bundle(tests=tests, digest=mark, **index)
 
 
 def digest(data: bytes) -> str:
@@ -136,8 +139,8 @@ def find(folder: Path) -> list[tuple[str, Path, str]]:
 
 
 def plain(name: str) -> str:
-    name = unicodedata.normalize("NFC", name.encode(errors="replace").decode())
-    return re.sub(r"[^\w.@+-]+", "_", name)[:NAME]
+    name = unicodedata.normalize("NFC", name.encode(errors="replace").decode()).strip()
+    return re.sub(r"[^\w.@+ -]+", "_", name).encode()[:NAME].decode(errors="ignore")
 
 
 def notebooks(folder: Path) -> list[Path]:
@@ -174,9 +177,8 @@ def read(student: str, path: Path, fault: str, bundle: Bundle) -> Submission:
     try:
         raw = b"" if fault else content(path)
         mark, when = digest(raw), path.lstat().st_mtime
-        cells = (
-            [] if fault else [(str(c["cell_type"]), source(c)) for c in json.loads(raw)["cells"]]
-        )
+        read = [] if fault else json.loads(raw)["cells"]
+        cells = [(str(cell["cell_type"]), source(cell)) for cell in read]
     except OSError as error:
         fault = f"the file cannot be read: {error.strerror or error}"
     except (ValueError, KeyError, TypeError, RecursionError) as error:
