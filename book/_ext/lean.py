@@ -56,7 +56,7 @@ def scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree
 
 
 def later(file: Any) -> Any:
-    """A script that waits until the page is read, unless what stands in the page needs it at once."""
+    """A script that waits until the page is read, unless something in the page needs it at once."""
     name, how = str(getattr(file, "filename", None) or ""), getattr(file, "attributes", {})
     if not name or NOW.search(name) or how.keys() & {"async", "defer"}:
         return file

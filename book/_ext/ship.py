@@ -90,7 +90,9 @@ def bare(page: str, classes: frozenset[str]) -> str:
     """
     if not classes:
         return page
-    word = re.compile(rf'<span class="(?:{"|".join(sorted(classes))})">([^<]*)</span>|<span></span>')
+    word = re.compile(
+        rf'<span class="(?:{"|".join(sorted(classes))})">([^<]*)</span>|<span></span>'
+    )
     return CODE.sub(lambda code: word.sub(lambda match: match[1] or "", code[0]), page)
 
 
