@@ -33,7 +33,7 @@ SEEN_BY = {"a": "href", "img": "src", "source": "srcset"}
 TITLE = "GANs and VAEs, where every formula runs"
 MATHJAX = (
     '<script>window.MathJax = {options: {processHtmlClass: "tex2jax_process|mathjax_process|math|output_area"}}</script>'
-    '<script defer src="_static/mathjax/tex-mml-chtml.js"></script>'
+    '<script defer src="_static/mathjax/mathjax.js"></script>'
 )
 STYLE = """
 .part-of-book { break-before: page; } .part-of-book:first-of-type { break-before: auto; }

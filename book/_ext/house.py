@@ -206,7 +206,8 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", cite)
     app.connect("env-get-outdated", with_the_chapters)
     app.connect("doctree-read", contents, priority=900)
-    app.connect("build-finished", ship.finish)
+    # After the theme, whose last word are the colours of code.
+    app.connect("build-finished", ship.finish, priority=900)
     inline.setup(app)
     course.setup(app)
     gallery.setup(app)

@@ -34,6 +34,8 @@ SEARCH = re.compile(
 )
 INLINE = re.compile(r'(<span class="math[^"]*")>\\\((.*?)\\\)', re.S)
 ALONE = re.compile(r'(<div class="math[^"]*"(?: id="[^"]*")?)>(.*?)</div>', re.S)
+# Scripts that do something before the page is seen. All others can wait until it has been read.
+NOW = re.compile(r"documentation_options\.js|gantut\.js$")
 # Cells are run in Colab or on one's machine, and not in the page.
 UNUSED = ("thebe",)
 
@@ -48,7 +50,17 @@ def scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree
             for file in context.get(kind, [])
             if not any(name in said(file).casefold() for name in map(str.casefold, unused))
         ]
+    if page != "search":
+        context["script_files"] = [later(file) for file in context["script_files"]]
     context["body"] = spaced(pictured(app, page, body))
+
+
+def later(file: Any) -> Any:
+    """A script that waits until the page is read, unless something in the page needs it at once."""
+    name, how = str(getattr(file, "filename", None) or ""), getattr(file, "attributes", {})
+    if not name or NOW.search(name) or how.keys() & {"async", "defer"}:
+        return file
+    return type(file)(file.filename, priority=file.priority, defer="defer", **how)
 
 
 def said(file: Any) -> str:
@@ -151,16 +163,6 @@ def size(path: Path) -> tuple[int, int] | None:
         return None
     with Image.open(path) as image:
         return image.size
-
-
-def without_search(folder: Path) -> None:
-    """Take the search's scripts out of all pages but its own."""
-    for path in folder.rglob("*.html"):
-        if path.name != "search.html" and "_static" not in path.parts:
-            text = path.read_text(encoding="utf-8")
-            less = SEARCH.sub("", text)
-            if less != text:
-                path.write_text(less, encoding="utf-8")
 
 
 def setup(app: Any) -> None:

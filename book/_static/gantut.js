@@ -7,7 +7,13 @@ if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined
 
 document.documentElement.classList.add("scripts");
 
-// Formulas are typeset as they come near, which spares a long page seconds, and all of them before printing. They have no menu: with it, each would be a stop of the Tab key.
+// The page's colours are known before it is drawn; the theme would find them after, and have all of it styled once more.
+{
+  const { dataset } = document.documentElement;
+  if (dataset.mode === "auto") dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+// Formulas are typeset as they come near, those in view first, which spares a long page seconds, and all of them before printing. They have no menu: with it, each would be a stop of the Tab key.
 const formulas = () => [...document.querySelectorAll(".math:not(:has(mjx-container))")];
 let typesetting = Promise.resolve();
 const typeset = (some) => (typesetting = typesetting.then(() => MathJax.typesetPromise(some)).catch(console.error));
@@ -20,14 +26,21 @@ if (window.MathJax) {
     typeset: false,
     ready() {
       MathJax.startup.defaultReady();
-      const near = new IntersectionObserver((seen) => {
-        const places = seen.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
-        places.forEach((place) => near.unobserve(place));
-        // A table is typeset as a whole, since each formula may change its columns.
-        const some = places.flatMap((place) => (place.matches(".math") ? place : [...place.querySelectorAll(".math")]));
-        if (some.length) typeset(some);
-      }, { rootMargin: "2000px 0px" });
-      new Set(formulas().map((formula) => formula.closest("table") ?? formula)).forEach((place) => near.observe(place));
+      // What is in view comes first, and then what is near.
+      const watch = (rootMargin, then) => {
+        const seen = new IntersectionObserver((places) => {
+          const close = places.filter((place) => place.isIntersecting).map((place) => place.target);
+          close.forEach((place) => seen.unobserve(place));
+          // A table is typeset as a whole, since each formula may change its columns.
+          const some = close.flatMap((place) => (place.matches(".math") ? place : [...place.querySelectorAll(".math")]));
+          if (some.length) typeset(some);
+          if (!then) return;
+          seen.disconnect();
+          typesetting.then(then);
+        }, { rootMargin });
+        new Set(formulas().map((formula) => formula.closest("table") ?? formula)).forEach((place) => seen.observe(place));
+      };
+      watch("0px", () => watch("2000px 0px"));
     },
   };
   addEventListener("beforeprint", () => MathJax.typeset?.(formulas()));
@@ -50,15 +63,13 @@ addEventListener("afterprint", () => {
   unfolded = [];
 });
 
-// A table or a figure that is wider than its place scrolls, so the Tab key stops at it; one that fits is no stop.
+// What is wider than its place scrolls, so the Tab key stops at it; what fits is no stop. All are read before any is written, or the page would be laid out once for each.
 addEventListener("DOMContentLoaded", () => {
   const fitting = new ResizeObserver((places) => {
-    for (const { target } of places) {
-      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-      else target.removeAttribute("tabindex");
-    }
+    const scrolls = places.map(({ target }) => target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight + 1);
+    places.forEach(({ target }, k) => (scrolls[k] ? target.setAttribute("tabindex", "0") : target.removeAttribute("tabindex")));
   });
-  document.querySelectorAll(".bd-article :is(table, .sheet)").forEach((place) => fitting.observe(place));
+  document.querySelectorAll(".bd-article :is(table, .sheet, pre, .cell_output > .output)").forEach((place) => fitting.observe(place));
 });
 
 // What moves can be stopped: then its last frame is shown.

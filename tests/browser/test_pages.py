@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import time
 from functools import cache
 from pathlib import Path
@@ -72,29 +73,31 @@ RULES = """async () => {
 }"""
 THEME = """(theme) => { document.documentElement.dataset.theme = document.documentElement.dataset.mode = theme; }"""
 # Two of each kind of text are enough for its contrast: same tag, classes, colour and size, in the
-# same kind of box, on the light page and on the dark one. The rest leaves the page, which axe-core
-# would read as a whole for each of its runs.
-SAMPLE = f"""() => {{
+# same kind of box, on the light page and on the dark one. They are chosen on the whole page. Later
+# the rest leaves it, which axe-core would read as a whole for each of its runs.
+CHOOSE = f"""() => {{
     const theme = {THEME};
-    const kept = new Set();
     for (const name of ["dark", "light"]) {{
         theme(name);
         const seen = {{}};
         for (const node of document.body.querySelectorAll("*")) {{
-            if (![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()) || !node.checkVisibility()) continue;
+            if (![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
+            if (node.closest("mjx-container") || !node.checkVisibility()) continue;
             const {{ color, backgroundColor, fontSize }} = getComputedStyle(node);
             const up = node.parentElement;
             const kind = [node.tagName, node.className, up.tagName, up.className, color, backgroundColor, fontSize].join();
             seen[kind] = (seen[kind] || 0) + 1;
-            if (seen[kind] <= 2) kept.add(node);
+            if (seen[kind] <= 2) node.setAttribute("data-sample", "");
         }}
     }}
-    const needed = new Set();
-    for (const node of kept) for (let up = node; up && !needed.has(up); up = up.parentElement) needed.add(up);
-    window.sample = [...kept];
-    for (const node of document.body.querySelectorAll("main *"))
-        if (!needed.has(node) && !kept.has(node.parentElement) && needed.has(node.parentElement)) node.remove();
 }}"""
+SAMPLE = """() => {
+    window.sample = [...document.querySelectorAll("[data-sample]")];
+    const needed = new Set();
+    for (const node of window.sample) for (let up = node; up && !needed.has(up); up = up.parentElement) needed.add(up);
+    for (const node of document.body.querySelectorAll("main *"))
+        if (!needed.has(node) && !node.parentElement.matches("[data-sample]") && needed.has(node.parentElement)) node.remove();
+}"""
 CONTRAST = """async () => axe.run({ include: window.sample }, { resultTypes: ["violations"], preload: false, runOnly: ["color-contrast"] })"""
 
 
@@ -112,17 +115,18 @@ def violations(found):
 # code, the insides of formulas, and rows like the row above. Of each kind a few stand for all; a
 # formula is one line of text.
 PRUNE = """() => {
+    const apart = (node) => node.nodeType === 1 && (node.matches("[data-sample]") || node.querySelector("[data-sample]"));
+    const drop = (nodes) => nodes.filter((node) => !apart(node)).forEach((node) => node.remove());
     document.querySelectorAll("mjx-container").forEach((node) => node.replaceWith("x"));
     const kinds = {};
     for (const node of document.querySelectorAll(".highlight pre")) {
         const kind = node.closest("[class*=highlight-], .cell_input, .cell_output")?.className || "";
         kinds[kind] = (kinds[kind] || 0) + 1;
-        if (kinds[kind] > 3) node.replaceChildren("code");
-        else [...node.childNodes].slice(80).forEach((word) => word.remove());
+        drop([...node.childNodes].slice(kinds[kind] > 3 ? 1 : 80));
     }
     for (const many of document.querySelectorAll("main :is(tbody, ul, ol, dl)"))
-        [...many.children].slice(12).forEach((row) => row.remove());
-    [...document.querySelectorAll("main dl.py")].slice(12).forEach((entry) => entry.remove());
+        drop([...many.children].slice(12));
+    drop([...document.querySelectorAll("main dl.py")].slice(12));
 }"""
 
 WIDTHS = """() => {
@@ -260,6 +264,7 @@ def test_page(name, context, site, axe):
             faults.append(f"what is seen jumps by {jumps:.2f} while the page loads")
         if name.startswith("notebooks/"):
             faults += [f"cut off at 1280 pixels: {what}" for what in page.evaluate(CUT)]
+        page.evaluate(CHOOSE)
         page.set_viewport_size({"width": 360, "height": 740})
         width, wide = page.evaluate(WIDTHS)
         faults += [
@@ -308,6 +313,101 @@ def test_page(name, context, site, axe):
     finally:
         page.close()
     assert not faults, "\n".join(faults)
+
+
+PLANTED = """() => {
+    const style = document.createElement("style");
+    style.textContent = `
+        html[data-theme="light"] :is(#planted-words, #planted-code, #planted-row) { color: #aaa !important; }
+        html[data-theme="dark"] #planted-dark { color: #444 !important; }`;
+    document.head.append(style);
+    document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
+    const last = (what) => [...document.querySelectorAll(what)].filter((node) => node.checkVisibility() && node.innerText.trim().length > 1).pop();
+    for (const [name, what] of [["words", "main section > p"], ["code", "main div.cell_input pre span"], ["row", "main li > p"], ["dark", "main figcaption"]])
+        last(what).id = `planted-${name}`;
+}"""
+
+
+def test_a_planted_colour_is_found(context, site, axe):
+    """A paragraph, a word of the last cell's code, an entry of a list and, on the dark page alone, a
+    caption: of each kind the last, where the page is pruned most.
+    """
+    page = context.new_page()
+    try:
+        page.goto(f"{site}/{CHAPTER}", wait_until="load")
+        for script in (PLANTED, CHOOSE, PRUNE, axe, SAMPLE):
+            page.evaluate(script)
+        found = {}
+        for theme in ("light", "dark"):
+            page.evaluate(f"({THEME})('{theme}')")
+            found[theme] = {
+                part.split('"')[0]
+                for v in page.evaluate(CONTRAST)["violations"]
+                for node in v["nodes"]
+                for part in node["html"].split('id="planted-')[1:]
+            }
+    finally:
+        page.close()
+    assert found == {"light": {"words", "code", "row"}, "dark": {"dark"}}
+
+
+CHAPTERS = [name for name in NAMES if name.startswith("notebooks/")] or ["notebooks/"]
+# What the first formula waits for: the elements of the page, those of its scripts that hold it up,
+# and the bytes of all its scripts. In the autumn of 2026 it was up to 15 500, 9 and 1 400 000.
+ELEMENTS, BLOCKING, SCRIPTS = 8_000, 2, 1_000_000
+TYPESET = """
+    window.first = null;
+    addEventListener("DOMContentLoaded", () => {
+        const far = (node) => { const box = (node.closest("table") ?? node).getBoundingClientRect(); return box.bottom < -1 || box.top > innerHeight + 1; };
+        const seen = new MutationObserver(() => {
+            const done = [...document.querySelectorAll(".math:has(mjx-container)")];
+            if (window.first || !done.length) return;
+            seen.disconnect();
+            const waits = [...document.querySelectorAll(".math:not(:has(mjx-container))")].filter((node) => node.checkVisibility() && !far(node));
+            window.first = { typeset: done.length, far: done.filter(far).length, waits: waits.length,
+                cells: document.querySelectorAll("main div.cell").length,
+                drawn: [...document.querySelectorAll("main div.cell")].filter((cell) => cell.firstElementChild.checkVisibility({ contentVisibilityAuto: true })).length };
+        });
+        seen.observe(document.body, { childList: true, subtree: true });
+    });
+"""
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_little_comes_before_the_first_formula(name):
+    if not (HTML / "index.html").is_file():
+        pytest.skip("the book is not built (make book)")
+    text = (HTML / name).read_text(encoding="utf-8")
+    scripts = re.findall(r"<script\b[^>]*\bsrc=\"\.\./([^\"?]*)[^>]*>", text)
+    holding = re.findall(r"<script\b(?![^>]*\b(?:defer|async)\b)[^>]*\bsrc=", text)
+    size = sum((HTML / script).stat().st_size for script in scripts)
+    assert len(re.findall(r"<[a-z]", text)) <= ELEMENTS
+    assert len(holding) <= BLOCKING and len(scripts) > 8
+    assert 500_000 < size <= SCRIPTS
+    # No icon waits for a script that draws it.
+    assert "fontawesome" not in text and "<i class" not in text and '<svg class="icon' in text
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_formulas_in_view_come_first(name, browser, site):
+    """On a phone: the first that are typeset are those one sees, and no cell far away is drawn."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, reduced_motion="reduce", is_mobile=True
+    )
+    try:
+        context.add_init_script(TYPESET)
+        page = context.new_page()
+        page.goto(f"{site}/{name}", wait_until="load", timeout=60_000)
+        page.wait_for_function("window.first", timeout=60_000)
+        first = page.evaluate("window.first")
+        assert first["typeset"] > 0 and first["waits"] == 0
+        assert first["drawn"] <= first["cells"] / 3
+        near = page.evaluate("[...document.querySelectorAll('main pre[tabindex=\"-1\"]')].length")
+        assert near == 0  # the theme's search for what scrolls, which would draw every cell
+        if first["far"]:  # only where there is none in view
+            assert first["far"] == first["typeset"]
+    finally:
+        context.close()
 
 
 def test_the_book_has_pages():
