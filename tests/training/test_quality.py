@@ -12,20 +12,18 @@ from gantut.training import GANTrainer
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_gan_learns_the_real_digits_within_four_times_the_floor(seed):
+def test_a_gan_learns_the_real_digits_within_four_times_the_floor():
     digits, everything = data.digits(), data.digits("all")
     eye = metrics.feature_network(digits)
     order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(0))
     floor = metrics.fid(*eye.extract(everything).features[order].chunk(2))
     trainer = GANTrainer(
-        MLPGenerator(32, digits.shape, seed=seed),
-        MLPDiscriminator(digits.shape, spectral_norm=True, seed=100 + seed),
+        MLPGenerator(32, digits.shape),
+        MLPDiscriminator(digits.shape, spectral_norm=True, seed=100),
         loss="hinge",
-        seed=seed,
         device="cpu",
     )
-    trainer.fit(digits.batches(64, seed=seed), 2000)
+    trainer.fit(digits.batches(64), 2000)
     found = eye.extract(trainer.sample(len(digits), seed=1))
     assert metrics.fid(eye.extract(digits).features, found.features) < 4 * floor
     assert metrics.label_coverage(found.logits).covered == 10
