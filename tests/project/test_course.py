@@ -14,6 +14,7 @@ sys.path.insert(0, str(surface.ROOT / "book" / "_ext"))
 import course
 import gallery
 import lean
+import ship
 
 from gantut import plots
 
@@ -100,3 +101,33 @@ def test_what_moves_has_a_still():
     assert tag.endswith(' width="16" height="16" /></picture>') and tag.count("data:image") == 2
     still = plots.animate(frames[:1], alt="grey")._repr_html_()
     assert lean.moving(still) == still
+
+
+def test_a_page_draws_its_icons_and_marks_only_words_with_a_colour():
+    known = ship.icons(
+        'a={sun:[512,256,["day"],"f185","M1z"],"x-mark":[8,9,[],"f00",["M2","M3z"]]}'
+    )
+    assert known["day"] == known["sun"] == ("512 256", "M1z") and known["x-mark"] == ("8 9", "M3z")
+    page = '<i class="fas fa-sun" data-mode="light" title="Light"></i>'
+    assert ship.drawn(page, known) == (
+        '<svg class="icon fa-sun" data-mode="light" aria-hidden="true" viewBox="0 0 512 256">'
+        '<title>Light</title><path fill="currentColor" d="M1z"/></svg>'
+    )
+    with pytest.raises(ValueError, match="no drawing"):
+        ship.drawn('<i class="fas fa-moon"></i>', known)
+    style = "\n".join(
+        f'html[data-theme="{theme}"] .highlight {rule}'
+        for theme, other in (("light", "#111"), ("dark", "#222"))
+        for rule in (
+            "{ background: #fff; color: #111 }",
+            ".n { color: #111 } /* Name */",
+            f".p {{ color: {other} }}",
+            ".k { color: #f00 }",
+            ".gs { color: #111; font-weight: bold }",
+        )
+    )
+    assert ship.silent(style) == {"n"}
+    code = '<div class="highlight"><pre>{}<span class="k">if</span> {}</pre>'.format
+    page = code("<span></span>", '<span class="n">a</span>')
+    assert ship.bare(page, ship.silent(style)) == code("", "a")
+    assert ship.bare('<span class="n">a</span>', frozenset("n")) == '<span class="n">a</span>'
