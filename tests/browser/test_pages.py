@@ -91,7 +91,12 @@ CHOOSE = f"""() => {{
         }}
     }}
 }}"""
+# axe-core does not judge text before a gradient, which is the shadow at the edge of code that
+# scrolls: code is judged on its ground alone.
 SAMPLE = """() => {
+    const style = document.createElement("style");
+    style.textContent = "main pre { background-image: none !important; }";
+    document.head.append(style);
     window.sample = [...document.querySelectorAll("[data-sample]")];
     const needed = new Set();
     for (const node of window.sample) for (let up = node; up && !needed.has(up); up = up.parentElement) needed.add(up);
@@ -322,8 +327,8 @@ PLANTED = """() => {
         html[data-theme="dark"] #planted-dark { color: #444 !important; }`;
     document.head.append(style);
     document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
-    const last = (what) => [...document.querySelectorAll(what)].filter((node) => node.checkVisibility() && node.innerText.trim().length > 1).pop();
-    for (const [name, what] of [["words", "main section > p"], ["code", "main div.cell_input pre span"], ["row", "main li > p"], ["dark", "main figcaption"]])
+    const last = (what) => [...document.querySelectorAll(what)].filter((node) => node.checkVisibility() && [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim().length > 1)).pop();
+    for (const [name, what] of [["words", "main section > p"], ["code", "main div.cell_input pre span"], ["row", "main :is(li, li p)"], ["dark", "main figcaption *"]])
         last(what).id = `planted-${name}`;
 }"""
 
@@ -334,7 +339,7 @@ def test_a_planted_colour_is_found(context, site, axe):
     """
     page = context.new_page()
     try:
-        page.goto(f"{site}/{CHAPTER}", wait_until="load")
+        page.goto(f"{site}/notebooks/01-background.html", wait_until="load")
         for script in (PLANTED, CHOOSE, PRUNE, axe, SAMPLE):
             page.evaluate(script)
         found = {}
@@ -348,7 +353,7 @@ def test_a_planted_colour_is_found(context, site, axe):
             }
     finally:
         page.close()
-    assert found == {"light": {"words", "code", "row"}, "dark": {"dark"}}
+    assert found == {"light": {"words", "code", "row"}, "dark": {"dark"}}, found
 
 
 CHAPTERS = [name for name in NAMES if name.startswith("notebooks/")] or ["notebooks/"]
