@@ -140,6 +140,10 @@ WIDTHS = """() => {
     return [document.documentElement.scrollWidth, wide.slice(0, 3).map((node) => node.outerHTML.slice(0, 120))];
 }"""
 
+# A reader scrolls, and a cell is drawn when it comes near; what a page is tested for is asked of all
+# cells, and after the frames in which the page's own watchers have seen them.
+ALL = "div.cell { content-visibility: visible !important; }"
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 # How wide the figures are drawn that hold letters, beside how wide their files are.
 FIGURES = """() => [...document.querySelectorAll("main .sheet > img")].filter((image) => image.checkVisibility())
     .map((image) => [image.getAttribute("src"), image.clientWidth, image.naturalWidth, image.parentElement.tabIndex,
@@ -257,6 +261,7 @@ def test_page(name, context, site, axe):
         loaded = time.perf_counter() - begin
         page.wait_for_load_state("networkidle")
         jumps, (_, first) = page.evaluate("window.jumps"), watched.weights()
+        page.add_style_tag(content=ALL)
         seen = page.evaluate(INSPECT)
         ready = time.perf_counter() - begin
         faults = seen["faults"]
@@ -266,6 +271,7 @@ def test_page(name, context, site, axe):
             faults += [f"cut off at 1280 pixels: {what}" for what in page.evaluate(CUT)]
         page.evaluate(CHOOSE)
         page.set_viewport_size({"width": 360, "height": 740})
+        page.evaluate(FRAMES)
         width, wide = page.evaluate(WIDTHS)
         faults += [
             f"wider than 360 pixels ({width}): {html}" for html in wide or [""] if width > 361
