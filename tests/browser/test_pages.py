@@ -410,6 +410,8 @@ CHAPTERS = [name for name in NAMES if name.startswith("notebooks/")] or ["notebo
 ELEMENTS, BLOCKING, SCRIPTS = 8_000, 2, 1_000_000
 TYPESET = """
     window.first = null;
+    window.waitsForNone = () => window.MathJax?.typesetPromise && ![...document.querySelectorAll(".math")].filter((node) => node.checkVisibility())
+        .some((node) => (node.closest("table") ?? node).getBoundingClientRect().top < innerHeight + 1900);
     addEventListener("DOMContentLoaded", () => {
         const far = (node) => { const box = (node.closest("table") ?? node).getBoundingClientRect(); return box.bottom < -1 || box.top > innerHeight + 1; };
         const seen = new MutationObserver(() => {
@@ -451,7 +453,9 @@ def test_formulas_in_view_come_first(name, browser, site):
         context.add_init_script(TYPESET)
         page = context.new_page()
         page.goto(f"{site}/{name}", wait_until="load", timeout=60_000)
-        page.wait_for_function("window.first", timeout=60_000)
+        page.wait_for_function("window.first || window.waitsForNone()", timeout=60_000)
+        if not page.evaluate("window.first"):  # none is near
+            return
         first = page.evaluate("window.first")
         assert first["typeset"] > 0 and first["waits"] == 0
         assert first["drawn"] <= first["cells"] / 3
