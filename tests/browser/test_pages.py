@@ -411,7 +411,8 @@ ELEMENTS, BLOCKING, SCRIPTS = 8_000, 2, 1_000_000
 TYPESET = """
     window.first = null;
     window.waitsForNone = () => window.MathJax?.typesetPromise && ![...document.querySelectorAll(".math")].filter((node) => node.checkVisibility())
-        .some((node) => (node.closest("table") ?? node).getBoundingClientRect().top < innerHeight + 1900);
+        .map((node) => (node.closest("table") ?? node).getBoundingClientRect())
+        .some((box) => box.top < innerHeight + 1900 && box.left < innerWidth && box.right > 0);
     addEventListener("DOMContentLoaded", () => {
         const far = (node) => { const box = (node.closest("table") ?? node).getBoundingClientRect(); return box.bottom < -1 || box.top > innerHeight + 1; };
         const seen = new MutationObserver(() => {
