@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from contrast import contrast, luminance
 from matplotlib.colors import to_rgb
 from PIL import Image
 
@@ -25,16 +26,6 @@ NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 def close_figures():
     yield
     plt.close("all")
-
-
-def luminance(color):
-    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
-    return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
-
-
-def contrast(a, b):
-    high, low = sorted((luminance(a), luminance(b)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
 
 
 CSS = (ROOT / "book" / "_static" / "gantut.css").read_text(encoding="utf-8")
