@@ -282,6 +282,7 @@ def test_page(name, context, site, axe):
         # Pruned before it is wide again, or all of it would be laid out once more.
         page.evaluate(PRUNE)
         page.set_viewport_size({"width": 1280, "height": 900})
+        page.evaluate(FRAMES)
         page.evaluate(axe)
         faults += violations(page.evaluate(RULES))
         page.evaluate(SAMPLE)
