@@ -304,7 +304,7 @@ def small(path: Path, questions: int, **limits: Any) -> Path:
     )
     index = {
         "name": "A0", "title": "A0: small", "questions": asked, "forbidden": ["gantut.losses"], "looks": {}, "given": [],
-        "limits": {"cpu": 6, "wall": 150, "memory": 1_500_000_000, **limits},
+        "limits": {"cpu": 6, "wall": 150, "idle": 6, "memory": 1_500_000_000, **limits},
     }  # fmt: skip
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("gantut.json", json.dumps(index))

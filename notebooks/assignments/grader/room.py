@@ -378,7 +378,7 @@ class Room:
         # A process alone is stopped a little earlier, inside.
         if used - self.base > 1.2 * self.cpu + 3 or used > self.last_cpu:
             return "cpu"
-        idle = self.waits and processes and now - self.moved > IDLE
+        idle = self.waits and processes and now - self.moved > self.limits.get("idle", IDLE)
         return "wall" if idle or self.clock() > min(self.until, self.last_time) else ""
 
     def _kill(self) -> None:
