@@ -48,10 +48,12 @@ def assignments():
 def test_a_question_without_an_answer_costs_itself_alone(name):
     made, follow = kit.built(name), getattr(kit.declared(name), "FOLLOW", {})
     scaffolds = kit.scaffolds(made)
-    assert list(scaffolds) == [q["name"] for q in kit.questions(made) if not q["manual"]]
+    tests = {q["name"]: len(q["tests"]) for q in kit.questions(made) if not q["manual"]}
+    assert list(scaffolds) == list(tests)
     for question, code in scaffolds.items():
         found = kit.asked(name, code)
         assert set(found) == {question, *follow.get(question, ())}, (question, found)
+        assert len(found[question]) == tests[question], (question, "a test asks for nothing")
 
 
 @pytest.mark.parametrize("name", kit.MASTERS)
