@@ -424,18 +424,20 @@
 
     const figure = (surface, caption) => element("figure", {}, surface.element, element("figcaption", {}, caption));
     const colored = (name, text) => element("span", { style: `color: var(--play-${name})` }, text);
+    // The picture stands high, so that it is seen at once; below it is what one sets.
     inside.append(
       experiments,
-      element("div", { class: "play-controls play-main" }, ...[data, loss, penalty, weight].map((c) => c.element)),
-      element("div", { class: "play-controls" }, start, one, ...alone, anew, clear, slow.element, average.element, arrows.element),
-      words,
-      spoken,
+      element("div", { class: "play-controls" }, start, one, ...alone, anew, clear, slow.element),
       element("div", { class: "play-row play-led" },
         figure(plane, element("span", {}, colored("data", "Blue"), " points are data, ", colored("generator", "orange"),
           " points are samples. The ground is blue where D says real and orange where it says fake. An arrow shows where a sample would be pushed.")),
         figure(curves, element("span", {}, "The losses of ", colored("discriminator", "the discriminator"), " and ", colored("generator", "the generator"), " over the steps.")),
         figure(portrait, "The phase portrait: D's loss across, G's upwards, old steps faint. The cross is where both would rest."),
       ),
+      words,
+      spoken,
+      element("div", { class: "play-controls play-main" }, ...[data, loss, penalty, weight].map((c) => c.element)),
+      element("div", { class: "play-controls" }, average.element, arrows.element),
       layers,
       more(...[optimizer, lr, critic, width, batch, seed].map((c) => c.element)),
     );
